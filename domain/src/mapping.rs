@@ -1,0 +1,1 @@
+//! A saved mapping: how the columns of a file become metric values.

@@ -1,0 +1,185 @@
+//! Metric definitions and values.
+
+use chrono::{Datelike, Days, Months, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+use crate::id::{BrandId, ChannelId, MetricId, ProjectId};
+
+/// The four sections of the product's brand score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Section {
+    /// Marketplaces and shops.
+    Marketplace,
+    /// Paid media.
+    DigitalSpends,
+    /// Search, site and app performance that is not paid for.
+    OrganicPerformance,
+    /// What people say.
+    Socialwatch,
+}
+
+/// What a metric is to the analytics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricRole {
+    /// What the portfolio is run for: sales.
+    Outcome,
+    /// Money put into a channel.
+    Spend,
+    /// What the money bought: impressions, clicks.
+    Exposure,
+    /// A price.
+    Price,
+    /// A promotion's depth or presence.
+    Promotion,
+    /// A sign of brand health.
+    Health,
+    /// Anything outside our control: weather, category demand.
+    Context,
+}
+
+/// Whether more is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Higher is better.
+    Direct,
+    /// Lower is better.
+    Indirect,
+}
+
+/// Unit of a metric's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricUnit {
+    /// Whole units of the organisation's currency.
+    Currency,
+    /// A count of things.
+    Count,
+    /// A share between 0 and 1.
+    Ratio,
+    /// 0 to 100.
+    Percent,
+    /// A number without unit.
+    Index,
+    /// Seconds.
+    Seconds,
+    /// A place in an order, 1 is first.
+    Rank,
+}
+
+impl MetricUnit {
+    /// Whether values of several projects add up (money, counts) or must be averaged.
+    pub fn is_additive(self) -> bool {
+        matches!(self, Self::Currency | Self::Count)
+    }
+}
+
+/// Length of a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Granularity {
+    /// One day.
+    Day,
+    /// Monday to Sunday.
+    Week,
+    /// A calendar month.
+    Month,
+    /// A calendar quarter.
+    Quarter,
+}
+
+impl Granularity {
+    /// The first day of the period that holds `date`.
+    pub fn start_of(self, date: NaiveDate) -> NaiveDate {
+        match self {
+            Self::Day => date,
+            Self::Week => date - Days::new(u64::from(date.weekday().num_days_from_monday())),
+            Self::Month => date.with_day(1).expect("every month has a first day"),
+            Self::Quarter => {
+                let month = (date.month0() / 3) * 3 + 1;
+                NaiveDate::from_ymd_opt(date.year(), month, 1).expect("every quarter has a first day")
+            }
+        }
+    }
+
+    /// The start of the period `n` after the one that starts at `start`.
+    pub fn add(self, start: NaiveDate, n: u32) -> NaiveDate {
+        match self {
+            Self::Day => start + Days::new(u64::from(n)),
+            Self::Week => start + Days::new(7 * u64::from(n)),
+            Self::Month => start + Months::new(n),
+            Self::Quarter => start + Months::new(3 * n),
+        }
+    }
+
+    /// Periods in a year, the season's length.
+    pub fn per_year(self) -> usize {
+        match self {
+            Self::Day => 365,
+            Self::Week => 52,
+            Self::Month => 12,
+            Self::Quarter => 4,
+        }
+    }
+}
+
+/// One version of a metric's definition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricDefinition {
+    /// The id, the same for all versions.
+    pub id: MetricId,
+    /// Version, from 1; a change makes the next.
+    pub version: u32,
+    /// Short stable key, such as `spend_paid_search`; unique within the organisation.
+    pub key: String,
+    /// The name people read.
+    pub name: String,
+    /// Section of the score.
+    pub section: Section,
+    /// Where it is measured, such as `amazon` or `instagram`; empty when there is no such place.
+    pub platform: String,
+    /// What it is to the analytics.
+    pub role: MetricRole,
+    /// Unit of its values.
+    pub unit: MetricUnit,
+    /// Whether more is better.
+    pub direction: Direction,
+    /// Weight in the score, at least 0; 0 leaves it out.
+    pub weight: f64,
+    /// Length of its periods.
+    pub granularity: Granularity,
+    /// The channel, for spend and exposure.
+    pub channel: Option<ChannelId>,
+}
+
+/// One value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricValue {
+    /// The project it belongs to.
+    pub project: ProjectId,
+    /// The brand.
+    pub brand: BrandId,
+    /// The metric.
+    pub metric: MetricId,
+    /// First day of the period.
+    pub period: NaiveDate,
+    /// Length of the period.
+    pub granularity: Granularity,
+    /// The value, finite.
+    pub value: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weeks_start_on_monday_and_quarters_on_their_first_day() {
+        let sunday = NaiveDate::from_ymd_opt(2017, 1, 1).expect("a date");
+        assert_eq!(Granularity::Week.start_of(sunday), NaiveDate::from_ymd_opt(2016, 12, 26).expect("a date"));
+        let june = NaiveDate::from_ymd_opt(2024, 6, 30).expect("a date");
+        assert_eq!(Granularity::Quarter.start_of(june), NaiveDate::from_ymd_opt(2024, 4, 1).expect("a date"));
+    }
+}
