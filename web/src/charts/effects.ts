@@ -1,0 +1,81 @@
+/** Effects of each brand's media on the sales of the others. */
+import type { CrossEffect } from '../api/types'
+import { interval, money, number } from '../lib/format'
+import { labelOf, VERDICTS } from '../lib/labels'
+import type { TwinTable } from './ChartFigure'
+import { axisStyle, base, tip, type ChartOption } from './options'
+import type { Palette } from './palette'
+
+export function effectsOption(effects: CrossEffect[], drivers: string[], affected: string[], name: (id: string) => string, currency: string, palette: Palette): ChartOption {
+  const style = axisStyle(palette)
+  const reach = Math.max(1, ...effects.map((effect) => Math.abs(effect.estimate)))
+  const data = effects.map((effect) => ({
+    value: [affected.indexOf(effect.affected), drivers.indexOf(effect.driver), effect.estimate],
+    effect,
+  }))
+  const label = { color: palette.muted, fontSize: 11, width: 84, overflow: 'truncate' }
+  return {
+    ...base(palette),
+    grid: { left: 8, right: 8, top: 4, bottom: 52, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
+    tooltip: {
+      ...(base(palette)['tooltip'] as object),
+      trigger: 'item',
+      formatter: (item: { data?: { effect?: CrossEffect } }) => {
+        const effect = item.data?.effect
+        if (!effect) return ''
+        return tip(`${name(effect.driver)} → ${name(effect.affected)}`, [
+          { name: labelOf(VERDICTS, effect.verdict).text, value: money(effect.estimate, currency, { signed: true, compact: true }) },
+          { name: '95% interval', value: interval(effect.interval95, currency, { compact: true, signed: true }) },
+          { name: 'q-value', value: number(effect.q_value, 3) },
+        ])
+      },
+    },
+    xAxis: { type: 'category', data: affected.map(name), ...style, axisLabel: { ...label, interval: 0, rotate: affected.length > 5 ? 30 : 0 } },
+    yAxis: { type: 'category', data: drivers.map(name), inverse: true, ...style, axisLabel: label },
+    visualMap: {
+      min: -reach,
+      max: reach,
+      calculable: false,
+      orient: 'horizontal',
+      left: 'center',
+      bottom: 0,
+      itemHeight: 120,
+      itemWidth: 10,
+      text: [`+${money(reach, currency, { compact: true })}`, `−${money(reach, currency, { compact: true })}`],
+      textStyle: { color: palette.muted, fontSize: 11 },
+      inRange: { color: [palette.bad, palette.neutral, palette.good] },
+    },
+    series: [
+      {
+        type: 'heatmap',
+        data,
+        itemStyle: { borderColor: palette.surface, borderWidth: 2 },
+        label: {
+          show: true,
+          fontSize: 11,
+          color: palette.text,
+          formatter: (item: { data?: { effect?: CrossEffect } }) => {
+            const effect = item.data?.effect
+            return effect && effect.verdict !== 'no_evidence' ? money(effect.estimate, currency, { compact: true, signed: true }) : ''
+          },
+        },
+        emphasis: { itemStyle: { borderColor: palette.text } },
+      },
+    ],
+  }
+}
+
+export function effectsTable(effects: CrossEffect[], name: (id: string) => string, currency: string): TwinTable {
+  return {
+    columns: ['Driver → affected', 'Effect of +10% media', '80% interval', '95% interval', 'p', 'q', 'Conclusion'],
+    rows: effects.map((effect) => [
+      `${name(effect.driver)} → ${name(effect.affected)}`,
+      money(effect.estimate, currency, { signed: true }),
+      interval(effect.interval80, currency, { signed: true }),
+      interval(effect.interval95, currency, { signed: true }),
+      number(effect.p_value, 4),
+      number(effect.q_value, 4),
+      labelOf(VERDICTS, effect.verdict).text,
+    ]),
+  }
+}

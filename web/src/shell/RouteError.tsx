@@ -1,0 +1,34 @@
+import { Button, Container, Text, Title } from '@mantine/core'
+import { Link, useRouter, type ErrorComponentProps } from '@tanstack/react-router'
+
+import { ProblemAlert } from '../ui/ProblemAlert'
+
+export function NotFound() {
+  return (
+    <Container component="main" size="sm" py="xl">
+      <Title order={1}>Nothing lives at this address</Title>
+      <Text c="dimmed" my="sm">
+        It may have been removed, or the address has a slip in it.
+      </Text>
+      <Button component={Link} to="/">
+        To the overview
+      </Button>
+    </Container>
+  )
+}
+
+export function RouteError({ error, reset }: ErrorComponentProps) {
+  const router = useRouter()
+  return (
+    <Container component="main" size="sm" py="xl">
+      <Title order={1}>This page could not be opened</Title>
+      <ProblemAlert
+        error={error}
+        onRetry={() => {
+          reset()
+          void router.invalidate()
+        }}
+      />
+    </Container>
+  )
+}
