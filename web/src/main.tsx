@@ -16,7 +16,7 @@ import { router } from './routes'
 // The server puts a fresh nonce into every page; styles made at run time carry it.
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? ''
 // Read by the scroll lock behind dialogs, which makes a style element of its own.
-;(globalThis as { __webpack_nonce__?: string }).__webpack_nonce__ = nonce
+Object.assign(globalThis, { __webpack_nonce__: nonce })
 
 const root = document.getElementById('root')
 if (root) {

@@ -1,5 +1,6 @@
 /** Who is signed in, and what they may do. */
 import { queryOptions, useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
 
 import { api, unwrap } from './client'
 import type { Me } from './types'
@@ -25,4 +26,11 @@ export function useForbidden(permission: string): string | null {
   const me = useMe()
   if (!me || me.permissions.includes(permission as never)) return null
   return `Your role (${me.user.role.replaceAll('_', ' ')}) does not include this. Ask an administrator.`
+}
+
+/** The organisation's date: in a demo the end of its data, else the calendar's. */
+export function useToday(): string {
+  const me = useMe()
+  const [calendar] = useState(() => new Date().toISOString().slice(0, 10))
+  return me?.organisation.as_of ?? calendar
 }

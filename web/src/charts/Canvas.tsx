@@ -18,12 +18,16 @@ export function Canvas({ option, height, label, onSelect }: Props) {
   const chart = useRef<EChartsType | null>(null)
   const select = useRef(onSelect)
   const [ready, setReady] = useState(false)
-  select.current = onSelect
+
+  useEffect(() => {
+    select.current = onSelect
+  }, [onSelect])
 
   useEffect(() => {
     let gone = false
     let observer: ResizeObserver | undefined
-    void import('./engine').then(({ init }) => {
+    const start = async () => {
+      const { init } = await import('./engine')
       if (gone || !box.current) return
       const made = init(box.current, undefined, { renderer: 'canvas' })
       made.on('click', (event: { data?: unknown }) => select.current?.(event.data))
@@ -31,7 +35,8 @@ export function Canvas({ option, height, label, onSelect }: Props) {
       observer = new ResizeObserver(() => made.resize())
       observer.observe(box.current)
       setReady(true)
-    })
+    }
+    void start()
     return () => {
       gone = true
       observer?.disconnect()

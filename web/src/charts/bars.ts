@@ -51,13 +51,13 @@ export function barsOption(bars: Bar[], write: (value: number) => string, palett
         renderItem: (_params: unknown, api: { value: (index: number) => number; coord: (pair: number[]) => number[] }) => {
           const [x1 = 0, y = 0] = api.coord([api.value(0), api.value(2)])
           const [x2 = 0] = api.coord([api.value(1), api.value(2)])
-          const style = { stroke: palette.text, lineWidth: 1.4, fill: undefined }
+          const stroke = { stroke: palette.text, lineWidth: 1.4 }
           return {
             type: 'group',
             children: [
-              { type: 'line', shape: { x1, y1: y, x2, y2: y }, style },
-              { type: 'line', shape: { x1, y1: y - 5, x2: x1, y2: y + 5 }, style },
-              { type: 'line', shape: { x1: x2, y1: y - 5, x2, y2: y + 5 }, style },
+              { type: 'line', shape: { x1, y1: y, x2, y2: y }, style: stroke },
+              { type: 'line', shape: { x1, y1: y - 5, x2: x1, y2: y + 5 }, style: stroke },
+              { type: 'line', shape: { x1: x2, y1: y - 5, x2, y2: y + 5 }, style: stroke },
             ],
           }
         },

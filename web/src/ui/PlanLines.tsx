@@ -14,9 +14,10 @@ interface Props {
   maxHeight?: number
 }
 
+const change = (line: PlanLine) => Number(line.weekly) - Number(line.current)
+
 /** Lines of a plan, the largest change first: what is spent now, what is planned, and what one more unit would earn. */
 export function PlanLines({ lines, currency, brand, channel, caption, maxHeight }: Props) {
-  const change = (line: PlanLine) => Number(line.weekly) - Number(line.current)
   const sorted = lines.toSorted((a, b) => Math.abs(change(b)) - Math.abs(change(a)))
   return (
     <DataTable

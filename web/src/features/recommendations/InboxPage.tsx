@@ -5,7 +5,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 
 import { useCatalogue } from '../../api/catalogue'
-import { useCurrency, useForbidden, useMe } from '../../api/session'
+import { useCurrency, useForbidden, useMe, useToday } from '../../api/session'
 import type { Action } from '../../api/types'
 import { number } from '../../lib/format'
 import { VIEWS, type InboxSearch, type View } from '../../lib/inbox-search'
@@ -31,7 +31,7 @@ export function InboxPage() {
   const currency = useCurrency()
   const forbidden = useForbidden('recommendation_decide')
   const wide = useMediaQuery('(min-width: 62em)', true, { getInitialValueInEffect: false })
-  const today = me?.organisation.as_of ?? new Date().toISOString().slice(0, 10)
+  const today = useToday()
   const [dialog, setDialog] = useState<Dialog | null>(null)
   const lastIndex = useRef(0)
   const selectedCard = useRef<HTMLButtonElement>(null)

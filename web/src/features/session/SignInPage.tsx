@@ -40,7 +40,7 @@ export function SignInPage() {
               </Title>
             </div>
             {signIn.isError && <ProblemAlert error={signIn.error} />}
-            <TextInput label="Email" type="email" autoComplete="username" required autoFocus value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
+            <TextInput label="Email" type="email" autoComplete="username" required value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
             <PasswordInput
               label="Password"
               autoComplete="current-password"

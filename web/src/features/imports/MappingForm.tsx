@@ -1,0 +1,46 @@
+import { Button, Stack, Text, Textarea, TextInput } from '@mantine/core'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useState, type FormEvent } from 'react'
+
+import { api, idempotencyKey, unwrap } from '../../api/client'
+import { useForbidden } from '../../api/session'
+import { notifyDone } from '../../ui/notify'
+import { ProblemAlert } from '../../ui/ProblemAlert'
+
+/** Saves a mapping file. Its format is documented with the importer. */
+export function MappingForm() {
+  const forbidden = useForbidden('mapping_write')
+  const client = useQueryClient()
+  const [name, setName] = useState('')
+  const [text, setText] = useState('')
+  const save = useMutation({
+    mutationFn: async () => unwrap(api.POST('/mappings', { params: { header: { 'idempotency-key': idempotencyKey() } }, body: { name: name.trim(), text } })),
+    onSuccess: async () => {
+      notifyDone('Mapping saved', name)
+      setName('')
+      setText('')
+      await client.invalidateQueries({ queryKey: ['mappings'] })
+    },
+  })
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    save.mutate()
+  }
+  return (
+    <form onSubmit={submit}>
+      <Stack gap="sm">
+        <TextInput label="Name" required value={name} onChange={(event) => setName(event.currentTarget.value)} />
+        <Textarea label="Mapping (TOML)" required rows={5} resize="vertical" spellCheck={false} classNames={{ input: 'mono' }} value={text} onChange={(event) => setText(event.currentTarget.value)} />
+        {save.isError && <ProblemAlert error={save.error} />}
+        {forbidden && (
+          <Text size="xs" c="dimmed">
+            {forbidden}
+          </Text>
+        )}
+        <Button type="submit" variant="default" size="sm" disabled={!name.trim() || !text.trim() || forbidden !== null} loading={save.isPending}>
+          Save the mapping
+        </Button>
+      </Stack>
+    </form>
+  )
+}
