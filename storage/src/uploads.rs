@@ -13,7 +13,7 @@ use crate::{
 pub struct Uploads<'a, E>(pub(crate) &'a E);
 
 /// Most bytes of one chunk: it is one parameter of one statement.
-pub const CHUNK_BYTES: usize = 16 << 20;
+pub(crate) const CHUNK_BYTES: usize = 16 << 20;
 
 /// What is stored of an upload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,21 @@
+//! The one place that starts things and knows everything: settings in, a running system out, and its ordered end.
+//!
+//! ```text
+//! root (rest-for-one)
+//! ├─ storage      sweeper of lost leases
+//! ├─ bus          the agents' consumer of events
+//! ├─ compute      analyst pools per role
+//! ├─ agents       one subtree per organisation
+//! ├─ runs         workers of the durable queues: imports, applying
+//! ├─ schedules    the scheduler
+//! ├─ monitor      health
+//! └─ edge         HTTP
+//! ```
+
+mod database;
+mod node;
+mod people;
+
+pub(crate) use database::{Database, importer, make_organisation, organisation};
+pub(crate) use node::Node;
+pub(crate) use people::{add_user, sign_in_link};
