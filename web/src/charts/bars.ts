@@ -1,4 +1,4 @@
-/** Signed horizontal bars, optionally with intervals: contributions to a score, changes of a plan. */
+/** Signed horizontal bars, or points where there are intervals: contributions to a score, changes of a plan. */
 import { axisStyle, base, tip, type ChartOption } from './options'
 import type { Palette } from './palette'
 
@@ -38,11 +38,19 @@ export function barsOption(bars: Bar[], write: (value: number) => string, palett
       axisLabel: { color: palette.text, fontSize: 11, width: 150, overflow: 'truncate', interval: 0 },
     },
     series: [
-      {
-        type: 'bar',
-        barMaxWidth: 16,
-        data: bars.map((bar) => ({ value: bar.value, itemStyle: { color: bar.value < 0 ? palette.bad : palette.good, borderRadius: 2 } })),
-      },
+      ranges.length > 0
+        ? {
+            type: 'scatter',
+            symbolSize: 12,
+            z: 5,
+            data: bars.map((bar, index) => ({ value: [bar.value, index], itemStyle: { color: bar.value < 0 ? palette.bad : palette.good } })),
+            markLine: { silent: true, symbol: 'none', label: { show: false }, lineStyle: { color: palette.muted, type: 'solid' }, data: [{ xAxis: 0 }] },
+          }
+        : {
+            type: 'bar',
+            barMaxWidth: 16,
+            data: bars.map((bar) => ({ value: bar.value, itemStyle: { color: bar.value < 0 ? palette.bad : palette.good, borderRadius: 2 } })),
+          },
       {
         type: 'custom',
         silent: true,

@@ -18,9 +18,10 @@ export function salesAt(curve: Curve, weekly: number): number | null {
 
 export function curveOption(curve: Curve, planned: number, currency: string, palette: Palette): ChartOption {
   const style = axisStyle(palette)
+  const same = Math.abs(planned - curve.current) < 0.02 * (curve.points.at(-1)?.weekly ?? 1)
   const marks = [
-    { name: 'now', weekly: curve.current, color: palette.history, symbol: 'circle' },
-    { name: 'planned', weekly: planned, color: palette.planned, symbol: 'diamond' },
+    { name: same ? 'now and planned' : 'now', weekly: curve.current, color: palette.history, symbol: 'circle' },
+    ...(same ? [] : [{ name: 'planned', weekly: planned, color: palette.planned, symbol: 'diamond' }]),
   ]
   return {
     ...base(palette),

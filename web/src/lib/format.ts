@@ -115,7 +115,7 @@ export function quantity(value: Maybe<number>, unit: string, style: Style = {}):
     case 'weeks':
       return weeks(value)
     case 'rank':
-      return `#${number(value, undefined, style)}`
+      return Number.isInteger(value) && !style.signed ? `#${number(value)}` : number(value, undefined, style)
     case 'count':
     case 'index':
     case '':

@@ -7,7 +7,7 @@ const cadence: MantineColorsTuple = [
 
 export const theme = createTheme({
   primaryColor: 'cadence',
-  primaryShade: { light: 7, dark: 4 },
+  primaryShade: { light: 7, dark: 7 },
   autoContrast: true,
   colors: { cadence },
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif',
@@ -28,7 +28,6 @@ export const theme = createTheme({
     Table: { defaultProps: { verticalSpacing: 6, horizontalSpacing: 'sm' } },
     Tooltip: { defaultProps: { withArrow: true, openDelay: 250, multiline: true, maw: 320 } },
     Paper: { defaultProps: { withBorder: true, radius: 'md' } },
-    Badge: { defaultProps: { variant: 'light', radius: 'sm', tt: 'none', fw: 600 } },
   },
 })
 
@@ -42,6 +41,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--mantine-color-dimmed': '#56616b',
     '--mantine-color-placeholder': '#66717b',
     '--mantine-color-text': '#1c252c',
+    '--accent': '#0f6b7c',
     '--good': '#0b6e4f',
     '--bad': '#b02a1e',
     '--mantine-color-anchor': '#0b5866',
@@ -56,6 +56,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--mantine-color-dimmed': '#a3afb8',
     '--mantine-color-placeholder': '#93a0aa',
     '--mantine-color-text': '#dfe6ea',
+    '--accent': '#4ba8b9',
     '--good': '#5fd0a2',
     '--bad': '#ff8f80',
     '--mantine-color-anchor': '#73bbc9',

@@ -1,4 +1,4 @@
-import { AppShell, Badge, Burger, Group, NavLink, ScrollArea, Text, Tooltip } from '@mantine/core'
+import { AppShell, Badge, Box, Burger, Group, NavLink, ScrollArea, Text, Tooltip } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import {
   IconArrowsExchange,
@@ -12,7 +12,7 @@ import {
 } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
-import { useEffect } from 'react'
+import { useEffect, type CSSProperties } from 'react'
 
 import { api, unwrap } from '../api/client'
 import { listen, useLiveStatus, type LiveStatus } from '../api/live'
@@ -72,9 +72,9 @@ export function Shell() {
           </Group>
           <Group gap="xs" wrap="nowrap">
             <Tooltip label={live.help}>
-              <Badge variant="dot" color={live.color} visibleFrom="xs" className="tag" tabIndex={0}>
+              <Box component="span" className="live" visibleFrom="xs" tabIndex={0} style={{ '--dot': `var(--mantine-color-${live.color}-6)` } as CSSProperties}>
                 {live.text}
-              </Badge>
+              </Box>
             </Tooltip>
             <UserMenu />
           </Group>
@@ -87,6 +87,7 @@ export function Shell() {
               key={to}
               component={Link}
               to={to}
+              activeOptions={{ exact: true }}
               label={text}
               active={to === current}
               aria-current={to === current ? 'page' : undefined}

@@ -70,7 +70,7 @@ export function PlanLines({ lines, currency, brand, channel, caption, maxHeight 
               <Delta value={line.marginal_return - 1} text={number(line.marginal_return, 2)} against="margin per extra unit of spend; 1 breaks even" size="sm" />
             ),
         },
-        { key: 'bounds', title: 'Allowed', numeric: true, cell: (line) => `${money(line.lower, currency)} to ${money(line.upper, currency)}` },
+        { key: 'bounds', title: 'Allowed', numeric: true, cell: (line) => `${money(line.lower, currency, { compact: true })} to ${money(line.upper, currency, { compact: true })}` },
       ]}
     />
   )

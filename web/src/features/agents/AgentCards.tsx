@@ -74,7 +74,7 @@ function AgentCard({ agent }: { agent: Agent }) {
         <Tooltip label={forbidden ?? 'Starts a cycle now: observe, analyse, decide, propose.'}>
           <Button
             leftSection={<IconRefresh size={14} aria-hidden />}
-            aria-label={`Run the ${agent.title} agent now`}
+            aria-label={`Run now: ${agent.title}`}
             disabled={forbidden !== null || agent.status === 'running'}
             loading={control.isPending && control.variables.control === 'run'}
             onClick={() => control.mutate({ agent: agent.kind, control: 'run' })}
@@ -85,7 +85,7 @@ function AgentCard({ agent }: { agent: Agent }) {
         <Button
           variant="default"
           leftSection={paused ? <IconPlayerPlay size={14} aria-hidden /> : <IconPlayerPause size={14} aria-hidden />}
-          aria-label={`${paused ? 'Resume' : 'Pause'} the ${agent.title} agent`}
+          aria-label={`${paused ? 'Resume' : 'Pause'}: ${agent.title}`}
           disabled={forbidden !== null}
           loading={control.isPending && control.variables.control !== 'run'}
           onClick={() => control.mutate({ agent: agent.kind, control: paused ? 'resume' : 'pause' })}

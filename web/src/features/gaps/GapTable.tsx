@@ -33,7 +33,7 @@ export function GapTable({ gaps, names, currency, withBrand = false }: Props) {
           caption={`Gaps to the ${REFERENCES[reference].toLowerCase()}`}
           rows={rows}
           rowKey={(gap) => `${gap.brand}/${gap.metric}`}
-          minWidth={withBrand ? 720 : 560}
+          minWidth={withBrand ? 720 : 480}
           maxHeight={420}
           columns={[
             {
@@ -62,7 +62,7 @@ export function GapTable({ gaps, names, currency, withBrand = false }: Props) {
               ),
             },
             { key: 'relative', title: 'Of reference', numeric: true, cell: (gap) => <Delta value={gap.relative === null || gap.relative === undefined ? null : -gap.relative} text={share(gap.relative === null || gap.relative === undefined ? null : -gap.relative, 0, { signed: true })} size="sm" /> },
-            { key: 'without', title: 'Without leader', numeric: true, cell: (gap) => write(gap, gap.without_leader, true) },
+            ...(withBrand ? [{ key: 'without', title: 'Without leader', numeric: true, cell: (gap: Gap) => write(gap, gap.without_leader, true) }] : []),
             { key: 'rank', title: 'Rank', numeric: true, cell: (gap) => `${number(gap.rank)} of ${number(gap.peers)}` },
           ]}
         />

@@ -71,7 +71,7 @@ function Line({ line, name, channel, currency, marginal, chosen, onChoose, onAmo
   const outside = outsideBounds(line)
   return (
     <div className="line" data-chosen={chosen} data-line={lineKey(line)}>
-      <UnstyledButton className="line-name" aria-pressed={chosen} aria-label={`Show the response curve of ${name}`} onClick={onChoose}>
+      <UnstyledButton className="line-name" aria-pressed={chosen} title={`Show the response curve of ${name}`} onClick={onChoose}>
         {channel}
         <Text size="xs" c="dimmed" className="figure">
           {isChanged(line) ? `was ${money(line.current, currency)} (${line.current > 0 ? share(line.weekly / line.current - 1, 0, { signed: true }) : 'new'})` : 'unchanged'}

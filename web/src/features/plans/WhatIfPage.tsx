@@ -98,7 +98,7 @@ function Summary({ plan, lines, whatIf, currency }: { plan: Plan; lines: EditLin
   const words = effectWords(whatIf.data?.effect)
   return (
     <Paper p="md" className="what-if-summary" aria-live="polite" component="section" aria-label="Effect">
-      <Group gap="xl" align="flex-start">
+      <div className="what-if-facts">
         <div>
           <Text size="xs" c="dimmed">
             Expected change of profit
@@ -126,7 +126,7 @@ function Summary({ plan, lines, whatIf, currency }: { plan: Plan; lines: EditLin
             {kept ? `kept, as in ${plan.name}` : `changed by ${money(planned - before, currency, { signed: true })}`}; {plural(changed, 'line')} changed
           </Text>
         </div>
-      </Group>
+      </div>
       {whatIf.isError && <ProblemAlert error={whatIf.error} onRetry={() => void whatIf.refetch()} />}
       {whatIf.data?.violations.map((violation) => (
         <Text key={violation} size="sm" className="bad" mt={4}>

@@ -48,12 +48,12 @@ export const RecommendationCard = forwardRef<HTMLButtonElement, Props>(function 
         {state !== 'proposed' && <Tag label={labelOf(STATES, state)} outline />}
         {effect && <EffectRange effect={effect} width={72} words={false} />}
         <Text size="xs" c="dimmed" ml="auto" className="figure">
-          {confidence !== null && confidence !== undefined && <>{probability(confidence)} sure · </>}
+          {confidence !== null && confidence !== undefined && <>P(gain) {probability(confidence)} · </>}
           {state === 'snoozed' && snoozed_until ? `until ${day(snoozed_until)}` : expiryWords(expires_on, today)}
         </Text>
       </Group>
       {effect && (
-        <Text size="xs" c="dimmed" mt={4} lineClamp={1}>
+        <Text size="xs" c="dimmed" mt={4} lineClamp={2}>
           {words.range}, {words.base}
         </Text>
       )}

@@ -63,7 +63,7 @@ export function RecommendationView(props: Props) {
           <Tag label={labelOf(STATES, state)} outline />
           <Text size="xs" c="dimmed">
             {labelOf(AGENTS, agent).text} agent · proposed {day(recommendation.proposed_on)} · {expiryWords(recommendation.expires_on, today)}
-            {confidence !== null && confidence !== undefined && ` · ${probability(confidence)} sure of a gain`}
+            {confidence !== null && confidence !== undefined && ` · probability of a gain ${probability(confidence)}`}
           </Text>
         </Group>
       </div>

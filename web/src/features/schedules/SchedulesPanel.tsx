@@ -114,7 +114,7 @@ function ScheduleCard({ schedule, onEdit }: { schedule: Schedule; onEdit: () => 
         >
           {schedule.paused ? 'Resume' : 'Pause'}
         </Button>
-        <Button variant="default" disabled={forbidden !== null} loading={trigger.isPending} onClick={() => trigger.mutate()} aria-label={`Trigger the schedule of ${name}`}>
+        <Button variant="default" disabled={forbidden !== null} loading={trigger.isPending} onClick={() => trigger.mutate()} aria-label={`Trigger now, schedule of ${name}`}>
           Trigger now
         </Button>
       </Group>

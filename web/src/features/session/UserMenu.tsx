@@ -40,7 +40,7 @@ export function UserMenu() {
       </ActionIcon>
       <Menu position="bottom-end" width={230} withArrow>
         <Menu.Target>
-          <UnstyledButton aria-label={`Account of ${me?.user.name ?? 'you'}`}>
+          <UnstyledButton aria-label={`${initials}: account of ${me?.user.name ?? 'you'}`}>
             <Avatar size={30} radius="xl" color="cadence" variant="filled">
               {initials}
             </Avatar>
