@@ -22,15 +22,15 @@ use crate::Error;
 
 /// The place a field is stored in.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// Table.
-    pub table: &'a str,
+    pub(crate) table: &'a str,
     /// Column.
-    pub column: &'a str,
+    pub(crate) column: &'a str,
     /// Primary key within the organisation.
-    pub row: Uuid,
+    pub(crate) row: Uuid,
     /// Organisation.
-    pub org: OrgId,
+    pub(crate) org: OrgId,
 }
 
 /// Encrypts and decrypts fields with one key.

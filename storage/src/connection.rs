@@ -284,6 +284,16 @@ impl Storage {
             .collect())
     }
 
+    /// Closes the pools. Whatever is under way ends first; later calls fail as unavailable.
+    ///
+    /// # Errors
+    /// When a connection cannot be closed in order.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.inner.writer.close_by_ref().await?;
+        self.inner.reader.close_by_ref().await?;
+        Ok(())
+    }
+
     /// Registers something to be called after every commit of a unit, so that waiting consumers can be woken. It must
     /// return at once.
     pub fn on_commit(&self, doorbell: Doorbell) {

@@ -24,6 +24,16 @@ impl<E: Executor> Fits<'_, E> {
         row.as_ref().map(read).transpose()
     }
 
+    /// Id of the newest fit, without reading it out: a fit is large, and whoever holds it decoded only asks whether it is
+    /// still the newest.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn latest_id(&self) -> Result<Option<FitId>, Error> {
+        let row = self.0.row("SELECT id FROM fits WHERE org_id = $1 ORDER BY number DESC LIMIT 1", params![]).await?;
+        row.map(|row| Ok(FitId(row.get("id")?))).transpose()
+    }
+
     /// One fit.
     ///
     /// # Errors

@@ -88,6 +88,16 @@ impl Idempotency<'_, Unit> {
         Ok(())
     }
 
+    /// Gives a key back whose request had no effect.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn forget(&self, key: &str) -> Result<(), Error> {
+        let sql = "DELETE FROM idempotency_keys WHERE org_id = $1 AND actor = $2 AND key = $3";
+        self.0.execute(sql, params![json(&self.0.actor())?, key]).await?;
+        Ok(())
+    }
+
     /// Forgets answers whose time is over.
     ///
     /// # Errors

@@ -9,7 +9,6 @@ use rust_decimal::Decimal;
 
 use crate::{
     Error, Executor, Unit,
-    executor::sealed::Run,
     keyset::{self, TimeKey},
     row::{Row, json, name, params},
 };

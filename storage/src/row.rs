@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::Error;
 
 /// A row of a result.
-pub(crate) struct Row(pub(crate) QueryResult);
+pub struct Row(pub(crate) QueryResult);
 
 impl Row {
     /// The value of a column.

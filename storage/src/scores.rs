@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use crate::{
     Error, Executor, Unit,
-    executor::sealed::Run,
     row::{Row, json, params},
 };
 
