@@ -3,16 +3,17 @@
 //! ```text
 //! root (rest-for-one)
 //! ├─ storage      sweeper of lost leases
-//! ├─ bus          the agents' consumer of events
+//! ├─ bus          puts events in order and announces them
 //! ├─ compute      analyst pools per role
 //! ├─ agents       one subtree per organisation
-//! ├─ runs         workers of the durable queues: imports, applying
+//! ├─ runs         workers of the durable queues: imports
 //! ├─ schedules    the scheduler
 //! ├─ monitor      health
 //! └─ edge         HTTP
 //! ```
 
 mod database;
+mod edge;
 mod node;
 mod people;
 

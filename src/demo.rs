@@ -7,7 +7,7 @@ mod clock;
 mod market;
 mod report;
 
-use std::path::{Path, PathBuf};
+use std::{path::{Path, PathBuf}};
 
 use chrono::TimeDelta;
 use domain::{

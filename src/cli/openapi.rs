@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
 
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments) -> Outcome {
-    let document = api::openapi_json();
+    let document = api::spec();
     match &arguments.write {
         None => say(document.trim_end()),
         Some(path) => std::fs::write(path, document)

@@ -1,0 +1,11 @@
+//! The journeys through the whole product, each with the real binary, and the rules that hold the workspace together.
+
+mod approvals;
+mod architecture;
+mod beside;
+mod cli;
+mod contract;
+mod crash;
+mod demo;
+mod import;
+mod support;
