@@ -33,6 +33,7 @@
 //! stops in reverse within budgets, and restarts with backoff up to an intensity.
 
 pub mod actor;
+pub mod bus;
 pub mod cache;
 pub mod compute;
 pub mod doorbell;
@@ -40,8 +41,11 @@ pub mod error;
 pub mod health;
 pub mod host;
 pub mod jobs;
+pub mod leases;
 pub mod mailbox;
 mod redis;
+pub mod restarts;
+pub mod runs;
 pub mod schedules;
 pub mod shutdown;
 pub mod signals;

@@ -224,7 +224,7 @@ impl Attended {
             biased;
             outcome = AssertUnwindSafe(self.handler.run(&self.job, &self.control)).catch_unwind() => outcome,
             () = self.beat() => return Ending::Lost,
-            _ = stopping.wait_for(|stop| *stop) => return self.give_back().await,
+            () = told_to_stop(&mut stopping) => return self.give_back().await,
         };
         let outcome = outcome.unwrap_or_else(|panic| {
             Err(JobError::retry(format!("the handler panicked: {}", panic_message(panic.as_ref()))))
@@ -294,6 +294,13 @@ impl Attended {
             tracing::warn!(job.id = %job.id, %error, "the end of a job was not accepted");
             Ending::Lost
         })
+    }
+}
+
+async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
+    if stopping.wait_for(|stop| *stop).await.is_err() {
+        // The worker was killed, and this task with it.
+        std::future::pending::<()>().await;
     }
 }
 

@@ -15,6 +15,10 @@ use crate::Error;
 /// Ticks that one look may find; a schedule that missed more is told so by [`Due::missed`].
 const MOST_TICKS: usize = 10_000;
 
+/// A tick that is found less late than this was never missed, whatever the catch-up window: the expressions know no
+/// finer time than a minute, and a busy database or a sweep may take seconds.
+const PUNCTUAL: TimeDelta = TimeDelta::seconds(60);
+
 /// A schedule's expression, read.
 #[derive(Clone, Debug)]
 pub struct Timetable {
@@ -51,7 +55,7 @@ impl Timetable {
         Ok(Self {
             cron,
             zone,
-            catch_up: TimeDelta::seconds(i64::from(catch_up_seconds)),
+            catch_up: TimeDelta::seconds(i64::from(catch_up_seconds)).max(PUNCTUAL),
             jitter: TimeDelta::zero(),
         })
     }
@@ -147,8 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn without_a_window_everything_late_is_missed() {
-        let due = daily(0).due(at("2026-03-01T06:30:00Z"), at("2026-03-02T06:30:01Z"));
+    fn without_a_window_a_tick_more_than_a_minute_late_is_missed() {
+        let last = at("2026-03-01T06:30:00Z");
+        let due = daily(0).due(last, at("2026-03-02T06:31:00Z"));
+        assert_eq!((due.fire.len(), due.missed), (1, 0));
+        let due = daily(0).due(last, at("2026-03-02T06:31:01Z"));
         assert_eq!((due.fire, due.missed), (vec![], 1));
     }
 
