@@ -2,8 +2,11 @@
 
 pub mod cancel;
 pub mod forecast;
+pub mod gap;
 pub mod inference;
 pub mod ingest;
 pub mod linear;
 pub mod market;
+pub mod quality;
 pub mod rng;
+pub mod score;

@@ -6,6 +6,7 @@
 //! prior, the quantiles of the same ratios over the monthly series of the M3 competition.
 
 use super::Step;
+use crate::inference::quantile;
 
 /// Nominal two-sided normal quantiles.
 const Z80: f64 = 1.281_551_565_545;
@@ -57,14 +58,6 @@ impl Width {
         let factor95 = blend(0.95, Z95, PRIOR95).max(factor80 * Z80 / Z95);
         Self { factor80, factor95 }
     }
-}
-
-/// Linear-interpolated quantile of sorted values.
-fn quantile(sorted: &[f64], level: f64) -> f64 {
-    let at = level * (sorted.len() - 1) as f64;
-    let below = at.floor() as usize;
-    let above = at.ceil() as usize;
-    sorted[below] + (at - below as f64) * (sorted[above] - sorted[below])
 }
 
 /// One step from its mean and deviation.

@@ -5,6 +5,8 @@
 //! has 52 factors that two or three years cannot estimate one by one: there a few harmonics are fitted together with
 //! a trend and chosen by the Bayesian information criterion.
 
+use crate::linear::gls;
+
 /// How the season joins the level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -175,20 +177,23 @@ fn harmonic(values: &[f64], period: usize, positive: bool) -> Season {
     let mut best: Option<(f64, Vec<f64>)> = None;
     for harmonics in 0..=4usize {
         let columns = 3 + 2 * harmonics;
-        let design = |t: usize, row: &mut [f64]| {
-            let at = t as f64 / n as f64;
-            row[0] = 1.0;
-            row[1] = at;
-            row[2] = at * at;
-            for k in 0..harmonics {
-                let angle = std::f64::consts::TAU * (k + 1) as f64 * t as f64 / period as f64;
-                row[3 + 2 * k] = angle.sin();
-                row[4 + 2 * k] = angle.cos();
-            }
-        };
-        let Some((coefficients, squares)) = least_squares(&scale, columns, design) else {
+        if n <= columns {
             continue;
-        };
+        }
+        let share = |t: usize| t as f64 / n as f64;
+        let mut design: Vec<Vec<f64>> = vec![
+            vec![1.0; n],
+            (0..n).map(share).collect(),
+            (0..n).map(|t| share(t).powi(2)).collect(),
+        ];
+        for k in 1..=harmonics {
+            let angle = |t: usize| std::f64::consts::TAU * k as f64 * t as f64 / period as f64;
+            design.push((0..n).map(|t| angle(t).sin()).collect());
+            design.push((0..n).map(|t| angle(t).cos()).collect());
+        }
+        let fit = gls(&design, &scale, 0.0);
+        let squares: f64 = fit.residuals.iter().map(|r| r * r).sum();
+        let coefficients = fit.coefficients;
         let n = n as f64;
         // Marketing weeks are autocorrelated, which makes chance swings look seasonal: the penalty counts twice.
         let criterion = n * (squares / n).max(1e-300).ln() + 2.0 * columns as f64 * n.ln();
@@ -230,60 +235,6 @@ fn harmonic(values: &[f64], period: usize, positive: bool) -> Season {
         kind: Kind::Multiplicative,
         factors,
     }
-}
-
-/// Ordinary least squares by the normal equations; the design is written row by row. Returns the coefficients and the sum
-/// of squared residuals, or nothing when the columns are dependent.
-fn least_squares(
-    values: &[f64],
-    columns: usize,
-    design: impl Fn(usize, &mut [f64]),
-) -> Option<(Vec<f64>, f64)> {
-    if values.len() <= columns {
-        return None;
-    }
-    let mut gram = vec![vec![0.0; columns + 1]; columns];
-    let mut row = vec![0.0; columns];
-    for (t, value) in values.iter().enumerate() {
-        design(t, &mut row);
-        for i in 0..columns {
-            for j in 0..columns {
-                gram[i][j] += row[i] * row[j];
-            }
-            gram[i][columns] += row[i] * value;
-        }
-    }
-    for i in 0..columns {
-        let pivot = (i..columns).max_by(|a, b| gram[*a][i].abs().total_cmp(&gram[*b][i].abs()))?;
-        gram.swap(i, pivot);
-        if gram[i][i].abs() < 1e-10 {
-            return None;
-        }
-        for r in 0..columns {
-            if r != i {
-                let factor = gram[r][i] / gram[i][i];
-                let (above, below) = gram.split_at_mut(r.max(i));
-                let (target, source) = if r > i {
-                    (&mut below[0], &above[i])
-                } else {
-                    (&mut above[r], &below[0])
-                };
-                for (t, s) in target.iter_mut().zip(source.iter()).skip(i) {
-                    *t -= factor * s;
-                }
-            }
-        }
-    }
-    let coefficients: Vec<f64> = (0..columns)
-        .map(|i| gram[i][columns] / gram[i][i])
-        .collect();
-    let mut squares = 0.0;
-    for (t, value) in values.iter().enumerate() {
-        design(t, &mut row);
-        let fitted: f64 = row.iter().zip(&coefficients).map(|(x, c)| x * c).sum();
-        squares += (value - fitted).powi(2);
-    }
-    Some((coefficients, squares))
 }
 
 #[cfg(test)]

@@ -1,0 +1,259 @@
+//! How far a brand is behind the leader, the benchmark and the category, on one metric.
+//!
+//! A positive gap means behind, whichever direction is better. Each gap is also computed without the leading brand, which
+//! shows how much a single peer decides.
+
+use domain::{
+    competition::Reference,
+    metric::{Direction, MetricUnit},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::inference::{mean, quantile};
+
+/// How serious a gap is: by the share of the reference that is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Level with the reference or ahead of it.
+    None,
+    /// Up to 10 % behind.
+    Minor,
+    /// Up to 25 % behind.
+    Moderate,
+    /// Up to 50 % behind.
+    Major,
+    /// More than 50 % behind.
+    Critical,
+}
+
+impl Severity {
+    fn of(relative: f64) -> Self {
+        match relative {
+            r if r <= 0.0 => Self::None,
+            r if r <= 0.10 => Self::Minor,
+            r if r <= 0.25 => Self::Moderate,
+            r if r <= 0.50 => Self::Major,
+            _ => Self::Critical,
+        }
+    }
+}
+
+/// The distance of one brand from one reference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Position of the brand in the values given.
+    pub brand: usize,
+    /// What it is measured to.
+    pub reference: Reference,
+    /// The brand's value.
+    pub value: f64,
+    /// The reference's value.
+    pub reference_value: f64,
+    /// Positive = behind, in the metric's unit.
+    pub gap: f64,
+    /// Gap as a share of the reference's size; `None` where the reference is zero.
+    pub relative: Option<f64>,
+    /// ln(better ÷ worse), positive = behind: for money, counts and shares, where a factor says more than a difference. `None`
+    /// for other units and where a value is not positive.
+    pub log_ratio: Option<f64>,
+    /// The gap with the leading brand left out; `None` when nobody else is left.
+    pub without_leader: Option<f64>,
+    /// 1 = best; equal values share a rank.
+    pub rank: u32,
+    /// Number of brands compared.
+    pub peers: u32,
+    /// By the relative gap; `None` where there is none.
+    pub severity: Option<Severity>,
+    /// Whether leaving the leader out turns the sign or moves the severity by two steps or more: then the gap is
+    /// one brand's doing.
+    pub depends_on_leader: bool,
+}
+
+/// Gaps of every brand to all three references. `values` has one value per brand, NaN = absent; brands without a value get no
+/// gap, and with fewer than two values there is nothing to compare.
+pub fn gaps(values: &[f64], direction: Direction, unit: MetricUnit) -> Vec<Gap> {
+    let known: Vec<(usize, f64)> = values
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(_, v)| v.is_finite())
+        .collect();
+    if known.len() < 2 {
+        return Vec::new();
+    }
+    let better = |a: f64, b: f64| {
+        if direction == Direction::Direct {
+            a > b
+        } else {
+            a < b
+        }
+    };
+    let leader = known
+        .iter()
+        .copied()
+        .reduce(|best, next| if better(next.1, best.1) { next } else { best });
+    let Some((leader, _)) = leader else {
+        return Vec::new();
+    };
+    let all: Vec<f64> = known.iter().map(|(_, v)| *v).collect();
+    let rest: Vec<f64> = known
+        .iter()
+        .filter(|(b, _)| *b != leader)
+        .map(|(_, v)| *v)
+        .collect();
+    let sign = if direction == Direction::Direct {
+        1.0
+    } else {
+        -1.0
+    };
+    let mut found = Vec::with_capacity(3 * known.len());
+    for (brand, value) in &known {
+        let rank = 1 + all.iter().filter(|other| better(**other, *value)).count();
+        for reference in [Reference::Leader, Reference::Benchmark, Reference::Category] {
+            let reference_value = level(reference, &all, direction);
+            let gap = sign * (reference_value - value);
+            let relative = share(gap, reference_value);
+            let severity = relative.map(Severity::of);
+            let without = level(reference, &rest, direction);
+            let without_leader = sign * (without - value);
+            let other = share(without_leader, without).map(Severity::of);
+            let moved = match (severity, other) {
+                (Some(a), Some(b)) => (a as i32 - b as i32).abs() >= 2,
+                _ => false,
+            };
+            found.push(Gap {
+                brand: *brand,
+                reference,
+                value: *value,
+                reference_value,
+                gap,
+                relative,
+                log_ratio: log_ratio(*value, reference_value, unit).map(|ratio| sign * ratio),
+                without_leader: Some(without_leader),
+                rank: rank as u32,
+                peers: known.len() as u32,
+                severity,
+                depends_on_leader: moved || gap * without_leader < 0.0,
+            });
+        }
+    }
+    found
+}
+
+fn level(reference: Reference, values: &[f64], direction: Direction) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let direct = direction == Direction::Direct;
+    match reference {
+        Reference::Leader => quantile(&sorted, if direct { 1.0 } else { 0.0 }),
+        Reference::Benchmark => quantile(&sorted, if direct { 0.75 } else { 0.25 }),
+        Reference::Category => mean(values),
+    }
+}
+
+fn share(gap: f64, reference: f64) -> Option<f64> {
+    (reference != 0.0).then(|| gap / reference.abs())
+}
+
+fn log_ratio(value: f64, reference: f64, unit: MetricUnit) -> Option<f64> {
+    let ratio_scale = matches!(
+        unit,
+        MetricUnit::Currency
+            | MetricUnit::Count
+            | MetricUnit::Ratio
+            | MetricUnit::Percent
+            | MetricUnit::Seconds
+    );
+    (ratio_scale && value > 0.0 && reference > 0.0).then(|| (reference / value).ln())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(values: &[f64], direction: Direction, brand: usize, reference: Reference) -> Gap {
+        gaps(values, direction, MetricUnit::Currency)
+            .into_iter()
+            .find(|g| g.brand == brand && g.reference == reference)
+            .expect("a gap")
+    }
+
+    #[test]
+    fn gaps_are_positive_behind_and_negative_ahead() {
+        let values = [50.0, 100.0, 80.0, 70.0];
+        assert_eq!(
+            of(&values, Direction::Direct, 0, Reference::Leader).gap,
+            50.0
+        );
+        assert_eq!(
+            of(&values, Direction::Direct, 0, Reference::Benchmark).gap,
+            35.0
+        );
+        assert_eq!(
+            of(&values, Direction::Direct, 0, Reference::Category).gap,
+            25.0
+        );
+        assert_eq!(
+            of(&values, Direction::Direct, 1, Reference::Category).gap,
+            -25.0
+        );
+        let leader = of(&values, Direction::Direct, 1, Reference::Leader);
+        assert_eq!(
+            (leader.gap, leader.rank, leader.severity),
+            (0.0, 1, Some(Severity::None))
+        );
+    }
+
+    #[test]
+    fn lower_is_better_turns_everything_round() {
+        let seconds = [4.0, 1.0, 2.0, 3.0];
+        let gap = of(&seconds, Direction::Indirect, 0, Reference::Leader);
+        assert_eq!((gap.gap, gap.rank, gap.reference_value), (3.0, 4, 1.0));
+        assert!((gap.log_ratio.expect("positive") - 4f64.ln()).abs() < 1e-12);
+        assert_eq!(gap.severity, Some(Severity::Critical));
+    }
+
+    #[test]
+    fn a_gap_that_one_giant_makes_says_so() {
+        let values = [10.0, 11.0, 10.5, 1000.0];
+        let category = of(&values, Direction::Direct, 0, Reference::Category);
+        assert_eq!(category.severity, Some(Severity::Critical));
+        assert!(category.depends_on_leader);
+        assert!(category.without_leader.expect("others") < 1.0);
+        let even = of(
+            &[10.0, 20.0, 21.0, 22.0],
+            Direction::Direct,
+            0,
+            Reference::Category,
+        );
+        assert!(!even.depends_on_leader);
+    }
+
+    #[test]
+    fn a_factor_is_only_given_where_units_have_a_zero() {
+        let rank = gaps(&[4.0, 1.0], Direction::Indirect, MetricUnit::Rank);
+        assert!(rank.iter().all(|g| g.log_ratio.is_none()));
+        let loss = gaps(&[-4.0, 1.0], Direction::Direct, MetricUnit::Currency);
+        assert!(
+            loss.iter()
+                .filter(|g| g.brand == 0)
+                .all(|g| g.log_ratio.is_none())
+        );
+    }
+
+    #[test]
+    fn absent_brands_get_no_gap_and_one_brand_is_no_comparison() {
+        assert!(gaps(&[1.0, f64::NAN], Direction::Direct, MetricUnit::Count).is_empty());
+        assert_eq!(
+            gaps(&[1.0, f64::NAN, 2.0], Direction::Direct, MetricUnit::Count).len(),
+            6
+        );
+    }
+
+    #[test]
+    fn a_zero_reference_has_no_share() {
+        let gap = of(&[0.0, 0.0, -1.0], Direction::Direct, 2, Reference::Leader);
+        assert_eq!((gap.gap, gap.relative, gap.severity), (1.0, None, None));
+    }
+}

@@ -1,0 +1,375 @@
+//! Can a series be trusted? Gaps, doubtful values, stuck values, age and length, with a verdict that agents obey.
+//!
+//! Every check gives a reason with its figures; the verdict is the worst of them. What is checked against is in
+//! [`Criteria`], so an organisation can tighten or loosen it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::inference::median;
+
+/// What to do with a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Use it.
+    Pass,
+    /// Use it, and tell the reader.
+    Review,
+    /// Do not act on it.
+    Fail,
+}
+
+/// What a series is checked against.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Criteria {
+    /// Fewest known values; below it the series fails.
+    pub min_history: usize,
+    /// Share of absent values inside the series above which it is reviewed; at three times that it fails.
+    pub max_absent: f64,
+    /// Periods since the last known value above which it is reviewed; at four times that it fails.
+    pub max_age: usize,
+    /// Robust standard deviations from the expected value at which a value is an outlier.
+    pub outlier: f64,
+    /// Share of outliers above which the series is reviewed; at five times that it fails.
+    pub max_outliers: f64,
+    /// Equal non-zero values in a row that look stuck.
+    pub stuck: usize,
+    /// Share of repeated keys in the source above which it is reviewed.
+    pub max_duplicates: f64,
+}
+
+impl Default for Criteria {
+    fn default() -> Self {
+        Self {
+            min_history: 26,
+            max_absent: 0.05,
+            max_age: 2,
+            outlier: 6.0,
+            max_outliers: 0.02,
+            stuck: 6,
+            max_duplicates: 0.05,
+        }
+    }
+}
+
+/// One thing found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "finding", rename_all = "snake_case")]
+pub enum Finding {
+    /// Too few known values.
+    ShortHistory {
+        /// Known values.
+        known: usize,
+        /// Values wanted.
+        wanted: usize,
+    },
+    /// Absent values between the first and the last known one.
+    Absent {
+        /// Their positions in the series.
+        at: Vec<usize>,
+        /// As a share of the span.
+        share: f64,
+    },
+    /// The last known value is old.
+    Stale {
+        /// Periods since then.
+        periods: usize,
+    },
+    /// Values far from what trend and season let one expect.
+    Outliers {
+        /// Positions and robust distances.
+        at: Vec<Outlier>,
+    },
+    /// The same value again and again.
+    Stuck {
+        /// Position of the first.
+        from: usize,
+        /// How many in a row.
+        length: usize,
+        /// The value.
+        value: f64,
+    },
+    /// The source gave keys more than once.
+    Duplicates {
+        /// How many rows were repetitions.
+        rows: usize,
+    },
+    /// Nothing is known at all.
+    Empty,
+}
+
+/// A doubtful value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outlier {
+    /// Its position in the series.
+    pub at: usize,
+    /// The value.
+    pub value: f64,
+    /// What was expected.
+    pub expected: f64,
+    /// Distance in robust standard deviations, with its sign.
+    pub distance: f64,
+}
+
+/// The result of checking one series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// What to do.
+    pub verdict: Verdict,
+    /// Why, each with the verdict it alone leads to; empty for a clean series.
+    pub findings: Vec<(Verdict, Finding)>,
+}
+
+/// Checks a series of equally spaced periods, NaN = absent, that should reach to the present. `period` is the length of
+/// a season (1 = none); `duplicates` the number of rows that repeated a key.
+pub fn check(values: &[f64], period: usize, duplicates: usize, criteria: &Criteria) -> Report {
+    let mut findings = Vec::new();
+    let known: Vec<usize> = (0..values.len())
+        .filter(|t| values[*t].is_finite())
+        .collect();
+    let (Some(first), Some(last)) = (known.first().copied(), known.last().copied()) else {
+        return Report {
+            verdict: Verdict::Fail,
+            findings: vec![(Verdict::Fail, Finding::Empty)],
+        };
+    };
+    if known.len() < criteria.min_history {
+        let finding = Finding::ShortHistory {
+            known: known.len(),
+            wanted: criteria.min_history,
+        };
+        findings.push((Verdict::Fail, finding));
+    }
+    let absent: Vec<usize> = (first..=last).filter(|t| !values[*t].is_finite()).collect();
+    let share = absent.len() as f64 / (last - first + 1) as f64;
+    if let Some(verdict) = graded(share, criteria.max_absent, 3.0) {
+        findings.push((verdict, Finding::Absent { at: absent, share }));
+    }
+    let age = values.len() - 1 - last;
+    if let Some(verdict) = graded(age as f64, criteria.max_age as f64, 4.0) {
+        findings.push((verdict, Finding::Stale { periods: age }));
+    }
+    let outliers = outliers(values, period, criteria.outlier);
+    if !outliers.is_empty() {
+        let verdict = graded(
+            outliers.len() as f64 / known.len() as f64,
+            criteria.max_outliers,
+            5.0,
+        )
+        .unwrap_or(Verdict::Pass);
+        findings.push((verdict, Finding::Outliers { at: outliers }));
+    }
+    for (from, length) in runs(values, criteria.stuck) {
+        let verdict = if from + length == last + 1 {
+            Verdict::Fail
+        } else {
+            Verdict::Review
+        };
+        findings.push((
+            verdict,
+            Finding::Stuck {
+                from,
+                length,
+                value: values[from],
+            },
+        ));
+    }
+    if duplicates > 0 {
+        let verdict = if duplicates as f64 > criteria.max_duplicates * known.len() as f64 {
+            Verdict::Review
+        } else {
+            Verdict::Pass
+        };
+        findings.push((verdict, Finding::Duplicates { rows: duplicates }));
+    }
+    Report {
+        verdict: findings
+            .iter()
+            .map(|(v, _)| *v)
+            .max()
+            .unwrap_or(Verdict::Pass),
+        findings,
+    }
+}
+
+/// Review above the limit, fail above `factor` times it.
+fn graded(value: f64, limit: f64, factor: f64) -> Option<Verdict> {
+    if value > limit * factor {
+        Some(Verdict::Fail)
+    } else if value > limit {
+        Some(Verdict::Review)
+    } else {
+        None
+    }
+}
+
+/// Values further than `threshold` robust standard deviations (1.4826 · median absolute deviation) from a running median plus
+/// the median seasonal departure.
+pub fn outliers(values: &[f64], period: usize, threshold: f64) -> Vec<Outlier> {
+    const HALF: usize = 4;
+    let n = values.len();
+    let trend: Vec<f64> = (0..n)
+        .map(|t| median(&values[t.saturating_sub(HALF)..(t + HALF + 1).min(n)]))
+        .collect();
+    let mut season = vec![0.0; period.max(1)];
+    // Two cycles give a median no chance to ignore a wild value: a season is only taken out when there are three.
+    if period > 1 && n >= 3 * period {
+        for (phase, factor) in season.iter_mut().enumerate() {
+            let departures: Vec<f64> = (phase..n)
+                .step_by(period)
+                .map(|t| values[t] - trend[t])
+                .collect();
+            let middle = median(&departures);
+            *factor = if middle.is_finite() { middle } else { 0.0 };
+        }
+    }
+    let expected: Vec<f64> = (0..n)
+        .map(|t| trend[t] + season[t % season.len()])
+        .collect();
+    let residuals: Vec<f64> = values.iter().zip(&expected).map(|(v, e)| v - e).collect();
+    let scale = 1.4826 * median(&residuals.iter().map(|r| r.abs()).collect::<Vec<_>>());
+    // A series that mostly equals its running median has no scale of its own; a twentieth of its size is the least.
+    let size = median(&values.iter().map(|v| v.abs()).collect::<Vec<_>>());
+    let scale = scale.max(0.05 * size / threshold.max(1.0));
+    if !(scale > 0.0) {
+        return Vec::new();
+    }
+    (0..n)
+        .filter(|t| values[*t].is_finite() && (residuals[*t] / scale).abs() > threshold)
+        .map(|t| Outlier {
+            at: t,
+            value: values[t],
+            expected: expected[t],
+            distance: residuals[t] / scale,
+        })
+        .collect()
+}
+
+/// Start and length of every run of at least `least` equal non-zero values. Zeros may be true: nothing sold, nothing spent.
+fn runs(values: &[f64], least: usize) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    for t in 1..=values.len() {
+        if t < values.len() && values[t] == values[from] {
+            continue;
+        }
+        if t - from >= least.max(2) && values[from] != 0.0 {
+            found.push((from, t - from));
+        }
+        from = t;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clean() -> Vec<f64> {
+        (0..80)
+            .map(|t| 100.0 + 10.0 * ((t * 7 % 13) as f64) / 13.0 + t as f64 * 0.1)
+            .collect()
+    }
+
+    fn verdict(values: &[f64]) -> Verdict {
+        check(values, 1, 0, &Criteria::default()).verdict
+    }
+
+    #[test]
+    fn a_clean_series_passes_without_a_finding() {
+        assert_eq!(
+            check(&clean(), 52, 0, &Criteria::default()),
+            Report {
+                verdict: Verdict::Pass,
+                findings: vec![]
+            }
+        );
+    }
+
+    #[test]
+    fn a_planted_outlier_is_found_at_its_place() {
+        let mut values = clean();
+        values[33] *= 3.0;
+        let found = outliers(&values, 1, 6.0);
+        assert_eq!(found.iter().map(|o| o.at).collect::<Vec<_>>(), [33]);
+        assert!(found[0].distance > 6.0 && (found[0].expected - 108.0).abs() < 8.0);
+        assert_eq!(verdict(&values), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_season_is_not_mistaken_for_outliers() {
+        let values: Vec<f64> = (0..48)
+            .map(|t| {
+                if t % 12 == 11 {
+                    300.0
+                } else {
+                    100.0 + (t % 5) as f64
+                }
+            })
+            .collect();
+        assert_eq!(outliers(&values, 12, 6.0), vec![]);
+        assert_eq!(outliers(&values, 1, 6.0).len(), 4);
+    }
+
+    #[test]
+    fn many_gaps_fail_and_some_are_reviewed() {
+        let mut values = clean();
+        for t in [10, 20, 30, 40, 50, 60] {
+            values[t] = f64::NAN;
+        }
+        assert_eq!(verdict(&values), Verdict::Review);
+        for t in 41..50 {
+            values[t] = f64::NAN;
+        }
+        assert_eq!(verdict(&values), Verdict::Fail);
+    }
+
+    #[test]
+    fn old_data_is_reviewed_and_then_refused() {
+        let mut values = clean();
+        values.extend([f64::NAN; 4]);
+        assert_eq!(verdict(&values), Verdict::Review);
+        values.extend([f64::NAN; 6]);
+        assert_eq!(verdict(&values), Verdict::Fail);
+    }
+
+    #[test]
+    fn a_feed_that_is_stuck_at_the_end_fails_and_one_that_recovered_is_reviewed() {
+        let mut values = clean();
+        values[40..50].fill(107.0);
+        assert_eq!(verdict(&values), Verdict::Review);
+        let n = values.len();
+        values[n - 8..].fill(110.0);
+        assert_eq!(verdict(&values), Verdict::Fail);
+    }
+
+    #[test]
+    fn zeros_in_a_row_are_not_stuck() {
+        let mut values = clean();
+        values[40..50].fill(0.0);
+        let report = check(&values, 1, 0, &Criteria::default());
+        assert!(
+            !report
+                .findings
+                .iter()
+                .any(|(_, f)| matches!(f, Finding::Stuck { .. }))
+        );
+    }
+
+    #[test]
+    fn short_and_empty_series_fail() {
+        assert_eq!(verdict(&clean()[..20]), Verdict::Fail);
+        assert_eq!(verdict(&[]), Verdict::Fail);
+        assert_eq!(verdict(&[f64::NAN; 40]), Verdict::Fail);
+    }
+
+    #[test]
+    fn repeated_rows_are_told_and_many_are_reviewed() {
+        let few = check(&clean(), 1, 2, &Criteria::default());
+        assert_eq!((few.verdict, few.findings.len()), (Verdict::Pass, 1));
+        assert_eq!(
+            check(&clean(), 1, 20, &Criteria::default()).verdict,
+            Verdict::Review
+        );
+    }
+}
