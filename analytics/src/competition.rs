@@ -1,0 +1,103 @@
+//! Change of a rival's behaviour: when did a competitor start to push, and how hard?
+//!
+//! A rival's media pressure (in logarithms) is explained by trend and season; every start week and a range of lengths
+//! is tried as a window of raised or lowered pressure. The p-value of a start week pays for the lengths tried; the
+//! start weeks themselves are candidates of the finder's one false-discovery family.
+
+use domain::metric::MetricRole;
+
+use crate::estimate::Estimate;
+use crate::linear::{dot, gls, orthonormal, reml_autocorrelation, remove, whiten};
+use crate::panel::{Panel, bridged};
+use crate::response::design::{calendar, logarithms};
+
+/// Lengths of a campaign that are tried, in weeks.
+const LENGTHS: [usize; 9] = [5, 6, 8, 10, 12, 14, 17, 21, 26];
+/// Weeks at either end in which a change cannot be told from noise.
+const MARGIN: usize = 4;
+
+/// A possible change of one rival's behaviour from one week on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RivalCandidate {
+    /// Position of the competitor.
+    pub rival: usize,
+    /// Position of the metric.
+    pub metric: usize,
+    /// First week of the change, counted from the first week.
+    pub start: usize,
+    /// Length in weeks.
+    pub weeks: usize,
+    /// Change of the logarithm of the metric; the p-value pays for the lengths that were tried.
+    pub effect: Estimate,
+}
+
+/// Tries every start week for every rival and exposure metric.
+#[must_use]
+pub fn candidates(panel: &Panel) -> Vec<RivalCandidate> {
+    let mut out = Vec::new();
+    for metric in panel.with_role(MetricRole::Exposure) {
+        for rival in panel.rivals() {
+            if let Some(values) = panel.series(rival, metric).and_then(bridged) {
+                out.extend(scan(&logarithms(&values), &calendar(panel), rival, metric));
+            }
+        }
+    }
+    out
+}
+
+fn scan(y: &[f64], controls: &[Vec<f64>], rival: usize, metric: usize) -> Vec<RivalCandidate> {
+    let n = y.len();
+    if n < 4 * MARGIN + controls.len() {
+        return Vec::new();
+    }
+    // The first pass takes the change for autocorrelation; the second knows where the largest change is.
+    let first = pass(y, controls, reml_autocorrelation(controls, y));
+    let Some(best) = first.iter().max_by(|a, b| a.2.abs().total_cmp(&b.2.abs())) else { return Vec::new() };
+    let mut with = controls.to_vec();
+    with.push(window(n, best.0, best.1));
+    let rho = reml_autocorrelation(&with, y);
+    pass(y, controls, rho)
+        .into_iter()
+        .map(|(start, weeks, _)| {
+            let mut columns = controls.to_vec();
+            columns.push(window(n, start, weeks));
+            let fit = gls(&columns, y, rho);
+            let last = columns.len() - 1;
+            let mut effect = Estimate::new(fit.coefficients[last], fit.errors[last], fit.dof - 1.0, 0.0);
+            effect.p_value = (effect.p_value * LENGTHS.len() as f64).min(1.0);
+            RivalCandidate { rival, metric, start, weeks, effect }
+        })
+        .collect()
+}
+
+/// For every start week the length with the largest statistic: start, length, t.
+fn pass(y: &[f64], controls: &[Vec<f64>], rho: f64) -> Vec<(usize, usize, f64)> {
+    let n = y.len();
+    let whitened: Vec<Vec<f64>> = controls.iter().map(|c| whiten(c, rho)).collect();
+    let basis = orthonormal(&whitened);
+    let mut residual = whiten(y, rho);
+    remove(&mut residual, &basis);
+    let total = dot(&residual, &residual);
+    let dof = (n - basis.len() - 1) as f64;
+    (MARGIN..n - MARGIN)
+        .filter_map(|start| {
+            LENGTHS
+                .iter()
+                .filter(|&&weeks| start + weeks <= n)
+                .filter_map(|&weeks| {
+                    let mut z = whiten(&window(n, start, weeks), rho);
+                    remove(&mut z, &basis);
+                    let left = dot(&z, &z);
+                    let product = dot(&z, &residual);
+                    let rest = (total - product * product / left).max(1e-300);
+                    (left > 1e-9).then(|| (start, weeks, product / (left * rest / dof).sqrt()))
+                })
+                .max_by(|a, b| a.2.abs().total_cmp(&b.2.abs()))
+        })
+        .collect()
+}
+
+fn window(n: usize, start: usize, weeks: usize) -> Vec<f64> {
+    (0..n).map(|t| f64::from(u8::from((start..start + weeks).contains(&t)))).collect()
+}
+

@@ -1,0 +1,192 @@
+//! The table every estimator reads: cleaned weekly series per brand and metric, summed over projects.
+//!
+//! A panel is built from imported rows only ([`Panel::from_frame`] or [`Panel::from_slices`]). Projects hold disjoint
+//! slices of a brand, so additive metrics are summed over them and the others averaged. Before that every slice is
+//! compared with its siblings: a value far from what the other projects imply is treated as wrong, and wrong or absent
+//! values are filled from the siblings. What could not be filled stays absent (NaN) and is left out by the estimators.
+
+mod frame;
+mod repair;
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use domain::metric::MetricRole;
+use thiserror::Error;
+
+/// What is known about a brand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BrandInfo {
+    /// Stable key, as it appears in the rows.
+    pub key: String,
+    /// Own brand (`true`) or competitor.
+    pub own: bool,
+    /// Margin per unit of the outcome metric, in currency; 1 when the outcome is margin already.
+    pub margin: f64,
+}
+
+/// What is known about a metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricInfo {
+    /// Stable key, as it appears in the rows.
+    pub key: String,
+    /// What the metric is to the models.
+    pub role: MetricRole,
+    /// Channel of a spend metric.
+    pub channel: Option<String>,
+    /// Whether a larger value is better.
+    pub higher_is_better: bool,
+    /// Whether a portfolio value is the sum over projects (otherwise their mean).
+    pub additive: bool,
+}
+
+/// Values of one brand and metric in one project, one per week, NaN where absent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slice {
+    /// Project key.
+    pub project: String,
+    /// Position of the brand.
+    pub brand: usize,
+    /// Position of the metric.
+    pub metric: usize,
+    /// Values by week.
+    pub values: Vec<f64>,
+}
+
+/// What was found and done while building a panel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PanelQuality {
+    /// Rows read.
+    pub rows: usize,
+    /// Values that were absent in a project although the series had begun.
+    pub absent: usize,
+    /// Values replaced because they contradicted the other projects.
+    pub outliers: usize,
+    /// Absent or wrong values filled from other projects.
+    pub filled: usize,
+}
+
+/// Why a panel could not be built.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum PanelError {
+    /// A needed column is missing or has the wrong type.
+    #[error("column {column}: {reason}")]
+    Column {
+        /// Name of the column.
+        column: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no row of a known brand and metric.
+    #[error("no rows of a known brand and metric")]
+    Empty,
+}
+
+/// Cleaned weekly series per brand and metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Panel {
+    weeks: Vec<NaiveDate>,
+    brands: Vec<BrandInfo>,
+    metrics: Vec<MetricInfo>,
+    series: Vec<Vec<f64>>,
+    quality: PanelQuality,
+}
+
+impl Panel {
+    /// Builds a panel from slices that share one calendar of weeks.
+    #[must_use]
+    pub fn from_slices(
+        weeks: Vec<NaiveDate>,
+        brands: Vec<BrandInfo>,
+        metrics: Vec<MetricInfo>,
+        slices: Vec<Slice>,
+    ) -> Self {
+        let n = weeks.len();
+        let mut groups: BTreeMap<(usize, usize), Vec<Vec<f64>>> = BTreeMap::new();
+        let mut quality = PanelQuality::default();
+        for slice in slices {
+            quality.rows += slice.values.iter().filter(|v| v.is_finite()).count();
+            groups.entry((slice.brand, slice.metric)).or_default().push(slice.values);
+        }
+        let mut series = vec![Vec::new(); brands.len() * metrics.len()];
+        for ((b, m), mut parts) in groups {
+            repair::repair(&mut parts, metrics[m].additive, &mut quality);
+            let mut total: Vec<f64> = (0..n).map(|t| parts.iter().map(|p| p[t]).sum()).collect();
+            if !metrics[m].additive {
+                total.iter_mut().for_each(|v| *v /= parts.len() as f64);
+            }
+            series[b * metrics.len() + m] = total;
+        }
+        Self { weeks, brands, metrics, series, quality }
+    }
+
+    /// The Mondays.
+    #[must_use]
+    pub fn weeks(&self) -> &[NaiveDate] {
+        &self.weeks
+    }
+
+    /// The brands, in the order given.
+    #[must_use]
+    pub fn brands(&self) -> &[BrandInfo] {
+        &self.brands
+    }
+
+    /// The metrics, in the order given.
+    #[must_use]
+    pub fn metrics(&self) -> &[MetricInfo] {
+        &self.metrics
+    }
+
+    /// What was found and done while cleaning.
+    #[must_use]
+    pub fn quality(&self) -> PanelQuality {
+        self.quality
+    }
+
+    /// A brand's portfolio series of a metric; `None` when nothing was observed.
+    #[must_use]
+    pub fn series(&self, brand: usize, metric: usize) -> Option<&[f64]> {
+        let values = self.series.get(brand * self.metrics.len() + metric)?;
+        (!values.is_empty() && values.iter().any(|v| v.is_finite())).then_some(values.as_slice())
+    }
+
+    /// Positions of own brands.
+    pub fn own(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.brands.len()).filter(|&b| self.brands[b].own)
+    }
+
+    /// Positions of competitors.
+    pub fn rivals(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.brands.len()).filter(|&b| !self.brands[b].own)
+    }
+
+    /// Positions of metrics with a role.
+    pub fn with_role(&self, role: MetricRole) -> impl Iterator<Item = usize> + '_ {
+        (0..self.metrics.len()).filter(move |&m| self.metrics[m].role == role)
+    }
+
+    /// The outcome metric: the first with that role.
+    #[must_use]
+    pub fn outcome(&self) -> Option<usize> {
+        self.with_role(MetricRole::Outcome).next()
+    }
+}
+
+/// Fills inner gaps by straight lines and outer gaps by the nearest value; `None` when nothing is finite.
+#[must_use]
+pub fn bridged(values: &[f64]) -> Option<Vec<f64>> {
+    let known: Vec<usize> = (0..values.len()).filter(|&t| values[t].is_finite()).collect();
+    let (first, last) = (*known.first()?, *known.last()?);
+    let mut out = values.to_vec();
+    out[..first].fill(values[first]);
+    out[last + 1..].fill(values[last]);
+    for pair in known.windows(2) {
+        let (a, b) = (pair[0], pair[1]);
+        for t in a + 1..b {
+            let share = (t - a) as f64 / (b - a) as f64;
+            out[t] = values[a] + share * (values[b] - values[a]);
+        }
+    }
+    Some(out)
+}

@@ -1,0 +1,1 @@
+//! From a polars frame of imported rows to a [`Panel`].

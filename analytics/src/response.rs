@@ -1,0 +1,329 @@
+//! Response curves of every own brand and channel, fitted jointly per brand, with intervals and parameter draws.
+//!
+//! Per brand: sales (as margin) on the saturated, carried-over spend of each channel, on the media of the other own
+//! brands, and on controls: trend, two harmonics of the year, own price and promotion, context, mean rival price, each
+//! rival's media pressure, level shifts and one-off weeks found in the residuals. See [`fit`](self) for the method.
+//!
+//! Brands are fitted twice: first with a rough idea of what the other brands' media do, then with what the first round
+//! learned about them.
+
+mod bootstrap;
+pub mod curve;
+pub(crate) mod design;
+pub(crate) mod fit;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cancel::{Cancel, Cancelled};
+use crate::inference::{t_width, two_sided_p};
+use crate::linear::dot;
+use crate::panel::Panel;
+use crate::rng::stream;
+pub use curve::Curve;
+use design::Design;
+pub use fit::{ShapePrior, ShapePriors};
+use fit::{Fitted, SHAPE, unpack};
+
+/// Parameters of the fits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ResponseParams {
+    /// Weak priors on carry-over and saturation.
+    pub priors: ShapePriors,
+    /// Number of bootstrap draws.
+    pub draws: usize,
+    /// Factor on standard errors for the uncertainty about the functional form.
+    pub form_inflation: f64,
+}
+
+impl Default for ResponseParams {
+    fn default() -> Self {
+        Self { priors: ShapePriors::default(), draws: 200, form_inflation: 1.0 }
+    }
+}
+
+/// The fitted curve of one budget line (brand × channel).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResponseFit {
+    /// Brand key.
+    pub brand: String,
+    /// Channel key.
+    pub channel: String,
+    /// Key of the spend metric.
+    pub metric: String,
+    /// The curve.
+    pub curve: Curve,
+    /// Mean weekly spend over the last 52 weeks, in currency.
+    pub current: f64,
+    /// Spend of the last weeks, oldest first: what still carries into a plan.
+    pub recent: Vec<f64>,
+    /// Margin × extra sales, tail included, per extra unit of spend, for +10 % over the observed path; break-even is 1.
+    pub marginal_return: f64,
+    /// Its standard error.
+    pub std_error: f64,
+    /// Degrees of freedom of the t distribution behind the intervals.
+    pub dof: f64,
+    /// 80 % interval of the marginal return.
+    pub interval80: (f64, f64),
+    /// 95 % interval of the marginal return.
+    pub interval95: (f64, f64),
+    /// Two-sided p-value against break-even.
+    pub p_value: f64,
+    /// Bootstrap draws of the curve, with the marginal return of each.
+    pub draws: Vec<(Curve, f64)>,
+}
+
+/// A fitted brand: what the other estimators build on.
+#[derive(Debug, Clone)]
+pub struct BrandModel {
+    pub(crate) design: Design,
+    pub(crate) fitted: Fitted,
+    /// Positions of the driver brands, in the order of the driver columns.
+    pub(crate) driver_brands: Vec<usize>,
+    /// Driver columns: margin the other brands' media earn on themselves, by week.
+    pub(crate) drivers: Vec<Vec<f64>>,
+    /// Extra margin each driver earns on itself for +10 % of its media over the path, tail included.
+    pub(crate) driver_uplift: Vec<f64>,
+    /// Deviations of all parameters, one vector per draw.
+    pub(crate) deviations: Vec<Vec<f64>>,
+    /// Curves of this brand's lines.
+    pub lines: Vec<ResponseFit>,
+}
+
+impl BrandModel {
+    /// Position of the brand in the panel.
+    #[must_use]
+    pub fn brand(&self) -> usize {
+        self.design.brand
+    }
+
+    /// Estimated first-order autocorrelation of the errors.
+    #[must_use]
+    pub fn autocorrelation(&self) -> f64 {
+        self.fitted.rho
+    }
+
+    /// Weeks in which the sales level was found to shift, counted from the first week.
+    #[must_use]
+    pub fn level_shifts(&self) -> &[usize] {
+        &self.design.shifts
+    }
+
+    /// Weeks left out as one-off events or because sales were not observed.
+    #[must_use]
+    pub fn one_off_weeks(&self) -> &[usize] {
+        &self.design.one_offs
+    }
+}
+
+/// Fits every own brand of a panel that has an outcome and enough weeks.
+///
+/// # Errors
+/// [`Cancelled`] when the caller asked to stop.
+pub fn fit_all(
+    panel: &Panel,
+    params: &ResponseParams,
+    seed: u64,
+    cancel: &dyn Cancel,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Vec<BrandModel>, Cancelled> {
+    let mut designs: Vec<Design> = panel.own().filter_map(|b| design::design(panel, b)).collect();
+    let count = designs.len();
+    let rough: Vec<Driver> = designs.iter().map(|d| rough_driver(d, &params.priors)).collect();
+    for i in 0..count {
+        cancel.check()?;
+        let mut columns = fit::media_columns(&designs[i], &fit::start(&designs[i], &params.priors));
+        columns.extend(others(&rough, i).map(|d| d.column.clone()));
+        design::note_breaks(&mut designs[i], &columns);
+        progress(0.3 * (i + 1) as f64 / count as f64);
+    }
+    let mut first = Vec::with_capacity(count);
+    for (i, design) in designs.iter().enumerate() {
+        cancel.check()?;
+        let columns: Vec<Vec<f64>> = others(&rough, i).map(|d| d.column.clone()).collect();
+        first.push(fit::fit(design, &columns, &params.priors));
+        progress(0.3 + 0.3 * (i + 1) as f64 / count as f64);
+    }
+    let learned = learn_drivers(&designs, &first);
+    let mut models = Vec::with_capacity(count);
+    for (i, design) in designs.iter().enumerate() {
+        cancel.check()?;
+        let drivers: Vec<Vec<f64>> = others(&learned, i).map(|d| d.column.clone()).collect();
+        let fitted = fit::fit(design, &drivers, &params.priors);
+        let rng = &mut stream(seed, &[1, design.brand as u64]);
+        let deviations = bootstrap::draws(&fitted, params.draws, rng);
+        let lines = (0..design.media.len()).map(|c| line(panel, design, &drivers, &fitted, &deviations, c, params)).collect();
+        models.push(BrandModel {
+            fitted,
+            driver_brands: (0..count).filter(|&j| j != i).map(|j| designs[j].brand).collect(),
+            drivers,
+            driver_uplift: others(&learned, i).map(|d| d.uplift).collect(),
+            deviations,
+            lines,
+            design: design.clone(),
+        });
+        progress(0.6 + 0.4 * (i + 1) as f64 / count as f64);
+    }
+    Ok(models)
+}
+
+/// What a brand's media earn on itself, as a regressor for its siblings.
+struct Driver {
+    column: Vec<f64>,
+    uplift: f64,
+}
+
+fn others(drivers: &[Driver], i: usize) -> impl Iterator<Item = &Driver> {
+    drivers.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, d)| d)
+}
+
+/// Before anything is known: default shapes, every line at break-even.
+fn rough_driver(design: &Design, priors: &ShapePriors) -> Driver {
+    let theta = fit::start(design, priors);
+    driver(design, &theta, &vec![1.0; design.media.len()])
+}
+
+fn driver(design: &Design, theta: &[f64], returns: &[f64]) -> Driver {
+    let n = design.y.len();
+    let (mut column, mut uplift) = (vec![0.0; n], 0.0);
+    for (i, line) in design.media.iter().enumerate() {
+        let unit = unpack(theta, i, line.mean);
+        let coefficient = returns[i] / unit.marginal_return(&line.spend, line.before, line.after);
+        let curve = Curve { coefficient, ..unit };
+        crate::linear::add_scaled(&mut column, 1.0, &curve.margin(&line.spend, line.before));
+        uplift += curve.uplift(&line.spend, line.before, line.after, 0.1);
+    }
+    Driver { column, uplift }
+}
+
+/// After the first round: fitted shapes, marginal returns shrunk towards what the lines have in common.
+fn learn_drivers(designs: &[Design], fits: &[Fitted]) -> Vec<Driver> {
+    let estimates: Vec<Vec<(f64, f64)>> = designs
+        .iter()
+        .zip(fits)
+        .map(|(d, f)| {
+            (0..d.media.len())
+                .map(|i| {
+                    let (estimate, error, _) = f.marginal_return(d, i);
+                    (estimate, error)
+                })
+                .collect()
+        })
+        .collect();
+    let prior = Shrinkage::estimate(&estimates.concat());
+    let each = designs.iter().zip(fits).zip(&estimates).map(|((design, fitted), estimates)| {
+        let returns: Vec<f64> = estimates.iter().map(|&(m, e)| prior.mean(m, e).max(0.05)).collect();
+        driver(design, &fitted.theta, &returns)
+    });
+    each.collect()
+}
+
+/// A normal prior for marginal returns, learned from all lines (empirical Bayes).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Shrinkage {
+    /// Mean of the prior.
+    pub centre: f64,
+    /// Variance of the prior.
+    pub variance: f64,
+}
+
+impl Shrinkage {
+    /// Learns the prior from estimates and standard errors (Paule–Mandel moment equation).
+    #[must_use]
+    pub fn estimate(estimates: &[(f64, f64)]) -> Self {
+        let usable: Vec<(f64, f64)> =
+            estimates.iter().copied().filter(|(m, e)| m.is_finite() && e.is_finite() && *e > 0.0).collect();
+        if usable.len() < 3 {
+            return Self { centre: 1.0, variance: 0.25 };
+        }
+        let moments = |variance: f64| {
+            let weights: Vec<f64> = usable.iter().map(|(_, e)| 1.0 / (e * e + variance)).collect();
+            let total: f64 = weights.iter().sum();
+            let centre = usable.iter().zip(&weights).map(|((m, _), w)| m * w).sum::<f64>() / total;
+            let spread: f64 = usable.iter().zip(&weights).map(|((m, _), w)| w * (m - centre).powi(2)).sum();
+            (centre, spread)
+        };
+        let goal = (usable.len() - 1) as f64;
+        let (mut low, mut high) = (0.0, 4.0);
+        if moments(0.0).1 <= goal {
+            return Self { centre: moments(0.0).0, variance: 0.0 };
+        }
+        for _ in 0..60 {
+            let mid = 0.5 * (low + high);
+            if moments(mid).1 > goal { low = mid } else { high = mid }
+        }
+        Self { centre: moments(high).0, variance: high }
+    }
+
+    /// Posterior mean of an estimate with this standard error.
+    #[must_use]
+    pub fn mean(&self, estimate: f64, error: f64) -> f64 {
+        self.centre + self.weight(error) * (estimate - self.centre)
+    }
+
+    /// Weight the data get against the prior.
+    #[must_use]
+    pub fn weight(&self, error: f64) -> f64 {
+        self.variance / (self.variance + error * error)
+    }
+}
+
+fn line(
+    panel: &Panel,
+    design: &Design,
+    drivers: &[Vec<f64>],
+    fitted: &Fitted,
+    deviations: &[Vec<f64>],
+    c: usize,
+    params: &ResponseParams,
+) -> ResponseFit {
+    let media = &design.media[c];
+    let (estimate, error, gradient) = fitted.marginal_return(design, c);
+    // Where the delta method claims a difference from break-even, let the likelihood have the last word.
+    let claimed = (estimate - 1.0).abs() / error;
+    let widening = if claimed > 2.0 {
+        let ratio = fit::break_even_ratio(design, drivers, fitted, &params.priors, c).sqrt();
+        (claimed / ratio.max(0.5)).max(1.0)
+    } else {
+        1.0
+    };
+    if claimed > 2.0 && std::env::var("DBG").is_ok() { eprintln!("DBG {} {} est {estimate:.2} wald {:.2} lr {:.2} ret {:.2} delay {:.2}", design.brand, media.channel, claimed, claimed/widening, fitted.curve(design,c).retention, fitted.curve(design,c).delay); }
+    let inflation = params.form_inflation * widening;
+    let std_error = error * inflation;
+    let interval = |level: f64| {
+        let width = t_width(level, fitted.dof) * std_error;
+        (estimate - width, estimate + width)
+    };
+    let draws = deviations
+        .iter()
+        .map(|deviation| {
+            // The marginal return is close to linear in the parameters, the coefficient alone is not.
+            let marginal = estimate + inflation * dot(&gradient, deviation);
+            let mut theta = fitted.theta.clone();
+            for k in SHAPE * c..SHAPE * (c + 1) {
+                theta[k] += deviation[k];
+            }
+            (with_return(unpack(&theta, c, media.mean), marginal, &media.spend, media.before, media.after), marginal)
+        })
+        .collect();
+    ResponseFit {
+        brand: panel.brands()[design.brand].key.clone(),
+        channel: media.channel.clone(),
+        metric: panel.metrics()[media.metric].key.clone(),
+        curve: fitted.curve(design, c),
+        current: media.after,
+        recent: media.spend[media.spend.len().saturating_sub(curve::TAIL)..].to_vec(),
+        marginal_return: estimate,
+        std_error,
+        dof: fitted.dof,
+        interval80: interval(0.8),
+        interval95: interval(0.95),
+        p_value: two_sided_p((estimate - 1.0) / std_error, fitted.dof),
+        draws,
+    }
+}
+
+/// The curve of a shape that has this marginal return over a path.
+fn with_return(unit: Curve, marginal: f64, spend: &[f64], before: f64, after: f64) -> Curve {
+    let per_unit = unit.marginal_return(spend, before, after);
+    Curve { coefficient: if per_unit > 0.0 { marginal / per_unit } else { 0.0 }, ..unit }
+}
