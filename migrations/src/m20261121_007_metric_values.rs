@@ -28,6 +28,10 @@ const YEARS: std::ops::RangeInclusive<i32> = 2015..=2032;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         if is_postgres(manager) {
             run(manager, &format!("CREATE TABLE metric_values ({COLUMNS}) PARTITION BY RANGE (period)")).await?;

@@ -9,6 +9,10 @@ pub(crate) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // `seq` keeps the order of writing until the sequencer gives the position; SQLite gives it at once.
         let seq = if is_postgres(manager) { "seq bigint GENERATED ALWAYS AS IDENTITY, " } else { "" };

@@ -9,6 +9,10 @@ pub(crate) struct Migration;
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         run(manager, "CREATE TABLE leases (name {text} NOT NULL PRIMARY KEY, owner {text} NOT NULL, epoch {int} NOT NULL, expires_at {time} NOT NULL)").await?;
         run(manager, "CREATE TABLE actor_restarts (id {uuid} NOT NULL PRIMARY KEY, path {text} NOT NULL, exit_class {text} NOT NULL, reason {text} NOT NULL, at {time} NOT NULL)").await?;

@@ -241,19 +241,24 @@ impl Storage {
     /// # Errors
     /// `storage.migration` when one fails.
     pub async fn migrate(&self) -> Result<(), Error> {
-        if self.migration_status().await?.iter().all(|m| m.applied) {
-            return Ok(());
-        }
-        match Migrator::up(&self.inner.writer, None).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                // Another process may have been faster; then there is nothing left to do.
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                match self.migration_status().await {
-                    Ok(status) if status.iter().all(|m| m.applied) => Ok(()),
-                    _ => Err(Error::Migration(error.to_string())),
-                }
+        // Each migration is one transaction, so another process that migrates at the same moment can make one of ours
+        // fail, but leaves nothing half done: look again.
+        let mut attempt = 1;
+        loop {
+            let failure = match self.migration_status().await {
+                Ok(status) if status.iter().all(|m| m.applied) => return Ok(()),
+                Ok(_) => match Migrator::up(&self.inner.writer, None).await {
+                    Ok(()) => return Ok(()),
+                    Err(error) => Error::Migration(error.to_string()),
+                },
+                Err(error) => error,
+            };
+            if attempt == MIGRATION_ATTEMPTS {
+                return Err(failure);
             }
+            tracing::info!(attempt, error = %failure, "a migration did not go through and is tried again");
+            tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
+            attempt += 1;
         }
     }
 
@@ -353,6 +358,9 @@ impl Storage {
         Ok(Tx { inner, backend, now })
     }
 }
+
+/// Attempts at migrating while another process may be migrating too.
+const MIGRATION_ATTEMPTS: u32 = 5;
 
 /// Runs work in a task of its own and waits for it. The caller may be cancelled at any moment: the task goes on to its
 /// end, so a transaction is always committed or rolled back before its connection returns to the pool.

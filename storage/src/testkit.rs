@@ -120,6 +120,12 @@ impl TestDatabase {
         self.folder.as_ref().map(TempDir::path)
     }
 
+    /// What has to be deleted after this value is gone.
+    pub fn leftover(&self) -> Leftover {
+        let postgres = self.storage.backend() == Backend::Postgres;
+        Leftover(postgres.then(|| self.config.url.rsplit('/').next().unwrap_or_default().to_owned()))
+    }
+
     /// The system door.
     pub fn system_door(&self) -> System {
         self.storage.system(SystemGrant::for_app())
@@ -145,6 +151,20 @@ impl TestDatabase {
     /// A grant of the installation itself in an organisation.
     pub fn grant(&self, org: OrgId, permission: Permission) -> domain::access::Grant {
         Principal::system(org).grant(permission).expect("the installation holds every permission")
+    }
+}
+
+/// What a test leaves behind on the cluster once its [`TestDatabase`] is gone. A failed test leaves its database for
+/// looking at, until the cluster ends.
+#[derive(Debug)]
+pub struct Leftover(Option<String>);
+
+impl Leftover {
+    /// Deletes it.
+    pub async fn remove(self) {
+        if let Some(name) = self.0 {
+            Admin::connect().await.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        }
     }
 }
 
@@ -246,7 +266,12 @@ macro_rules! on_both {
 
             #[test]
             fn postgres() {
-                $crate::testkit::block_on(async { check($crate::testkit::TestDatabase::postgres().await).await });
+                $crate::testkit::block_on(async {
+                    let db = $crate::testkit::TestDatabase::postgres().await;
+                    let leftover = db.leftover();
+                    check(db).await;
+                    leftover.remove().await;
+                });
             }
         }
     )+};

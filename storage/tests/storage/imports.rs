@@ -211,3 +211,43 @@ on_both! {
         assert_eq!(db.scope(&p.write).ingest().list(&PageRequest::default()).await.expect("lists").rows.len(), 2);
     }
 }
+
+mod rows_per_second {
+    //! A measurement, not a test of right or wrong; it prints what this machine does.
+    use super::*;
+    use storage::testkit::block_on;
+
+    async fn measure(db: TestDatabase) {
+        let p = Portfolio::make(&db, "acme").await;
+        let mut values = Vec::new();
+        for (brand, metric) in [(p.aurora, p.sales), (p.aurora, p.spend), (p.borealis, p.sales), (p.borealis, p.spend)] {
+            for week in 0..15_000 {
+                values.push(p.value(brand, metric, week, f64::from(week) / 7.0));
+            }
+        }
+        for round in ["new", "unchanged"] {
+            let begun = std::time::Instant::now();
+            for chunk in values.chunks(10_000) {
+                upsert(&db, &p, "a.csv", chunk.to_vec(), None).await;
+            }
+            let rate = 60_000.0 / begun.elapsed().as_secs_f64();
+            println!("{}: {rate:.0} {round} values per second", db.backend().name());
+        }
+        let begun = std::time::Instant::now();
+        let table = db.scope(&p.write).values().table(&ValueQuery::default()).await.expect("reads");
+        println!("{}: {:.0} values read per second", db.backend().name(), 60_000.0 / begun.elapsed().as_secs_f64());
+        assert_eq!(table.len(), 60_000);
+    }
+
+    #[test]
+    #[ignore = "measures; run with --run-ignored and --no-capture"]
+    fn sqlite() {
+        block_on(async { measure(TestDatabase::sqlite().await).await });
+    }
+
+    #[test]
+    #[ignore = "measures; run with --run-ignored and --no-capture"]
+    fn postgres() {
+        block_on(async { measure(TestDatabase::postgres().await).await });
+    }
+}
