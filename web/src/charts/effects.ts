@@ -6,7 +6,7 @@ import type { TwinTable } from './ChartFigure'
 import { axisStyle, base, tip, type ChartOption } from './options'
 import type { Palette } from './palette'
 
-export function effectsOption(effects: CrossEffect[], drivers: string[], affected: string[], name: (id: string) => string, currency: string, palette: Palette): ChartOption {
+export function effectsOption(effects: CrossEffect[], drivers: string[], affected: string[], name: (id: string) => string, currency: string, palette: Palette, narrow: boolean): ChartOption {
   const style = axisStyle(palette)
   const reach = Math.max(1, ...effects.map((effect) => Math.abs(effect.estimate)))
   const data = effects.map((effect) => ({
@@ -30,8 +30,8 @@ export function effectsOption(effects: CrossEffect[], drivers: string[], affecte
         ])
       },
     },
-    xAxis: { type: 'category', data: affected.map(name), ...style, axisLabel: { ...label, interval: 0, rotate: affected.length > 5 ? 30 : 0 } },
-    yAxis: { type: 'category', data: drivers.map(name), inverse: true, ...style, axisLabel: label },
+    xAxis: { type: 'category', data: affected.map(name), ...style, axisLabel: { ...label, interval: 0, rotate: narrow ? 50 : 0 }, splitLine: { show: true, lineStyle: { color: palette.grid } } },
+    yAxis: { type: 'category', data: drivers.map(name), inverse: true, ...style, axisLabel: label, splitLine: { show: true, lineStyle: { color: palette.grid } } },
     visualMap: {
       min: -reach,
       max: reach,
@@ -43,7 +43,7 @@ export function effectsOption(effects: CrossEffect[], drivers: string[], affecte
       itemWidth: 10,
       text: [`+${money(reach, currency, { compact: true })}`, `−${money(reach, currency, { compact: true })}`],
       textStyle: { color: palette.muted, fontSize: 11 },
-      inRange: { color: [palette.bad, palette.neutral, palette.good] },
+      inRange: { color: [palette.takes, palette.neutral, palette.lifts] },
     },
     series: [
       {
@@ -51,8 +51,9 @@ export function effectsOption(effects: CrossEffect[], drivers: string[], affecte
         data,
         itemStyle: { borderColor: palette.surface, borderWidth: 2 },
         label: {
-          show: true,
+          show: !narrow,
           fontSize: 11,
+          fontWeight: 600,
           color: palette.text,
           formatter: (item: { data?: { effect?: CrossEffect } }) => {
             const effect = item.data?.effect

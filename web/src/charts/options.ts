@@ -34,7 +34,7 @@ export function tip(heading: string, rows: TipRow[]): HTMLElement {
 
 export function base(palette: Palette): ChartOption {
   return {
-    animationDuration: 250,
+    animation: false,
     textStyle: { fontFamily: BASE_FONT, color: palette.text, fontSize: 12 },
     grid: { left: 8, right: 14, top: 16, bottom: 8, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
     tooltip: tooltip(palette),

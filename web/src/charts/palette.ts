@@ -17,6 +17,8 @@ export interface Palette {
   good: string
   bad: string
   neutral: string
+  lifts: string
+  takes: string
   planned: string
 }
 
@@ -36,6 +38,8 @@ const light: Palette = {
   good: '#17835f',
   bad: '#c23b2e',
   neutral: '#eef1f3',
+  lifts: '#7fcdaf',
+  takes: '#f0a199',
   planned: '#b35c00',
 }
 
@@ -55,6 +59,8 @@ const dark: Palette = {
   good: '#4cc79a',
   bad: '#ff8270',
   neutral: '#2a333a',
+  lifts: '#1c6b50',
+  takes: '#8a3329',
   planned: '#ffb454',
 }
 

@@ -48,7 +48,7 @@ export function money(value: Maybe<number | string>, currency: string, style: St
     formatter({
       style: 'currency',
       currency,
-      currencyDisplay: 'narrowSymbol',
+      currencyDisplay: 'symbol',
       signDisplay: signDisplay(style),
       ...(compact
         ? { notation: 'compact', minimumSignificantDigits: 3, maximumSignificantDigits: 3 }

@@ -22,6 +22,9 @@ export const theme = createTheme({
   cursorType: 'pointer',
   respectReducedMotion: true,
   components: {
+    Modal: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } },
+    Drawer: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } },
+    Notification: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } },
     Button: { defaultProps: { size: 'xs' } },
     TextInput: { defaultProps: { size: 'sm' } },
     Select: { defaultProps: { size: 'sm' } },
@@ -44,6 +47,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--accent': '#0f6b7c',
     '--good': '#0b6e4f',
     '--bad': '#b02a1e',
+    '--mantine-color-error': '#b02a1e',
     '--mantine-color-anchor': '#0b5866',
   },
   dark: {
@@ -59,6 +63,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--accent': '#4ba8b9',
     '--good': '#5fd0a2',
     '--bad': '#ff8f80',
+    '--mantine-color-error': '#ff8f80',
     '--mantine-color-anchor': '#73bbc9',
   },
 })

@@ -36,17 +36,19 @@ export function DemoBanner() {
   })
   if (!me?.demo || !demo.data?.enabled) return null
   return (
-    <Group className="demo-banner" justify="space-between" gap="xs">
+    <div className="demo-banner">
       <Text size="sm">
-        <strong>Demo portfolio.</strong> Its clock stands at {day(demo.data.as_of ?? me.organisation.as_of)}; data come from a market
-        simulation ({weeks(demo.data.weeks_simulated)} so far).
+        <strong>Demo portfolio</strong> at {day(demo.data.as_of ?? me.organisation.as_of)}.{' '}
+        <Text span size="sm" visibleFrom="md">
+          Its clock stands at the end of its data, which come from a market simulation ({weeks(demo.data.weeks_simulated)} so far).
+        </Text>
       </Text>
-      <Group gap="xs">
+      <Group gap={6} wrap="nowrap">
         {[4, 12].map((count) => (
           <Tooltip key={count} label={forbidden ?? `Lets ${weeks(count)} of the simulated market happen under the plan of record.`}>
             <Button
               variant="default"
-              size="compact-sm"
+              size="compact-xs"
               leftSection={<IconPlayerTrackNext size={14} aria-hidden />}
               loading={advance.isPending && advance.variables === count}
               disabled={advance.isPending || forbidden !== null}
@@ -57,6 +59,6 @@ export function DemoBanner() {
           </Tooltip>
         ))}
       </Group>
-    </Group>
+    </div>
   )
 }

@@ -43,20 +43,24 @@ export const RecommendationCard = forwardRef<HTMLButtonElement, Props>(function 
       <Text size="xs" c="dimmed" lineClamp={1} mt={2}>
         {names || 'whole portfolio'} · {labelOf(AGENTS, agent).text} agent
       </Text>
-      <Group gap={6} mt={6} wrap="wrap">
+      <Group gap={6} mt={6} wrap="nowrap">
         <Tag label={labelOf(KINDS, kind)} />
         {state !== 'proposed' && <Tag label={labelOf(STATES, state)} outline />}
-        {effect && <EffectRange effect={effect} width={72} words={false} />}
-        <Text size="xs" c="dimmed" ml="auto" className="figure">
-          {confidence !== null && confidence !== undefined && <>P(gain) {probability(confidence)} · </>}
-          {state === 'snoozed' && snoozed_until ? `until ${day(snoozed_until)}` : expiryWords(expires_on, today)}
-        </Text>
+        {effect && (
+          <span className="card-range">
+            <EffectRange effect={effect} width={84} words={false} />
+          </span>
+        )}
       </Group>
       {effect && (
         <Text size="xs" c="dimmed" mt={4} lineClamp={2}>
           {words.range}, {words.base}
         </Text>
       )}
+      <Text size="xs" c="dimmed" mt={2} className="figure">
+        {confidence !== null && confidence !== undefined && <>P(gain) {probability(confidence)} · </>}
+        {state === 'snoozed' && snoozed_until ? `until ${day(snoozed_until)}` : expiryWords(expires_on, today)}
+      </Text>
     </UnstyledButton>
   )
 })

@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 
 import type { Catalogue } from '../../api/catalogue'
-import { ApiError } from '../../api/problem'
+import { ApiError, explain } from '../../api/problem'
 import type { Me, Move, Outcome } from '../../api/types'
 import { day, interval, probability, quantity } from '../../lib/format'
 import { AGENTS, KINDS, labelOf, STATES, words } from '../../lib/labels'
@@ -144,8 +144,11 @@ function Decisions({ opened, busy, forbidden, conflict, onReload, onApprove, onU
     <div className="decisions">
       {conflict !== null && conflict !== undefined && (
         <Alert color="orange" role="alert" mb="sm" title={conflict instanceof ApiError && conflict.code === 'recommendation.plan_changed' ? 'The plan changed since you looked at it' : 'Somebody was faster, or this changed since you looked'}>
-          <Text size="sm">{conflict instanceof Error ? `${conflict.message}. Nothing was done.` : 'Nothing was done.'}</Text>
-          {conflict instanceof ApiError && conflict.advice && <Text size="sm">{conflict.advice}</Text>}
+          <Text size="sm">{explain(conflict).title}</Text>
+          {explain(conflict).advice && <Text size="sm">{explain(conflict).advice}</Text>}
+          <Text size="sm" fw={600}>
+            Nothing was done.
+          </Text>
           <Button variant="default" mt="xs" onClick={onReload}>
             Reload and look again
           </Button>

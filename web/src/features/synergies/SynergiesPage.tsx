@@ -1,4 +1,5 @@
 import { Switch, Text } from '@mantine/core'
+import { useMediaQuery } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { useMemo, useState } from 'react'
 
@@ -35,6 +36,7 @@ function Matrix({ data }: { data: Synergies }) {
   const names = useCatalogue()
   const currency = useCurrency()
   const palette = usePalette()
+  const narrow = useMediaQuery('(max-width: 48em)') ?? false
   const [hide, setHide] = useState(true)
   const [picked, setPicked] = useState<CrossEffect | null>(null)
   const shown = useMemo(
@@ -45,7 +47,7 @@ function Matrix({ data }: { data: Synergies }) {
     () => [...new Set(data.effects.flatMap((effect) => [effect.driver, effect.affected]))].toSorted((a, b) => names.brand(a).localeCompare(names.brand(b))),
     [data.effects, names],
   )
-  const option = useMemo(() => effectsOption(shown, order, order, names.brand, currency, palette), [shown, order, names, currency, palette])
+  const option = useMemo(() => effectsOption(shown, order, order, names.brand, currency, palette, narrow), [shown, order, names, currency, palette, narrow])
   const source = data.effects[0] ? sourceLine(data.effects[0].provenance) : 'stored cross effects'
   return (
     <>

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+
+export default [
+  {
+    name: 'the demo clock is moved on by four weeks and new data arrive',
+    async run({ page, ask }) {
+      await page.goto('/')
+      const before = (await ask(page, '/demo')).as_of
+      await page.getByRole('button', { name: 'Advance 4 weeks' }).click()
+      await page.getByText('The demo moved on by 4 weeks').waitFor({ timeout: 60_000 })
+      const after = (await ask(page, '/demo')).as_of
+      assert.equal((Date.parse(after) - Date.parse(before)) / 86_400_000, 28)
+    },
+  },
+  {
+    name: 'signing out ends the session',
+    allow: [/status of 401/],
+    async run({ page }) {
+      await page.goto('/')
+      await page.getByRole('button', { name: /account of/ }).click()
+      await page.getByRole('menuitem', { name: 'Sign out' }).click()
+      await page.getByRole('heading', { name: 'Sign in to Digi-Cadence' }).waitFor()
+      await page.goto('/agents')
+      await page.getByRole('heading', { name: 'Sign in to Digi-Cadence' }).waitFor()
+    },
+  },
+]
