@@ -77,7 +77,14 @@ pub(crate) async fn run(manager: &SchemaManager<'_>, sql: &str) -> Result<(), Db
     ];
     let mut sql = sql.to_owned();
     for (name, postgres, sqlite) in types {
-        sql = sql.replace(name, if is_postgres(manager) { postgres } else { sqlite });
+        sql = sql.replace(
+            name,
+            if is_postgres(manager) {
+                postgres
+            } else {
+                sqlite
+            },
+        );
     }
     manager.get_connection().execute_unprepared(&sql).await?;
     Ok(())
@@ -85,8 +92,15 @@ pub(crate) async fn run(manager: &SchemaManager<'_>, sql: &str) -> Result<(), Db
 
 /// Makes a tenant table. On PostgreSQL a row is visible only to a transaction that named its organisation, or that came
 /// through the system door; without either, nothing is visible and nothing can be written.
-pub(crate) async fn tenant_table(manager: &SchemaManager<'_>, name: &str, columns: &str) -> Result<(), DbErr> {
-    debug_assert!(TENANT_TABLES.contains(&name), "{name} is missing from the list of tenant tables");
+pub(crate) async fn tenant_table(
+    manager: &SchemaManager<'_>,
+    name: &str,
+    columns: &str,
+) -> Result<(), DbErr> {
+    debug_assert!(
+        TENANT_TABLES.contains(&name),
+        "{name} is missing from the list of tenant tables"
+    );
     run(manager, &format!("CREATE TABLE {name} ({columns})")).await?;
     protect(manager, name).await
 }
@@ -97,9 +111,21 @@ pub(crate) async fn protect(manager: &SchemaManager<'_>, name: &str) -> Result<(
         return Ok(());
     }
     let rule = "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid OR current_setting('app.system', true) = 'on'";
-    run(manager, &format!("ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")).await?;
-    run(manager, &format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY")).await?;
-    run(manager, &format!("CREATE POLICY tenant ON {name} USING ({rule}) WITH CHECK ({rule})")).await
+    run(
+        manager,
+        &format!("ALTER TABLE {name} ENABLE ROW LEVEL SECURITY"),
+    )
+    .await?;
+    run(
+        manager,
+        &format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY"),
+    )
+    .await?;
+    run(
+        manager,
+        &format!("CREATE POLICY tenant ON {name} USING ({rule}) WITH CHECK ({rule})"),
+    )
+    .await
 }
 
 /// Drops tables, the last made first.

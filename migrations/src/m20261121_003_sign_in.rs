@@ -33,7 +33,11 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id, user_id) REFERENCES users (org_id, id) ON DELETE CASCADE",
         )
         .await?;
-        run(manager, "CREATE INDEX sessions_token ON sessions (token_hash)").await?;
+        run(
+            manager,
+            "CREATE INDEX sessions_token ON sessions (token_hash)",
+        )
+        .await?;
         tenant_table(
             manager,
             "api_tokens",
@@ -50,7 +54,11 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id, user_id) REFERENCES users (org_id, id) ON DELETE CASCADE",
         )
         .await?;
-        run(manager, "CREATE INDEX api_tokens_token ON api_tokens (token_hash)").await?;
+        run(
+            manager,
+            "CREATE INDEX api_tokens_token ON api_tokens (token_hash)",
+        )
+        .await?;
         tenant_table(
             manager,
             "one_time_links",
@@ -68,12 +76,25 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id, user_id) REFERENCES users (org_id, id) ON DELETE CASCADE",
         )
         .await?;
-        run(manager, "CREATE INDEX one_time_links_token ON one_time_links (token_hash)").await?;
+        run(
+            manager,
+            "CREATE INDEX one_time_links_token ON one_time_links (token_hash)",
+        )
+        .await?;
         run(manager, "CREATE TABLE sign_in_attempts (email_index {bytes} NOT NULL PRIMARY KEY, failures {int} NOT NULL, next_at {time} NOT NULL)").await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop_tables(manager, &["sign_in_attempts", "one_time_links", "api_tokens", "sessions"]).await
+        drop_tables(
+            manager,
+            &[
+                "sign_in_attempts",
+                "one_time_links",
+                "api_tokens",
+                "sessions",
+            ],
+        )
+        .await
     }
 }

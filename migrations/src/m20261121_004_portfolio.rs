@@ -81,6 +81,16 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop_tables(manager, &["channels", "memberships", "relationships", "brands", "projects"]).await
+        drop_tables(
+            manager,
+            &[
+                "channels",
+                "memberships",
+                "relationships",
+                "brands",
+                "projects",
+            ],
+        )
+        .await
     }
 }

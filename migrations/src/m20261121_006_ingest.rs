@@ -56,7 +56,11 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id, mapping_id) REFERENCES mappings (org_id, id)",
         )
         .await?;
-        run(manager, "CREATE INDEX ingest_batches_newest ON ingest_batches (org_id, created_at, id)").await?;
+        run(
+            manager,
+            "CREATE INDEX ingest_batches_newest ON ingest_batches (org_id, created_at, id)",
+        )
+        .await?;
         tenant_table(
             manager,
             "ingest_rejects",
@@ -72,11 +76,24 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id, batch_id) REFERENCES ingest_batches (org_id, id) ON DELETE CASCADE",
         )
         .await?;
-        run(manager, "CREATE INDEX ingest_rejects_number ON ingest_rejects (org_id, batch_id, number)").await?;
+        run(
+            manager,
+            "CREATE INDEX ingest_rejects_number ON ingest_rejects (org_id, batch_id, number)",
+        )
+        .await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop_tables(manager, &["ingest_rejects", "ingest_batches", "mapping_versions", "mappings"]).await
+        drop_tables(
+            manager,
+            &[
+                "ingest_rejects",
+                "ingest_batches",
+                "mapping_versions",
+                "mappings",
+            ],
+        )
+        .await
     }
 }

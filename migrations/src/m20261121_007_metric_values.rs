@@ -34,18 +34,34 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         if is_postgres(manager) {
-            run(manager, &format!("CREATE TABLE metric_values ({COLUMNS}) PARTITION BY RANGE (period)")).await?;
+            run(
+                manager,
+                &format!("CREATE TABLE metric_values ({COLUMNS}) PARTITION BY RANGE (period)"),
+            )
+            .await?;
             for year in YEARS {
                 let name = format!("metric_values_{year}");
                 let range = format!("FROM ('{year}-01-01') TO ('{}-01-01')", year + 1);
-                run(manager, &format!("CREATE TABLE {name} PARTITION OF metric_values FOR VALUES {range}")).await?;
+                run(
+                    manager,
+                    &format!("CREATE TABLE {name} PARTITION OF metric_values FOR VALUES {range}"),
+                )
+                .await?;
                 protect(manager, &name).await?;
             }
-            run(manager, "CREATE TABLE metric_values_other PARTITION OF metric_values DEFAULT").await?;
+            run(
+                manager,
+                "CREATE TABLE metric_values_other PARTITION OF metric_values DEFAULT",
+            )
+            .await?;
             protect(manager, "metric_values_other").await?;
             protect(manager, "metric_values").await?;
         } else {
-            run(manager, &format!("CREATE TABLE metric_values ({COLUMNS}) WITHOUT ROWID")).await?;
+            run(
+                manager,
+                &format!("CREATE TABLE metric_values ({COLUMNS}) WITHOUT ROWID"),
+            )
+            .await?;
         }
         tenant_table(
             manager,

@@ -51,8 +51,16 @@ impl MigrationTrait for Migration {
         .await?;
         run(manager, "CREATE UNIQUE INDEX recommendations_open ON recommendations (org_id, kind, subject) WHERE state IN ('proposed', 'in_review', 'snoozed')").await?;
         run(manager, "CREATE UNIQUE INDEX recommendations_dedupe ON recommendations (org_id, dedupe_key) WHERE state NOT IN ('expired', 'superseded', 'withdrawn', 'failed', 'rolled_back')").await?;
-        run(manager, "CREATE INDEX recommendations_newest ON recommendations (org_id, created_at, id)").await?;
-        run(manager, "CREATE INDEX recommendations_state ON recommendations (org_id, state, applies_at)").await?;
+        run(
+            manager,
+            "CREATE INDEX recommendations_newest ON recommendations (org_id, created_at, id)",
+        )
+        .await?;
+        run(
+            manager,
+            "CREATE INDEX recommendations_state ON recommendations (org_id, state, applies_at)",
+        )
+        .await?;
         tenant_table(
             manager,
             "recommendation_brands",
@@ -64,7 +72,11 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id, brand_id) REFERENCES brands (org_id, id)",
         )
         .await?;
-        run(manager, "CREATE INDEX recommendation_brands_brand ON recommendation_brands (org_id, brand_id)").await?;
+        run(
+            manager,
+            "CREATE INDEX recommendation_brands_brand ON recommendation_brands (org_id, brand_id)",
+        )
+        .await?;
         tenant_table(
             manager,
             "recommendation_history",
@@ -97,7 +109,11 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id) REFERENCES organisations (org_id) ON DELETE CASCADE",
         )
         .await?;
-        run(manager, "CREATE INDEX considered_newest ON considered (org_id, created_at, id)").await?;
+        run(
+            manager,
+            "CREATE INDEX considered_newest ON considered (org_id, created_at, id)",
+        )
+        .await?;
         tenant_table(
             manager,
             "outcomes",
@@ -111,11 +127,25 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id, recommendation_id) REFERENCES recommendations (org_id, id)",
         )
         .await?;
-        run(manager, "CREATE INDEX outcomes_recommendation ON outcomes (org_id, recommendation_id)").await?;
+        run(
+            manager,
+            "CREATE INDEX outcomes_recommendation ON outcomes (org_id, recommendation_id)",
+        )
+        .await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop_tables(manager, &["outcomes", "considered", "recommendation_history", "recommendation_brands", "recommendations"]).await
+        drop_tables(
+            manager,
+            &[
+                "outcomes",
+                "considered",
+                "recommendation_history",
+                "recommendation_brands",
+                "recommendations",
+            ],
+        )
+        .await
     }
 }

@@ -35,7 +35,11 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id, recommendation_id) REFERENCES recommendations (org_id, id)",
         )
         .await?;
-        run(manager, "CREATE INDEX corrections_series ON corrections (org_id, brand_id, metric_id, period)").await?;
+        run(
+            manager,
+            "CREATE INDEX corrections_series ON corrections (org_id, brand_id, metric_id, period)",
+        )
+        .await?;
         tenant_table(
             manager,
             "targets",

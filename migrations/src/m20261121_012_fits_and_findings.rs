@@ -45,7 +45,11 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id, affected_id) REFERENCES brands (org_id, id)",
         )
         .await?;
-        run(manager, "CREATE INDEX cross_effects_set ON cross_effects (org_id, number)").await?;
+        run(
+            manager,
+            "CREATE INDEX cross_effects_set ON cross_effects (org_id, number)",
+        )
+        .await?;
         tenant_table(
             manager,
             "finding_sets",
@@ -76,6 +80,10 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop_tables(manager, &["findings", "finding_sets", "cross_effects", "fits"]).await
+        drop_tables(
+            manager,
+            &["findings", "finding_sets", "cross_effects", "fits"],
+        )
+        .await
     }
 }

@@ -28,8 +28,16 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id) REFERENCES organisations (org_id) ON DELETE CASCADE",
         )
         .await?;
-        run(manager, "CREATE UNIQUE INDEX plans_of_record ON plans (org_id) WHERE status = 'of_record'").await?;
-        run(manager, "CREATE INDEX plans_newest ON plans (org_id, created_at, id)").await?;
+        run(
+            manager,
+            "CREATE UNIQUE INDEX plans_of_record ON plans (org_id) WHERE status = 'of_record'",
+        )
+        .await?;
+        run(
+            manager,
+            "CREATE INDEX plans_newest ON plans (org_id, created_at, id)",
+        )
+        .await?;
         tenant_table(
             manager,
             "plan_lines",

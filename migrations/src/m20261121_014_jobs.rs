@@ -39,8 +39,16 @@ impl MigrationTrait for Migration {
         )
         .await?;
         run(manager, "CREATE UNIQUE INDEX jobs_unique ON jobs (org_id, queue, unique_key) WHERE state IN ('queued', 'running')").await?;
-        run(manager, "CREATE INDEX jobs_waiting ON jobs (queue, run_at, id) WHERE state = 'queued'").await?;
-        run(manager, "CREATE INDEX jobs_running ON jobs (lease_until) WHERE state = 'running'").await?;
+        run(
+            manager,
+            "CREATE INDEX jobs_waiting ON jobs (queue, run_at, id) WHERE state = 'queued'",
+        )
+        .await?;
+        run(
+            manager,
+            "CREATE INDEX jobs_running ON jobs (lease_until) WHERE state = 'running'",
+        )
+        .await?;
         Ok(())
     }
 

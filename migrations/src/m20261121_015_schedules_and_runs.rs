@@ -55,7 +55,11 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id) REFERENCES organisations (org_id) ON DELETE CASCADE",
         )
         .await?;
-        run(manager, "CREATE INDEX runs_newest ON runs (org_id, created_at, id)").await?;
+        run(
+            manager,
+            "CREATE INDEX runs_newest ON runs (org_id, created_at, id)",
+        )
+        .await?;
         tenant_table(
             manager,
             "run_steps",

@@ -15,7 +15,11 @@ impl MigrationTrait for Migration {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // `seq` keeps the order of writing until the sequencer gives the position; SQLite gives it at once.
-        let seq = if is_postgres(manager) { "seq bigint GENERATED ALWAYS AS IDENTITY, " } else { "" };
+        let seq = if is_postgres(manager) {
+            "seq bigint GENERATED ALWAYS AS IDENTITY, "
+        } else {
+            ""
+        };
         tenant_table(
             manager,
             "events",
@@ -32,12 +36,32 @@ impl MigrationTrait for Migration {
             ),
         )
         .await?;
-        run(manager, "CREATE UNIQUE INDEX events_position ON events (position)").await?;
-        run(manager, "CREATE INDEX events_of_organisation ON events (org_id, position)").await?;
-        run(manager, "CREATE TABLE outbox_heads (id {int} NOT NULL PRIMARY KEY, position {int} NOT NULL)").await?;
-        run(manager, "INSERT INTO outbox_heads (id, position) VALUES (1, 0)").await?;
+        run(
+            manager,
+            "CREATE UNIQUE INDEX events_position ON events (position)",
+        )
+        .await?;
+        run(
+            manager,
+            "CREATE INDEX events_of_organisation ON events (org_id, position)",
+        )
+        .await?;
+        run(
+            manager,
+            "CREATE TABLE outbox_heads (id {int} NOT NULL PRIMARY KEY, position {int} NOT NULL)",
+        )
+        .await?;
+        run(
+            manager,
+            "INSERT INTO outbox_heads (id, position) VALUES (1, 0)",
+        )
+        .await?;
         if is_postgres(manager) {
-            run(manager, "CREATE INDEX events_waiting ON events (seq) WHERE position IS NULL").await?;
+            run(
+                manager,
+                "CREATE INDEX events_waiting ON events (seq) WHERE position IS NULL",
+            )
+            .await?;
         }
         tenant_table(
             manager,

@@ -16,7 +16,11 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         run(manager, "CREATE TABLE leases (name {text} NOT NULL PRIMARY KEY, owner {text} NOT NULL, epoch {int} NOT NULL, expires_at {time} NOT NULL)").await?;
         run(manager, "CREATE TABLE actor_restarts (id {uuid} NOT NULL PRIMARY KEY, path {text} NOT NULL, exit_class {text} NOT NULL, reason {text} NOT NULL, at {time} NOT NULL)").await?;
-        run(manager, "CREATE INDEX actor_restarts_newest ON actor_restarts (at, id)").await?;
+        run(
+            manager,
+            "CREATE INDEX actor_restarts_newest ON actor_restarts (at, id)",
+        )
+        .await?;
         Ok(())
     }
 

@@ -41,7 +41,11 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id) REFERENCES organisations (org_id) ON DELETE CASCADE",
         )
         .await?;
-        run(manager, "CREATE INDEX idempotency_keys_expiry ON idempotency_keys (org_id, expires_at)").await?;
+        run(
+            manager,
+            "CREATE INDEX idempotency_keys_expiry ON idempotency_keys (org_id, expires_at)",
+        )
+        .await?;
         Ok(())
     }
 

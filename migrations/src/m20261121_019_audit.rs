@@ -36,7 +36,11 @@ impl MigrationTrait for Migration {
              FOREIGN KEY (org_id) REFERENCES organisations (org_id) ON DELETE CASCADE",
         )
         .await?;
-        run(manager, "CREATE INDEX audit_entries_subject ON audit_entries (org_id, subject, seq)").await?;
+        run(
+            manager,
+            "CREATE INDEX audit_entries_subject ON audit_entries (org_id, subject, seq)",
+        )
+        .await?;
         Ok(())
     }
 

@@ -30,7 +30,13 @@ impl<E: Executor> Brands<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn list(&self) -> Result<Vec<Brand>, Error> {
-        let rows = self.0.rows("SELECT * FROM brands WHERE org_id = $1 ORDER BY name, id", params![]).await?;
+        let rows = self
+            .0
+            .rows(
+                "SELECT * FROM brands WHERE org_id = $1 ORDER BY name, id",
+                params![],
+            )
+            .await?;
         rows.iter().map(read).collect()
     }
 
@@ -39,11 +45,16 @@ impl<E: Executor> Brands<'_, E> {
     /// # Errors
     /// `brand.unknown`.
     pub async fn get(&self, id: BrandId) -> Result<Brand, Error> {
-        let row = self.0.row("SELECT * FROM brands WHERE org_id = $1 AND id = $2", params![id.0]).await?;
-        row.as_ref()
-            .map(read)
-            .transpose()?
-            .ok_or_else(|| domain::Error::not_found("brand.unknown", format!("there is no brand {id}")).into())
+        let row = self
+            .0
+            .row(
+                "SELECT * FROM brands WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
+        row.as_ref().map(read).transpose()?.ok_or_else(|| {
+            domain::Error::not_found("brand.unknown", format!("there is no brand {id}")).into()
+        })
     }
 
     /// The brand with this name, if there is one.
@@ -51,7 +62,13 @@ impl<E: Executor> Brands<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn by_name(&self, name: &str) -> Result<Option<Brand>, Error> {
-        let row = self.0.row("SELECT * FROM brands WHERE org_id = $1 AND name = $2", params![name]).await?;
+        let row = self
+            .0
+            .row(
+                "SELECT * FROM brands WHERE org_id = $1 AND name = $2",
+                params![name],
+            )
+            .await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -84,8 +101,14 @@ impl Brands<'_, Unit> {
                    ON CONFLICT (org_id, id) DO UPDATE SET name = excluded.name, role = excluded.role, \
                    category = excluded.category, margin = excluded.margin, parent_id = excluded.parent_id";
         let parent = brand.parent.map(|id| id.0);
-        let params =
-            params![brand.id.0, brand.name.clone(), name(&brand.role), brand.category.clone(), brand.margin, parent];
+        let params = params![
+            brand.id.0,
+            brand.name.clone(),
+            name(&brand.role),
+            brand.category.clone(),
+            brand.margin,
+            parent
+        ];
         self.0.execute(sql, params).await?;
         Ok(())
     }
@@ -95,7 +118,14 @@ impl Brands<'_, Unit> {
     /// # Errors
     /// `storage.unknown_reference` while values or members refer to it.
     pub async fn delete(&self, id: BrandId) -> Result<bool, Error> {
-        Ok(self.0.execute("DELETE FROM brands WHERE org_id = $1 AND id = $2", params![id.0]).await? == 1)
+        Ok(self
+            .0
+            .execute(
+                "DELETE FROM brands WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?
+            == 1)
     }
 
     /// States a relationship; stating it again changes nothing.
@@ -104,7 +134,16 @@ impl Brands<'_, Unit> {
     /// `storage.unknown_reference` when either brand does not exist.
     pub async fn relate(&self, relationship: Relationship) -> Result<(), Error> {
         let sql = "INSERT INTO relationships (org_id, from_id, to_id, kind) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-        self.0.execute(sql, params![relationship.from.0, relationship.to.0, name(&relationship.kind)]).await?;
+        self.0
+            .execute(
+                sql,
+                params![
+                    relationship.from.0,
+                    relationship.to.0,
+                    name(&relationship.kind)
+                ],
+            )
+            .await?;
         Ok(())
     }
 
@@ -114,7 +153,11 @@ impl Brands<'_, Unit> {
     /// When the database cannot be reached.
     pub async fn unrelate(&self, relationship: Relationship) -> Result<bool, Error> {
         let sql = "DELETE FROM relationships WHERE org_id = $1 AND from_id = $2 AND to_id = $3 AND kind = $4";
-        let params = params![relationship.from.0, relationship.to.0, name(&relationship.kind)];
+        let params = params![
+            relationship.from.0,
+            relationship.to.0,
+            name(&relationship.kind)
+        ];
         Ok(self.0.execute(sql, params).await? == 1)
     }
 }

@@ -13,9 +13,21 @@ impl<E: Executor> Channels<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn list(&self) -> Result<Vec<Channel>, Error> {
-        let rows = self.0.rows("SELECT * FROM channels WHERE org_id = $1 ORDER BY key", params![]).await?;
+        let rows = self
+            .0
+            .rows(
+                "SELECT * FROM channels WHERE org_id = $1 ORDER BY key",
+                params![],
+            )
+            .await?;
         rows.iter()
-            .map(|row| Ok(Channel { id: ChannelId(row.get("id")?), key: row.get("key")?, name: row.get("name")? }))
+            .map(|row| {
+                Ok(Channel {
+                    id: ChannelId(row.get("id")?),
+                    key: row.get("key")?,
+                    name: row.get("name")?,
+                })
+            })
             .collect()
     }
 }
@@ -28,7 +40,12 @@ impl Channels<'_, Unit> {
     pub async fn upsert(&self, channel: &Channel) -> Result<(), Error> {
         let sql = "INSERT INTO channels (org_id, id, key, name) VALUES ($1, $2, $3, $4) \
                    ON CONFLICT (org_id, id) DO UPDATE SET key = excluded.key, name = excluded.name";
-        self.0.execute(sql, params![channel.id.0, channel.key.clone(), channel.name.clone()]).await?;
+        self.0
+            .execute(
+                sql,
+                params![channel.id.0, channel.key.clone(), channel.name.clone()],
+            )
+            .await?;
         Ok(())
     }
 }

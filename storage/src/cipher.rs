@@ -42,7 +42,9 @@ pub struct Cipher {
 
 impl std::fmt::Debug for Cipher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cipher").field("key_id", &self.key_id).finish_non_exhaustive()
+        f.debug_struct("Cipher")
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,18 +60,38 @@ impl Cipher {
     }
 
     fn bound_to(&self, place: Place<'_>) -> Vec<u8> {
-        format!("{}|{}|{}|{}|{}", place.table, place.column, place.row.simple(), place.org.0.simple(), self.key_id).into_bytes()
+        format!(
+            "{}|{}|{}|{}|{}",
+            place.table,
+            place.column,
+            place.row.simple(),
+            place.org.0.simple(),
+            self.key_id
+        )
+        .into_bytes()
     }
 
     /// Encrypts `plain` for `place`.
     pub(crate) fn seal(&self, place: Place<'_>, plain: &str) -> Result<String, Error> {
         let mut nonce = [0_u8; 24];
-        getrandom::fill(&mut nonce).map_err(|error| Error::internal(format!("no randomness: {error}")))?;
+        getrandom::fill(&mut nonce)
+            .map_err(|error| Error::internal(format!("no randomness: {error}")))?;
         let sealed = self
             .aead
-            .encrypt(XNonce::from_slice(&nonce), Payload { msg: plain.as_bytes(), aad: &self.bound_to(place) })
+            .encrypt(
+                XNonce::from_slice(&nonce),
+                Payload {
+                    msg: plain.as_bytes(),
+                    aad: &self.bound_to(place),
+                },
+            )
             .map_err(|_| Error::internal("a field could not be encrypted"))?;
-        Ok(format!("dc1.x.{}.{}.{}", self.key_id, hex::encode(nonce), hex::encode(sealed)))
+        Ok(format!(
+            "dc1.x.{}.{}.{}",
+            self.key_id,
+            hex::encode(nonce),
+            hex::encode(sealed)
+        ))
     }
 
     /// Decrypts a field read from `place`.
@@ -77,29 +99,51 @@ impl Cipher {
     /// # Errors
     /// Internal, when it was changed, moved, or sealed with another key.
     pub(crate) fn open(&self, place: Place<'_>, sealed: &str) -> Result<String, Error> {
-        let refused = |why: &str| Error::internal(format!("{}.{} cannot be decrypted: {why}", place.table, place.column));
+        let refused = |why: &str| {
+            Error::internal(format!(
+                "{}.{} cannot be decrypted: {why}",
+                place.table, place.column
+            ))
+        };
         let mut parts = sealed.split('.');
-        let (Some("dc1"), Some("x"), Some(key), Some(nonce), Some(text), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let (Some("dc1"), Some("x"), Some(key), Some(nonce), Some(text), None) = (
+            parts.next(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+            parts.next(),
+        ) else {
             return Err(refused("it does not have the form of an encrypted field"));
         };
         if key != self.key_id {
             return Err(refused("it was encrypted with another key"));
         }
-        let nonce: [u8; 24] =
-            hex::decode(nonce).ok().and_then(|n| n.try_into().ok()).ok_or_else(|| refused("its nonce is malformed"))?;
+        let nonce: [u8; 24] = hex::decode(nonce)
+            .ok()
+            .and_then(|n| n.try_into().ok())
+            .ok_or_else(|| refused("its nonce is malformed"))?;
         let text = hex::decode(text).map_err(|_| refused("it is not hex"))?;
         let plain = self
             .aead
-            .decrypt(XNonce::from_slice(&nonce), Payload { msg: &text, aad: &self.bound_to(place) })
+            .decrypt(
+                XNonce::from_slice(&nonce),
+                Payload {
+                    msg: &text,
+                    aad: &self.bound_to(place),
+                },
+            )
             .map_err(|_| refused("it was changed or moved"))?;
         String::from_utf8(plain).map_err(|_| refused("it is not text"))
     }
 
     /// The blind index of a value in a column: equal values give equal indexes, and nothing else can be learnt.
     pub(crate) fn index(&self, column: &str, value: &str) -> Vec<u8> {
-        hmac_sha256(&self.index_key, format!("{column}|{}", value.trim().to_lowercase()).as_bytes())[..16].to_vec()
+        hmac_sha256(
+            &self.index_key,
+            format!("{column}|{}", value.trim().to_lowercase()).as_bytes(),
+        )[..16]
+            .to_vec()
     }
 }
 
@@ -111,8 +155,15 @@ fn hmac_sha256(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
         inner[index] ^= byte;
         outer[index] ^= byte;
     }
-    let digest = Sha256::new().chain_update(inner).chain_update(message).finalize();
-    Sha256::new().chain_update(outer).chain_update(digest).finalize().into()
+    let digest = Sha256::new()
+        .chain_update(inner)
+        .chain_update(message)
+        .finalize();
+    Sha256::new()
+        .chain_update(outer)
+        .chain_update(digest)
+        .finalize()
+        .into()
 }
 
 /// Reads the key file, or makes it with mode 0600. Two processes that start together end up with the same key.
@@ -128,14 +179,25 @@ pub(crate) fn key_from_file(path: &Path) -> Result<[u8; 32], Error> {
         .and_then(|()| getrandom::fill(&mut tag))
         .map_err(|error| Error::internal(format!("no randomness: {error}")))?;
     let draft = PathBuf::from(format!("{}.{}", path.display(), hex::encode(tag)));
-    let made = write_private(&draft, &hex::encode(key)).and_then(|()| match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    });
+    let made =
+        write_private(&draft, &hex::encode(key)).and_then(|()| match fs::hard_link(&draft, path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        });
     // The draft has served its purpose whether or not the link was made; a leftover would only be an unused key.
     let _ = fs::remove_file(&draft);
-    made.map_err(|error| Error::Config(format!("the key file {} cannot be written: {error}", path.display())))?;
-    read_key(path)?.ok_or_else(|| Error::Config(format!("the key file {} disappeared while it was made", path.display())))
+    made.map_err(|error| {
+        Error::Config(format!(
+            "the key file {} cannot be written: {error}",
+            path.display()
+        ))
+    })?;
+    read_key(path)?.ok_or_else(|| {
+        Error::Config(format!(
+            "the key file {} disappeared while it was made",
+            path.display()
+        ))
+    })
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
@@ -152,11 +214,21 @@ fn read_key(path: &Path) -> Result<Option<[u8; 32]>, Error> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::Config(format!("the key file {} cannot be read: {error}", path.display()))),
+        Err(error) => {
+            return Err(Error::Config(format!(
+                "the key file {} cannot be read: {error}",
+                path.display()
+            )));
+        }
     };
-    let key = hex::decode(text.trim()).ok().and_then(|k| k.try_into().ok());
+    let key = hex::decode(text.trim())
+        .ok()
+        .and_then(|k| k.try_into().ok());
     key.map(Some).ok_or_else(|| {
-        Error::Config(format!("the key file {} does not hold 64 hex digits; restore it from your backup", path.display()))
+        Error::Config(format!(
+            "the key file {} does not hold 64 hex digits; restore it from your backup",
+            path.display()
+        ))
     })
 }
 
@@ -165,7 +237,12 @@ mod tests {
     use super::*;
 
     fn place(row: u128, org: &str) -> Place<'static> {
-        Place { table: "users", column: "email", row: Uuid::from_u128(row), org: OrgId::derive(&[org]) }
+        Place {
+            table: "users",
+            column: "email",
+            row: Uuid::from_u128(row),
+            org: OrgId::derive(&[org]),
+        }
     }
 
     #[test]
@@ -180,20 +257,53 @@ mod tests {
     #[test]
     fn a_sealed_field_opens_in_its_place() {
         let cipher = Cipher::new(&[7; 32]);
-        let sealed = cipher.seal(place(1, "a"), "ada@example.org").expect("seals");
+        let sealed = cipher
+            .seal(place(1, "a"), "ada@example.org")
+            .expect("seals");
         assert!(!sealed.contains("ada"));
-        assert_eq!(cipher.open(place(1, "a"), &sealed).expect("opens"), "ada@example.org");
-        assert_ne!(sealed, cipher.seal(place(1, "a"), "ada@example.org").expect("seals"), "nonces are fresh");
+        assert_eq!(
+            cipher.open(place(1, "a"), &sealed).expect("opens"),
+            "ada@example.org"
+        );
+        assert_ne!(
+            sealed,
+            cipher
+                .seal(place(1, "a"), "ada@example.org")
+                .expect("seals"),
+            "nonces are fresh"
+        );
     }
 
     #[test]
     fn a_field_moved_to_another_row_column_or_organisation_does_not_open() {
         let cipher = Cipher::new(&[7; 32]);
-        let sealed = cipher.seal(place(1, "a"), "ada@example.org").expect("seals");
+        let sealed = cipher
+            .seal(place(1, "a"), "ada@example.org")
+            .expect("seals");
         assert!(cipher.open(place(2, "a"), &sealed).is_err());
         assert!(cipher.open(place(1, "b"), &sealed).is_err());
-        assert!(cipher.open(Place { column: "name", ..place(1, "a") }, &sealed).is_err());
-        assert!(cipher.open(Place { table: "sessions", ..place(1, "a") }, &sealed).is_err());
+        assert!(
+            cipher
+                .open(
+                    Place {
+                        column: "name",
+                        ..place(1, "a")
+                    },
+                    &sealed
+                )
+                .is_err()
+        );
+        assert!(
+            cipher
+                .open(
+                    Place {
+                        table: "sessions",
+                        ..place(1, "a")
+                    },
+                    &sealed
+                )
+                .is_err()
+        );
         assert!(Cipher::new(&[8; 32]).open(place(1, "a"), &sealed).is_err());
     }
 
@@ -206,15 +316,29 @@ mod tests {
         for bit in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert!(cipher.open(place(1, "a"), &format!("{head}.{}", hex::encode(changed))).is_err(), "bit {bit}");
+            assert!(
+                cipher
+                    .open(place(1, "a"), &format!("{head}.{}", hex::encode(changed)))
+                    .is_err(),
+                "bit {bit}"
+            );
         }
     }
 
     #[test]
     fn an_index_is_the_same_for_the_same_address_only() {
         let cipher = Cipher::new(&[7; 32]);
-        assert_eq!(cipher.index("email", " Ada@Example.org"), cipher.index("email", "ada@example.org"));
-        assert_ne!(cipher.index("email", "ada@example.org"), cipher.index("email", "bob@example.org"));
-        assert_ne!(cipher.index("email", "ada@example.org"), cipher.index("label", "ada@example.org"));
+        assert_eq!(
+            cipher.index("email", " Ada@Example.org"),
+            cipher.index("email", "ada@example.org")
+        );
+        assert_ne!(
+            cipher.index("email", "ada@example.org"),
+            cipher.index("email", "bob@example.org")
+        );
+        assert_ne!(
+            cipher.index("email", "ada@example.org"),
+            cipher.index("label", "ada@example.org")
+        );
     }
 }

@@ -13,8 +13,9 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::{clock::Clock, id::OrgId};
 use migrations::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait, Value,
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
+    DatabaseTransaction, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    Value,
     sqlx::{
         self,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
@@ -55,7 +56,11 @@ pub struct Config {
 impl Config {
     /// The defaults for a database: eight connections, the key beside a SQLite file.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), max_connections: 8, key: KeySource::default() }
+        Self {
+            url: url.into(),
+            max_connections: 8,
+            key: KeySource::default(),
+        }
     }
 }
 
@@ -83,7 +88,9 @@ impl Backend {
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             Ok(Self::Postgres)
         } else {
-            Err(Error::Config("the database URL must start with sqlite: or postgres:".to_owned()))
+            Err(Error::Config(
+                "the database URL must start with sqlite: or postgres:".to_owned(),
+            ))
         }
     }
 
@@ -127,7 +134,9 @@ struct Inner {
 
 impl std::fmt::Debug for Storage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Storage").field("backend", &self.inner.backend).finish_non_exhaustive()
+        f.debug_struct("Storage")
+            .field("backend", &self.inner.backend)
+            .finish_non_exhaustive()
     }
 }
 
@@ -147,17 +156,28 @@ pub(crate) struct Tx {
 
 impl Tx {
     pub(crate) async fn rows(&self, sql: &str, params: Vec<Value>) -> Result<Vec<Row>, Error> {
-        let rows = self.inner.query_all_raw(self.backend.statement(sql, params)).await?;
+        let rows = self
+            .inner
+            .query_all_raw(self.backend.statement(sql, params))
+            .await?;
         Ok(rows.into_iter().map(Row).collect())
     }
 
     pub(crate) async fn row(&self, sql: &str, params: Vec<Value>) -> Result<Option<Row>, Error> {
-        Ok(self.inner.query_one_raw(self.backend.statement(sql, params)).await?.map(Row))
+        Ok(self
+            .inner
+            .query_one_raw(self.backend.statement(sql, params))
+            .await?
+            .map(Row))
     }
 
     /// Runs a statement and says how many rows it touched.
     pub(crate) async fn execute(&self, sql: &str, params: Vec<Value>) -> Result<u64, Error> {
-        Ok(self.inner.execute_raw(self.backend.statement(sql, params)).await?.rows_affected())
+        Ok(self
+            .inner
+            .execute_raw(self.backend.statement(sql, params))
+            .await?
+            .rows_affected())
     }
 
     pub(crate) async fn commit(self) -> Result<(), Error> {
@@ -205,7 +225,10 @@ impl Storage {
     /// # Errors
     /// `storage.unavailable` when it does not.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.inner.reader.query_one_raw(self.backend().statement("SELECT 1", Vec::new())).await?;
+        self.inner
+            .reader
+            .query_one_raw(self.backend().statement("SELECT 1", Vec::new()))
+            .await?;
         Ok(())
     }
 
@@ -218,21 +241,29 @@ impl Storage {
         match self.backend() {
             Backend::Sqlite => Ok(self.shifted(self.inner.clock.now())),
             Backend::Postgres => {
-                let row = self.inner.reader.query_one_raw(self.backend().statement("SELECT clock_timestamp() AS now", Vec::new()));
-                let row = row.await?.ok_or_else(|| Error::internal("the database did not tell the time"))?;
+                let row = self.inner.reader.query_one_raw(
+                    self.backend()
+                        .statement("SELECT clock_timestamp() AS now", Vec::new()),
+                );
+                let row = row
+                    .await?
+                    .ok_or_else(|| Error::internal("the database did not tell the time"))?;
                 Ok(self.shifted(row.try_get("", "now")?))
             }
         }
     }
 
     fn shifted(&self, at: DateTime<Utc>) -> DateTime<Utc> {
-        (at + TimeDelta::microseconds(self.inner.shift_micros.load(Ordering::SeqCst))).trunc_subsecs(6)
+        (at + TimeDelta::microseconds(self.inner.shift_micros.load(Ordering::SeqCst)))
+            .trunc_subsecs(6)
     }
 
     /// Moves database time as this instance sees it; for tests of leases and expiry.
     #[cfg(feature = "testkit")]
     pub fn shift_time(&self, by: TimeDelta) {
-        let micros = by.num_microseconds().expect("tests move the clock by less than a life time");
+        let micros = by
+            .num_microseconds()
+            .expect("tests move the clock by less than a life time");
         self.inner.shift_micros.fetch_add(micros, Ordering::SeqCst);
     }
 
@@ -267,7 +298,9 @@ impl Storage {
     /// # Errors
     /// `storage.migration` when one fails.
     pub async fn migrate_down(&self, steps: u32) -> Result<(), Error> {
-        Migrator::down(&self.inner.writer, Some(steps)).await.map_err(|error| Error::Migration(error.to_string()))
+        Migrator::down(&self.inner.writer, Some(steps))
+            .await
+            .map_err(|error| Error::Migration(error.to_string()))
     }
 
     /// Every migration, in order, and whether it has been applied.
@@ -276,7 +309,9 @@ impl Storage {
     /// `storage.migration` when the list of applied migrations does not fit this program.
     pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>, Error> {
         let failed = |error: sea_orm::DbErr| Error::Migration(error.to_string());
-        Migrator::install(&self.inner.writer).await.map_err(failed)?;
+        Migrator::install(&self.inner.writer)
+            .await
+            .map_err(failed)?;
         let pending: Vec<String> = Migrator::get_pending_migrations(&self.inner.writer)
             .await
             .map_err(failed)?
@@ -285,7 +320,10 @@ impl Storage {
             .collect();
         Ok(Migrator::migrations()
             .iter()
-            .map(|m| MigrationStatus { name: m.name().to_owned(), applied: !pending.contains(&m.name().to_owned()) })
+            .map(|m| MigrationStatus {
+                name: m.name().to_owned(),
+                applied: !pending.contains(&m.name().to_owned()),
+            })
             .collect())
     }
 
@@ -302,11 +340,19 @@ impl Storage {
     /// Registers something to be called after every commit of a unit, so that waiting consumers can be woken. It must
     /// return at once.
     pub fn on_commit(&self, doorbell: Doorbell) {
-        self.inner.doorbells.write().expect("no doorbell panics").push(doorbell);
+        self.inner
+            .doorbells
+            .write()
+            .expect("no doorbell panics")
+            .push(doorbell);
     }
 
     pub(crate) fn doorbells(&self) -> Vec<Doorbell> {
-        self.inner.doorbells.read().expect("no doorbell panics").clone()
+        self.inner
+            .doorbells
+            .read()
+            .expect("no doorbell panics")
+            .clone()
     }
 
     pub(crate) fn cipher(&self) -> &Cipher {
@@ -324,7 +370,8 @@ impl Storage {
     /// Begins a transaction that may write. Call it only inside [`detached`].
     pub(crate) async fn begin(&self, door: Door) -> Result<Tx, Error> {
         let options = TransactionOptions {
-            sqlite_transaction_mode: (self.backend() == Backend::Sqlite).then_some(SqliteTransactionMode::Immediate),
+            sqlite_transaction_mode: (self.backend() == Backend::Sqlite)
+                .then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
         self.open(&self.inner.writer, options, door).await
@@ -332,10 +379,16 @@ impl Storage {
 
     /// Begins a transaction that only reads. Call it only inside [`detached`].
     pub(crate) async fn begin_read(&self, door: Door) -> Result<Tx, Error> {
-        self.open(&self.inner.reader, TransactionOptions::default(), door).await
+        self.open(&self.inner.reader, TransactionOptions::default(), door)
+            .await
     }
 
-    async fn open(&self, pool: &DatabaseConnection, options: TransactionOptions, door: Door) -> Result<Tx, Error> {
+    async fn open(
+        &self,
+        pool: &DatabaseConnection,
+        options: TransactionOptions,
+        door: Door,
+    ) -> Result<Tx, Error> {
         let inner = pool.begin_with_options(options).await?;
         let backend = self.backend();
         let now = match backend {
@@ -355,7 +408,11 @@ impl Storage {
                 self.shifted(row.try_get("", "now")?)
             }
         };
-        Ok(Tx { inner, backend, now })
+        Ok(Tx {
+            inner,
+            backend,
+            now,
+        })
     }
 }
 
@@ -371,7 +428,9 @@ where
 {
     match tokio::spawn(work).await {
         Ok(result) => result,
-        Err(error) => Err(Error::internal(format!("a unit of work did not end: {error}"))),
+        Err(error) => Err(Error::internal(format!(
+            "a unit of work did not end: {error}"
+        ))),
     }
 }
 
@@ -392,11 +451,14 @@ fn root_key(config: &Config, backend: Backend) -> Result<[u8; 32], Error> {
 }
 
 fn sqlite_path(url: &str) -> Result<PathBuf, Error> {
-    let options: sqlx::sqlite::SqliteConnectOptions =
-        url.parse().map_err(|error| Error::Config(format!("the database URL cannot be read: {error}")))?;
+    let options: sqlx::sqlite::SqliteConnectOptions = url
+        .parse()
+        .map_err(|error| Error::Config(format!("the database URL cannot be read: {error}")))?;
     let path = options.get_filename().to_path_buf();
     if url.contains(":memory:") || url.contains("mode=memory") {
-        return Err(Error::Config("a database in memory cannot be shared by several connections; name a file".to_owned()));
+        return Err(Error::Config(
+            "a database in memory cannot be shared by several connections; name a file".to_owned(),
+        ));
     }
     Ok(path)
 }
@@ -420,7 +482,11 @@ async fn open_sqlite(config: &Config) -> Result<(DatabaseConnection, DatabaseCon
                     .pragma("temp_store", "memory")
                     .pragma("cache_size", "-32768")
                     .create_if_missing(writes);
-                if writes { o } else { o.pragma("query_only", "on") }
+                if writes {
+                    o
+                } else {
+                    o.pragma("query_only", "on")
+                }
             });
         options
     };
@@ -448,9 +514,13 @@ async fn open_postgres(config: &Config) -> Result<DatabaseConnection, Error> {
             Box::pin(async move {
                 // A cancelled BEGIN leaves the connection inside a transaction that sqlx does not know of. In the simple
                 // protocol both clocks agree unless a transaction is open; in a failed one the question itself fails.
-                let open = sqlx::raw_sql("SELECT 1 WHERE now() <> statement_timestamp()").fetch_optional(&mut *connection).await;
+                let open = sqlx::raw_sql("SELECT 1 WHERE now() <> statement_timestamp()")
+                    .fetch_optional(&mut *connection)
+                    .await;
                 if !matches!(open, Ok(None)) {
-                    tracing::warn!("a connection came back inside an open transaction; it was rolled back");
+                    tracing::warn!(
+                        "a connection came back inside an open transaction; it was rolled back"
+                    );
                     sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
                 }
                 Ok(true)

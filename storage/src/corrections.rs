@@ -22,7 +22,9 @@ fn read(row: &Row) -> Result<Correction, Error> {
         metric: MetricId(row.get("metric_id")?),
         period: row.get("period")?,
         value: row.get("value")?,
-        recommendation: row.get::<Option<_>>("recommendation_id")?.map(RecommendationId),
+        recommendation: row
+            .get::<Option<_>>("recommendation_id")?
+            .map(RecommendationId),
         active: row.get("active")?,
     })
 }
@@ -34,7 +36,12 @@ impl<E: Executor> Corrections<'_, E> {
     /// When the database cannot be reached.
     pub async fn list(&self) -> Result<Vec<Correction>, Error> {
         let sql = "SELECT * FROM corrections WHERE org_id = $1 ORDER BY created_at, id";
-        self.0.rows(sql, params![]).await?.iter().map(read).collect()
+        self.0
+            .rows(sql, params![])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 }
 
@@ -72,7 +79,11 @@ impl Corrections<'_, Unit> {
         let revision = next_revision(self.0).await?;
         let sql = "UPDATE corrections SET active = $3, revision = $4 WHERE org_id = $1 AND id = $2";
         if self.0.execute(sql, params![id.0, active, revision]).await? == 0 {
-            return Err(domain::Error::not_found("correction.unknown", format!("there is no correction {id}")).into());
+            return Err(domain::Error::not_found(
+                "correction.unknown",
+                format!("there is no correction {id}"),
+            )
+            .into());
         }
         Ok(())
     }

@@ -3,10 +3,7 @@
 
 use domain::id::OrgId;
 
-use crate::{
-    Error, Executor, System, Unit,
-    row::params,
-};
+use crate::{Error, Executor, System, Unit, row::params};
 
 /// Cursors of a scope or unit.
 pub struct Cursors<'a, E>(pub(crate) &'a E);
@@ -29,7 +26,10 @@ impl<E: Executor> Cursors<'_, E> {
     /// When the database cannot be reached.
     pub async fn get(&self, group: &str) -> Result<i64, Error> {
         let sql = "SELECT position FROM consumer_cursors WHERE org_id = $1 AND consumer = $2";
-        self.0.row(sql, params![group]).await?.map_or(Ok(0), |row| row.get("position"))
+        self.0
+            .row(sql, params![group])
+            .await?
+            .map_or(Ok(0), |row| row.get("position"))
     }
 }
 
@@ -44,14 +44,20 @@ impl Cursors<'_, Unit> {
             let sql = "INSERT INTO consumer_cursors (org_id, consumer, position, updated_at) VALUES ($1, $2, $3, $4) \
                        ON CONFLICT (org_id, consumer) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at \
                        WHERE consumer_cursors.position = 0";
-            self.0.execute(sql, params![group, to, self.0.now()]).await?
+            self.0
+                .execute(sql, params![group, to, self.0.now()])
+                .await?
         } else {
             let sql = "UPDATE consumer_cursors SET position = $4, updated_at = $5 WHERE org_id = $1 AND consumer = $2 AND position = $3";
-            self.0.execute(sql, params![group, from, to, self.0.now()]).await?
+            self.0
+                .execute(sql, params![group, from, to, self.0.now()])
+                .await?
         };
         if moved == 0 {
             let message = format!("the consumer {group} no longer stands at {from}");
-            return Err(domain::Error::conflict("cursor.moved", message).advise("read the cursor again").into());
+            return Err(domain::Error::conflict("cursor.moved", message)
+                .advise("read the cursor again")
+                .into());
         }
         Ok(())
     }

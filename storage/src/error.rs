@@ -111,7 +111,9 @@ impl From<DbErr> for Error {
 
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
-        Self::internal(format!("a stored document does not have the expected shape: {error}"))
+        Self::internal(format!(
+            "a stored document does not have the expected shape: {error}"
+        ))
     }
 }
 
@@ -130,7 +132,9 @@ fn fault_of(error: &DbErr) -> Fault {
         DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime) => runtime,
         _ => return Fault::Defect,
     };
-    let RuntimeErr::SqlxError(error) = runtime else { return Fault::Defect };
+    let RuntimeErr::SqlxError(error) = runtime else {
+        return Fault::Defect;
+    };
     match error.as_ref() {
         SqlxError::Database(database) => match database.code().as_deref() {
             // PostgreSQL: serialisation failure, deadlock, lock not available.
@@ -138,14 +142,18 @@ fn fault_of(error: &DbErr) -> Fault {
             // SQLite: busy, locked, and their extended forms (recovery, snapshot, timeout, shared cache).
             Some("5" | "6" | "261" | "517" | "773" | "262") => Fault::Busy,
             Some("53100" | "13") => Fault::Full,
-            Some("57P01" | "57P02" | "57P03" | "53300" | "08006" | "08003" | "14") => Fault::Unavailable,
+            Some("57P01" | "57P02" | "57P03" | "53300" | "08006" | "08003" | "14") => {
+                Fault::Unavailable
+            }
             _ if database.is_unique_violation() => Fault::Duplicate,
             _ if database.is_foreign_key_violation() => Fault::Reference,
             _ => Fault::Defect,
         },
-        SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed | SqlxError::Tls(_) => {
-            Fault::Unavailable
-        }
+        SqlxError::Io(_)
+        | SqlxError::PoolTimedOut
+        | SqlxError::PoolClosed
+        | SqlxError::WorkerCrashed
+        | SqlxError::Tls(_) => Fault::Unavailable,
         _ => Fault::Defect,
     }
 }

@@ -31,8 +31,14 @@ impl<E: Executor> Events<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn after(&self, position: i64, limit: u32) -> Result<Vec<Event>, Error> {
-        let sql = "SELECT * FROM events WHERE org_id = $1 AND position > $2 ORDER BY position LIMIT $3";
-        self.0.rows(sql, params![position, i64::from(limit)]).await?.iter().map(read).collect()
+        let sql =
+            "SELECT * FROM events WHERE org_id = $1 AND position > $2 ORDER BY position LIMIT $3";
+        self.0
+            .rows(sql, params![position, i64::from(limit)])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 
     /// The newest events, newest first.
@@ -41,7 +47,12 @@ impl<E: Executor> Events<'_, E> {
     /// When the database cannot be reached.
     pub async fn newest(&self, limit: u32) -> Result<Vec<Event>, Error> {
         let sql = "SELECT * FROM events WHERE org_id = $1 AND position IS NOT NULL ORDER BY position DESC LIMIT $2";
-        self.0.rows(sql, params![i64::from(limit)]).await?.iter().map(read).collect()
+        self.0
+            .rows(sql, params![i64::from(limit)])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 
     /// The position of the newest event; 0 when there is none.
@@ -50,7 +61,10 @@ impl<E: Executor> Events<'_, E> {
     /// When the database cannot be reached.
     pub async fn latest_position(&self) -> Result<i64, Error> {
         let sql = "SELECT CAST(COALESCE(MAX(position), 0) AS BIGINT) AS position FROM events WHERE org_id = $1";
-        self.0.row(sql, params![]).await?.map_or(Ok(0), |row| row.get("position"))
+        self.0
+            .row(sql, params![])
+            .await?
+            .map_or(Ok(0), |row| row.get("position"))
     }
 }
 
@@ -71,7 +85,13 @@ impl Events<'_, Unit> {
         let sql = format!(
             "INSERT INTO events (org_id, id, position, kind, key, body, at) VALUES ($1, $2, {position}, $3, $4, $5, $6)"
         );
-        let params = params![id.0, name(&new.kind), new.key, json(&new.body)?, self.0.now()];
+        let params = params![
+            id.0,
+            name(&new.kind),
+            new.key,
+            json(&new.body)?,
+            self.0.now()
+        ];
         self.0.execute(&sql, params).await?;
         self.0.noted(|noted| noted.note.events.push(new.kind));
         Ok(id)

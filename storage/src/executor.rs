@@ -33,10 +33,18 @@ pub(crate) mod sealed {
         /// Database time.
         fn time(&self) -> impl Future<Output = Result<DateTime<Utc>, Error>> + Send;
         /// The rows of a statement whose `$1` is the organisation; `params` start at `$2`.
-        fn rows(&self, sql: &str, params: Vec<Value>) -> impl Future<Output = Result<Vec<Row>, Error>> + Send;
+        fn rows(
+            &self,
+            sql: &str,
+            params: Vec<Value>,
+        ) -> impl Future<Output = Result<Vec<Row>, Error>> + Send;
 
         /// The first row, if there is one.
-        fn row(&self, sql: &str, params: Vec<Value>) -> impl Future<Output = Result<Option<Row>, Error>> + Send {
+        fn row(
+            &self,
+            sql: &str,
+            params: Vec<Value>,
+        ) -> impl Future<Output = Result<Option<Row>, Error>> + Send {
             async move { Ok(self.rows(sql, params).await?.into_iter().next()) }
         }
     }

@@ -31,17 +31,28 @@ impl<E: Executor> Findings<'_, E> {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn latest<T: DeserializeOwned>(&self, kind: &str) -> Result<Option<FindingSet<T>>, Error> {
+    pub async fn latest<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+    ) -> Result<Option<FindingSet<T>>, Error> {
         let sql = "SELECT s.number, s.origin, s.run_id, s.created_at FROM finding_sets s WHERE s.org_id = $1 AND s.kind = $2 \
                    ORDER BY s.number DESC LIMIT 1";
-        let Some(set) = self.0.row(sql, params![kind]).await? else { return Ok(None) };
+        let Some(set) = self.0.row(sql, params![kind]).await? else {
+            return Ok(None);
+        };
         let sql = "SELECT body FROM findings WHERE org_id = $1 AND kind = $2 AND number = $3 ORDER BY place";
-        let rows = self.0.rows(sql, params![kind, set.get::<i64>("number")?]).await?;
+        let rows = self
+            .0
+            .rows(sql, params![kind, set.get::<i64>("number")?])
+            .await?;
         Ok(Some(FindingSet {
             origin: set.get("origin")?,
             run: set.get::<Option<_>>("run_id")?.map(RunId),
             at: set.get("created_at")?,
-            findings: rows.iter().map(|row| row.json("body")).collect::<Result<_, _>>()?,
+            findings: rows
+                .iter()
+                .map(|row| row.json("body"))
+                .collect::<Result<_, _>>()?,
         }))
     }
 }
@@ -64,11 +75,21 @@ impl Findings<'_, Unit> {
                    SELECT $1, $2, COALESCE(MAX(number), 0) + 1, $3, $4, $5 FROM finding_sets WHERE org_id = $1 AND kind = $2 \
                    RETURNING number";
         let run = run.map(|id| id.0);
-        let row = self.0.row(sql, params![kind, origin, run, self.0.now()]).await?;
-        let number: i64 = row.ok_or_else(|| Error::internal("a set got no number"))?.get("number")?;
+        let row = self
+            .0
+            .row(sql, params![kind, origin, run, self.0.now()])
+            .await?;
+        let number: i64 = row
+            .ok_or_else(|| Error::internal("a set got no number"))?
+            .get("number")?;
         let sql = "INSERT INTO findings (org_id, kind, number, place, subject, body) VALUES ($1, $2, $3, $4, $5, $6)";
         for (place, (subject, finding)) in (1_i64..).zip(findings) {
-            self.0.execute(sql, params![kind, number, place, subject.clone(), json(finding)?]).await?;
+            self.0
+                .execute(
+                    sql,
+                    params![kind, number, place, subject.clone(), json(finding)?],
+                )
+                .await?;
         }
         Ok(())
     }

@@ -20,7 +20,13 @@ impl<E: Executor> Fits<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn latest(&self) -> Result<Option<ResponseFit>, Error> {
-        let row = self.0.row("SELECT body FROM fits WHERE org_id = $1 ORDER BY number DESC LIMIT 1", params![]).await?;
+        let row = self
+            .0
+            .row(
+                "SELECT body FROM fits WHERE org_id = $1 ORDER BY number DESC LIMIT 1",
+                params![],
+            )
+            .await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -30,7 +36,13 @@ impl<E: Executor> Fits<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn latest_id(&self) -> Result<Option<FitId>, Error> {
-        let row = self.0.row("SELECT id FROM fits WHERE org_id = $1 ORDER BY number DESC LIMIT 1", params![]).await?;
+        let row = self
+            .0
+            .row(
+                "SELECT id FROM fits WHERE org_id = $1 ORDER BY number DESC LIMIT 1",
+                params![],
+            )
+            .await?;
         row.map(|row| Ok(FitId(row.get("id")?))).transpose()
     }
 
@@ -39,11 +51,16 @@ impl<E: Executor> Fits<'_, E> {
     /// # Errors
     /// `fit.unknown`.
     pub async fn get(&self, id: FitId) -> Result<ResponseFit, Error> {
-        let row = self.0.row("SELECT body FROM fits WHERE org_id = $1 AND id = $2", params![id.0]).await?;
-        row.as_ref()
-            .map(read)
-            .transpose()?
-            .ok_or_else(|| domain::Error::not_found("fit.unknown", format!("there is no fit {id}")).into())
+        let row = self
+            .0
+            .row(
+                "SELECT body FROM fits WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
+        row.as_ref().map(read).transpose()?.ok_or_else(|| {
+            domain::Error::not_found("fit.unknown", format!("there is no fit {id}")).into()
+        })
     }
 }
 
@@ -57,7 +74,9 @@ impl Fits<'_, Unit> {
         let sql = "INSERT INTO fits (org_id, id, number, origin, body, created_at) \
                    SELECT $1, $2, COALESCE(MAX(number), 0) + 1, $3, $4, $5 FROM fits WHERE org_id = $1 \
                    ON CONFLICT (org_id, id) DO NOTHING";
-        self.0.execute(sql, params![fit.id.0, fit.origin, json(fit)?, self.0.now()]).await?;
+        self.0
+            .execute(sql, params![fit.id.0, fit.origin, json(fit)?, self.0.now()])
+            .await?;
         Ok(())
     }
 }

@@ -16,7 +16,10 @@ use crate::{
 pub struct Forecasts<'a, E>(pub(crate) &'a E);
 
 fn read(row: &Row) -> Result<Forecast, Error> {
-    Ok(Forecast { of_record: row.get("of_record")?, ..row.json("body")? })
+    Ok(Forecast {
+        of_record: row.get("of_record")?,
+        ..row.json("body")?
+    })
 }
 
 impl<E: Executor> Forecasts<'_, E> {
@@ -25,9 +28,16 @@ impl<E: Executor> Forecasts<'_, E> {
     /// # Errors
     /// `forecast.unknown`.
     pub async fn get(&self, id: ForecastId) -> Result<Forecast, Error> {
-        let row = self.0.row("SELECT body, of_record FROM forecasts WHERE org_id = $1 AND id = $2", params![id.0]).await?;
+        let row = self
+            .0
+            .row(
+                "SELECT body, of_record FROM forecasts WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
         row.as_ref().map(read).transpose()?.ok_or_else(|| {
-            domain::Error::not_found("forecast.unknown", format!("there is no forecast {id}")).into()
+            domain::Error::not_found("forecast.unknown", format!("there is no forecast {id}"))
+                .into()
         })
     }
 
@@ -60,7 +70,10 @@ impl<E: Executor> Forecasts<'_, E> {
     ) -> Result<Option<Forecast>, Error> {
         let sql = "SELECT body, of_record FROM forecasts WHERE org_id = $1 AND brand_id = $2 AND metric_id = $3 AND slice = $4 \
                    AND of_record";
-        let row = self.0.row(sql, params![brand.0, metric.0, slice_key(project)]).await?;
+        let row = self
+            .0
+            .row(sql, params![brand.0, metric.0, slice_key(project)])
+            .await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -70,7 +83,12 @@ impl<E: Executor> Forecasts<'_, E> {
     /// When the database cannot be reached.
     pub async fn all_of_record(&self) -> Result<Vec<Forecast>, Error> {
         let sql = "SELECT body, of_record FROM forecasts WHERE org_id = $1 AND of_record ORDER BY brand_id, metric_id, slice";
-        self.0.rows(sql, params![]).await?.iter().map(read).collect()
+        self.0
+            .rows(sql, params![])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 
     /// The newest forecast of every series, of record or not.
@@ -82,7 +100,12 @@ impl<E: Executor> Forecasts<'_, E> {
                    FROM forecasts WHERE org_id = $1 GROUP BY brand_id, metric_id, slice) l ON l.brand_id = f.brand_id \
                    AND l.metric_id = f.metric_id AND l.slice = f.slice AND l.number = f.number WHERE f.org_id = $1 \
                    ORDER BY f.brand_id, f.metric_id, f.slice";
-        self.0.rows(sql, params![]).await?.iter().map(read).collect()
+        self.0
+            .rows(sql, params![])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 }
 
@@ -93,7 +116,12 @@ impl Forecasts<'_, Unit> {
     /// `storage.unknown_reference` when its brand or metric does not exist.
     pub async fn record(&self, forecast: &Forecast) -> Result<(), Error> {
         let slice = slice_key(forecast.project);
-        self.0.serialise(&format!("forecast|{}|{}|{slice}", forecast.brand, forecast.metric)).await?;
+        self.0
+            .serialise(&format!(
+                "forecast|{}|{}|{slice}",
+                forecast.brand, forecast.metric
+            ))
+            .await?;
         let sql = "INSERT INTO forecasts (org_id, id, brand_id, metric_id, slice, number, origin, granularity, of_record, body, \
                    created_at) SELECT $1, $2, $3, $4, $5, COALESCE(MAX(number), 0) + 1, $6, $7, $8, $9, $10 FROM forecasts \
                    WHERE org_id = $1 AND brand_id = $3 AND metric_id = $4 AND slice = $5 ON CONFLICT (org_id, id) DO NOTHING";
@@ -122,15 +150,33 @@ impl Forecasts<'_, Unit> {
     pub async fn set_of_record(&self, id: ForecastId) -> Result<Option<ForecastId>, Error> {
         let forecast = self.get(id).await?;
         let slice = slice_key(forecast.project);
-        self.0.serialise(&format!("forecast|{}|{}|{slice}", forecast.brand, forecast.metric)).await?;
-        let before = self.of_record(forecast.brand, forecast.metric, forecast.project).await?.map(|f| f.id);
+        self.0
+            .serialise(&format!(
+                "forecast|{}|{}|{slice}",
+                forecast.brand, forecast.metric
+            ))
+            .await?;
+        let before = self
+            .of_record(forecast.brand, forecast.metric, forecast.project)
+            .await?
+            .map(|f| f.id);
         if before == Some(id) {
             return Ok(None);
         }
         let sql = "UPDATE forecasts SET of_record = $5 WHERE org_id = $1 AND brand_id = $2 AND metric_id = $3 AND slice = $4 \
                    AND of_record";
-        self.0.execute(sql, params![forecast.brand.0, forecast.metric.0, slice, false]).await?;
-        self.0.execute("UPDATE forecasts SET of_record = $3 WHERE org_id = $1 AND id = $2", params![id.0, true]).await?;
+        self.0
+            .execute(
+                sql,
+                params![forecast.brand.0, forecast.metric.0, slice, false],
+            )
+            .await?;
+        self.0
+            .execute(
+                "UPDATE forecasts SET of_record = $3 WHERE org_id = $1 AND id = $2",
+                params![id.0, true],
+            )
+            .await?;
         Ok(before)
     }
 
@@ -139,7 +185,12 @@ impl Forecasts<'_, Unit> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn clear_of_record(&self, id: ForecastId) -> Result<(), Error> {
-        self.0.execute("UPDATE forecasts SET of_record = $3 WHERE org_id = $1 AND id = $2", params![id.0, false]).await?;
+        self.0
+            .execute(
+                "UPDATE forecasts SET of_record = $3 WHERE org_id = $1 AND id = $2",
+                params![id.0, false],
+            )
+            .await?;
         Ok(())
     }
 }

@@ -33,7 +33,11 @@ pub enum Begun {
 }
 
 fn read(row: &Row) -> Result<Remembered, Error> {
-    Ok(Remembered { fingerprint: row.get("fingerprint")?, status: row.count("status")?, body: row.get("body")? })
+    Ok(Remembered {
+        fingerprint: row.get("fingerprint")?,
+        status: row.count("status")?,
+        body: row.get("body")?,
+    })
 }
 
 impl<E: Executor> Idempotency<'_, E> {
@@ -41,10 +45,19 @@ impl<E: Executor> Idempotency<'_, E> {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn find(&self, actor: domain::access::Actor, key: &str) -> Result<Option<Remembered>, Error> {
+    pub async fn find(
+        &self,
+        actor: domain::access::Actor,
+        key: &str,
+    ) -> Result<Option<Remembered>, Error> {
         let now = self.0.time().await?;
         let sql = "SELECT * FROM idempotency_keys WHERE org_id = $1 AND actor = $2 AND key = $3 AND expires_at > $4 AND status > 0";
-        self.0.row(sql, params![json(&actor)?, key, now]).await?.as_ref().map(read).transpose()
+        self.0
+            .row(sql, params![json(&actor)?, key, now])
+            .await?
+            .as_ref()
+            .map(read)
+            .transpose()
     }
 }
 
@@ -53,7 +66,12 @@ impl Idempotency<'_, Unit> {
     ///
     /// # Errors
     /// `idempotency.key_reused` when the key came with another request before.
-    pub async fn begin(&self, key: &str, fingerprint: &str, keep: TimeDelta) -> Result<Begun, Error> {
+    pub async fn begin(
+        &self,
+        key: &str,
+        fingerprint: &str,
+        keep: TimeDelta,
+    ) -> Result<Begun, Error> {
         let actor = json(&self.0.actor())?;
         let now = self.0.now();
         self.0
@@ -64,16 +82,31 @@ impl Idempotency<'_, Unit> {
             .await?;
         let sql = "INSERT INTO idempotency_keys (org_id, actor, key, fingerprint, status, body, created_at, expires_at) \
                    VALUES ($1, $2, $3, $4, 0, '', $5, $6) ON CONFLICT (org_id, actor, key) DO NOTHING";
-        if self.0.execute(sql, params![actor.clone(), key, fingerprint, now, now + keep]).await? == 1 {
+        if self
+            .0
+            .execute(
+                sql,
+                params![actor.clone(), key, fingerprint, now, now + keep],
+            )
+            .await?
+            == 1
+        {
             return Ok(Begun::Fresh);
         }
         let sql = "SELECT * FROM idempotency_keys WHERE org_id = $1 AND actor = $2 AND key = $3";
-        let row = self.0.row(sql, params![actor, key]).await?.ok_or_else(|| Error::internal("a claimed key vanished"))?;
+        let row = self
+            .0
+            .row(sql, params![actor, key])
+            .await?
+            .ok_or_else(|| Error::internal("a claimed key vanished"))?;
         let remembered = read(&row)?;
         if remembered.fingerprint != fingerprint {
-            return Err(domain::Error::conflict("idempotency.key_reused", "this idempotency key came with another request before")
-                .advise("use a fresh key for every new request")
-                .into());
+            return Err(domain::Error::conflict(
+                "idempotency.key_reused",
+                "this idempotency key came with another request before",
+            )
+            .advise("use a fresh key for every new request")
+            .into());
         }
         Ok(Begun::Replay(remembered))
     }
@@ -84,7 +117,12 @@ impl Idempotency<'_, Unit> {
     /// When the database cannot be reached.
     pub async fn finish(&self, key: &str, status: u16, body: &str) -> Result<(), Error> {
         let sql = "UPDATE idempotency_keys SET status = $4, body = $5 WHERE org_id = $1 AND actor = $2 AND key = $3";
-        self.0.execute(sql, params![json(&self.0.actor())?, key, i64::from(status), body]).await?;
+        self.0
+            .execute(
+                sql,
+                params![json(&self.0.actor())?, key, i64::from(status), body],
+            )
+            .await?;
         Ok(())
     }
 
@@ -94,7 +132,9 @@ impl Idempotency<'_, Unit> {
     /// When the database cannot be reached.
     pub async fn forget(&self, key: &str) -> Result<(), Error> {
         let sql = "DELETE FROM idempotency_keys WHERE org_id = $1 AND actor = $2 AND key = $3";
-        self.0.execute(sql, params![json(&self.0.actor())?, key]).await?;
+        self.0
+            .execute(sql, params![json(&self.0.actor())?, key])
+            .await?;
         Ok(())
     }
 
@@ -103,6 +143,11 @@ impl Idempotency<'_, Unit> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn sweep(&self) -> Result<u64, Error> {
-        self.0.execute("DELETE FROM idempotency_keys WHERE org_id = $1 AND expires_at <= $2", params![self.0.now()]).await
+        self.0
+            .execute(
+                "DELETE FROM idempotency_keys WHERE org_id = $1 AND expires_at <= $2",
+                params![self.0.now()],
+            )
+            .await
     }
 }

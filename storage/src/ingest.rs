@@ -60,9 +60,16 @@ impl<E: Executor> Ingest<'_, E> {
     /// # Errors
     /// `ingest.unknown_batch`.
     pub async fn get(&self, id: BatchId) -> Result<Batch, Error> {
-        let row = self.0.row("SELECT * FROM ingest_batches WHERE org_id = $1 AND id = $2", params![id.0]).await?;
+        let row = self
+            .0
+            .row(
+                "SELECT * FROM ingest_batches WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
         row.as_ref().map(read).transpose()?.ok_or_else(|| {
-            domain::Error::not_found("ingest.unknown_batch", format!("there is no import {id}")).into()
+            domain::Error::not_found("ingest.unknown_batch", format!("there is no import {id}"))
+                .into()
         })
     }
 
@@ -80,8 +87,20 @@ impl<E: Executor> Ingest<'_, E> {
             params.extend(params![key.at, key.id]);
         }
         sql.push_str(" ORDER BY created_at DESC, id DESC LIMIT $2");
-        let rows = self.0.rows(&sql, params).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(keyset::page(rows, limit, |b| TimeKey { at: b.created_at, id: b.id.0 }.encode()))
+        let rows = self
+            .0
+            .rows(&sql, params)
+            .await?
+            .iter()
+            .map(read)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(keyset::page(rows, limit, |b| {
+            TimeKey {
+                at: b.created_at,
+                id: b.id.0,
+            }
+            .encode()
+        }))
     }
 
     /// Rows an import refused, in the order of the file.
@@ -90,7 +109,12 @@ impl<E: Executor> Ingest<'_, E> {
     /// `page.cursor` for a cursor that is none.
     pub async fn rejects(&self, batch: BatchId, page: &PageRequest) -> Result<Page<Reject>, Error> {
         let limit = keyset::limit(page);
-        let after = page.after.as_deref().map(decode_number).transpose()?.unwrap_or(0);
+        let after = page
+            .after
+            .as_deref()
+            .map(decode_number)
+            .transpose()?
+            .unwrap_or(0);
         let sql = "SELECT * FROM ingest_rejects WHERE org_id = $1 AND batch_id = $2 AND number > $3 ORDER BY number LIMIT $4";
         let rows = self.0.rows(sql, params![batch.0, after, limit + 1]).await?;
         let rows = rows
@@ -119,8 +143,14 @@ impl Ingest<'_, Unit> {
         let sql = "INSERT INTO ingest_batches (org_id, id, mapping_id, source, digest, state, taken, counts, created_at, updated_at) \
                    VALUES ($1, $2, $3, $4, '', $5, 0, $6, $7, $7) ON CONFLICT (org_id, id) DO NOTHING";
         let counts = json(&BatchCounts::default())?;
-        let params =
-            params![new.id.0, new.mapping.0, new.source.clone(), name(&BatchState::Open), counts, self.0.now()];
+        let params = params![
+            new.id.0,
+            new.mapping.0,
+            new.source.clone(),
+            name(&BatchState::Open),
+            counts,
+            self.0.now()
+        ];
         self.0.execute(sql, params).await?;
         self.get(new.id).await
     }
@@ -131,7 +161,10 @@ impl Ingest<'_, Unit> {
     /// # Errors
     /// `ingest.gap` when an earlier chunk is missing, `ingest.closed` when the import has ended, and those of
     /// [`Values::upsert_chunk`](crate::Values::upsert_chunk).
-    #[allow(clippy::too_many_arguments, reason = "a chunk is these seven things, and they are written in one place")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a chunk is these seven things, and they are written in one place"
+    )]
     pub async fn take_chunk(
         &self,
         batch: BatchId,
@@ -147,8 +180,19 @@ impl Ingest<'_, Unit> {
         if ledger.offset >= new_offset && new_offset > expected_offset {
             return Ok(ChunkOutcome::Repeated(ledger));
         }
-        let written = self.0.values().upsert_chunk(batch, &ledger.source, values, restate_from).await?;
-        self.commit_chunk(batch, expected_offset, new_offset, &with_written(parsed, written), rejects).await
+        let written = self
+            .0
+            .values()
+            .upsert_chunk(batch, &ledger.source, values, restate_from)
+            .await?;
+        self.commit_chunk(
+            batch,
+            expected_offset,
+            new_offset,
+            &with_written(parsed, written),
+            rejects,
+        )
+        .await
     }
 
     /// Advances an import's offset and adds up its counts and rejects; [`Ingest::take_chunk`] does this together with the
@@ -170,22 +214,39 @@ impl Ingest<'_, Unit> {
             return Ok(ChunkOutcome::Repeated(ledger));
         }
         if ledger.state != BatchState::Open {
-            return Err(domain::Error::conflict("ingest.closed", format!("the import {batch} has ended"))
-                .advise("start a new import; values that are there already change nothing")
-                .into());
+            return Err(domain::Error::conflict(
+                "ingest.closed",
+                format!("the import {batch} has ended"),
+            )
+            .advise("start a new import; values that are there already change nothing")
+            .into());
         }
         if ledger.offset != expected_offset {
-            let message = format!("the import stands at offset {}, not at {expected_offset}", ledger.offset);
-            return Err(domain::Error::conflict("ingest.gap", message).advise("send the chunk that follows that offset").into());
+            let message = format!(
+                "the import stands at offset {}, not at {expected_offset}",
+                ledger.offset
+            );
+            return Err(domain::Error::conflict("ingest.gap", message)
+                .advise("send the chunk that follows that offset")
+                .into());
         }
         // A chunk that only refuses rows does not move the offset; rows refused before are recognised by line and column.
         let refused = self.refuse(batch, rejects).await?;
         let total = add(&ledger.counts, &BatchCounts { refused, ..*counts });
         let sql = "UPDATE ingest_batches SET taken = $3, counts = $4, updated_at = $5 WHERE org_id = $1 AND id = $2 AND taken = $6";
-        let params =
-            params![batch.0, to_i64(new_offset)?, json(&total)?, self.0.now(), to_i64(expected_offset)?];
+        let params = params![
+            batch.0,
+            to_i64(new_offset)?,
+            json(&total)?,
+            self.0.now(),
+            to_i64(expected_offset)?
+        ];
         if self.0.execute(sql, params).await? == 0 {
-            return Err(domain::Error::conflict("ingest.gap", "another process moved this import").advise("read its offset again").into());
+            return Err(
+                domain::Error::conflict("ingest.gap", "another process moved this import")
+                    .advise("read its offset again")
+                    .into(),
+            );
         }
         Ok(ChunkOutcome::Taken(self.get(batch).await?))
     }
@@ -242,16 +303,34 @@ impl Ingest<'_, Unit> {
         self.end(batch, BatchState::Failed, "", Some(error)).await
     }
 
-    async fn end(&self, batch: BatchId, state: BatchState, digest: &str, error: Option<&str>) -> Result<Batch, Error> {
+    async fn end(
+        &self,
+        batch: BatchId,
+        state: BatchState,
+        digest: &str,
+        error: Option<&str>,
+    ) -> Result<Batch, Error> {
         let sql = "UPDATE ingest_batches SET state = $3, digest = $4, error = $5, updated_at = $6 \
                    WHERE org_id = $1 AND id = $2 AND state = 'open'";
-        self.0.execute(sql, params![batch.0, name(&state), digest, error.map(str::to_owned), self.0.now()]).await?;
+        self.0
+            .execute(
+                sql,
+                params![
+                    batch.0,
+                    name(&state),
+                    digest,
+                    error.map(str::to_owned),
+                    self.0.now()
+                ],
+            )
+            .await?;
         self.get(batch).await
     }
 }
 
 fn to_i64(number: u64) -> Result<i64, Error> {
-    i64::try_from(number).map_err(|_| domain::Error::invalid("ingest.offset", "the offset is too large").into())
+    i64::try_from(number)
+        .map_err(|_| domain::Error::invalid("ingest.offset", "the offset is too large").into())
 }
 
 fn with_written(parsed: &BatchCounts, written: ChunkCounts) -> BatchCounts {

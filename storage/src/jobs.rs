@@ -53,9 +53,12 @@ pub(crate) fn read(row: &Row) -> Result<Job, Error> {
 }
 
 pub(crate) fn lease_lost(id: JobId) -> Error {
-    domain::Error::conflict("job.lease_lost", format!("the lease of {id} has passed to somebody else; the result is refused"))
-        .advise("drop the result; the new holder does the work")
-        .into()
+    domain::Error::conflict(
+        "job.lease_lost",
+        format!("the lease of {id} has passed to somebody else; the result is refused"),
+    )
+    .advise("drop the result; the new holder does the work")
+    .into()
 }
 
 impl<E: Executor> Jobs<'_, E> {
@@ -64,11 +67,16 @@ impl<E: Executor> Jobs<'_, E> {
     /// # Errors
     /// `job.unknown`.
     pub async fn get(&self, id: JobId) -> Result<Job, Error> {
-        let row = self.0.row("SELECT * FROM jobs WHERE org_id = $1 AND id = $2", params![id.0]).await?;
-        row.as_ref()
-            .map(read)
-            .transpose()?
-            .ok_or_else(|| domain::Error::not_found("job.unknown", format!("there is no job {id}")).into())
+        let row = self
+            .0
+            .row(
+                "SELECT * FROM jobs WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
+        row.as_ref().map(read).transpose()?.ok_or_else(|| {
+            domain::Error::not_found("job.unknown", format!("there is no job {id}")).into()
+        })
     }
 
     /// Jobs in a state, newest first.
@@ -77,7 +85,12 @@ impl<E: Executor> Jobs<'_, E> {
     /// When the database cannot be reached.
     pub async fn list(&self, state: JobState, limit: u32) -> Result<Vec<Job>, Error> {
         let sql = "SELECT * FROM jobs WHERE org_id = $1 AND state = $2 ORDER BY created_at DESC, id DESC LIMIT $3";
-        self.0.rows(sql, params![name(&state), i64::from(limit)]).await?.iter().map(read).collect()
+        self.0
+            .rows(sql, params![name(&state), i64::from(limit)])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 }
 
@@ -102,11 +115,16 @@ impl Jobs<'_, Unit> {
             self.0.now()
         ];
         if self.0.execute(sql, params).await? == 1 {
-            self.0.noted(|noted| noted.note.queues.push(new.queue.clone()));
+            self.0
+                .noted(|noted| noted.note.queues.push(new.queue.clone()));
             return Ok(Enqueued::New(id));
         }
         let sql = "SELECT id FROM jobs WHERE org_id = $1 AND queue = $2 AND unique_key = $3 AND state IN ('queued', 'running')";
-        match self.0.row(sql, params![new.queue.clone(), new.unique_key.clone()]).await? {
+        match self
+            .0
+            .row(sql, params![new.queue.clone(), new.unique_key.clone()])
+            .await?
+        {
             Some(row) => Ok(Enqueued::Existing(JobId(row.get("id")?))),
             // It ended between the two statements; the caller wanted the work done after its change, so queue it.
             None => Box::pin(self.enqueue(new)).await,
@@ -118,11 +136,23 @@ impl Jobs<'_, Unit> {
     ///
     /// # Errors
     /// `job.lease_lost`.
-    pub async fn complete(&self, id: JobId, epoch: i64, result: &serde_json::Value) -> Result<(), Error> {
+    pub async fn complete(
+        &self,
+        id: JobId,
+        epoch: i64,
+        result: &serde_json::Value,
+    ) -> Result<(), Error> {
         let sql = "UPDATE jobs SET state = 'done', progress = 1.0, result = $4, lease_until = NULL, updated_at = $5 \
                    WHERE org_id = $1 AND id = $2 AND epoch = $3 AND state = 'running'";
-        let done = self.0.execute(sql, params![id.0, epoch, json(result)?, self.0.now()]).await?;
-        if done == 0 { Err(lease_lost(id)) } else { Ok(()) }
+        let done = self
+            .0
+            .execute(sql, params![id.0, epoch, json(result)?, self.0.now()])
+            .await?;
+        if done == 0 {
+            Err(lease_lost(id))
+        } else {
+            Ok(())
+        }
     }
 
     /// Refuses the unit when the job's lease has passed to somebody else; for effects that commit before the job ends.
@@ -132,7 +162,16 @@ impl Jobs<'_, Unit> {
     pub async fn fence(&self, id: JobId, epoch: i64) -> Result<(), Error> {
         // An update, not a read: it holds the row until the unit commits, so that no claim can slip in between.
         let sql = "UPDATE jobs SET updated_at = $4 WHERE org_id = $1 AND id = $2 AND epoch = $3 AND state = 'running'";
-        if self.0.execute(sql, params![id.0, epoch, self.0.now()]).await? == 0 { Err(lease_lost(id)) } else { Ok(()) }
+        if self
+            .0
+            .execute(sql, params![id.0, epoch, self.0.now()])
+            .await?
+            == 0
+        {
+            Err(lease_lost(id))
+        } else {
+            Ok(())
+        }
     }
 
     /// Cancels a job that waits or runs. A running worker notices when its next heartbeat is refused.
@@ -144,7 +183,11 @@ impl Jobs<'_, Unit> {
                    WHERE org_id = $1 AND id = $2 AND state IN ('queued', 'running')";
         if self.0.execute(sql, params![id.0, self.0.now()]).await? == 0 {
             let state = self.get(id).await?.state;
-            return Err(domain::Error::conflict("job.ended", format!("the job is {state:?} already")).into());
+            return Err(domain::Error::conflict(
+                "job.ended",
+                format!("the job is {state:?} already"),
+            )
+            .into());
         }
         Ok(())
     }
@@ -158,7 +201,11 @@ impl Jobs<'_, Unit> {
                    WHERE org_id = $1 AND id = $2 AND state IN ('dead', 'cancelled')";
         if self.0.execute(sql, params![id.0, self.0.now()]).await? == 0 {
             let state = self.get(id).await?.state;
-            return Err(domain::Error::conflict("job.not_dead", format!("the job is {state:?}; only a dead or cancelled one can be replayed")).into());
+            return Err(domain::Error::conflict(
+                "job.not_dead",
+                format!("the job is {state:?}; only a dead or cancelled one can be replayed"),
+            )
+            .into());
         }
         let queue = self.get(id).await?.queue;
         self.0.noted(|noted| noted.note.queues.push(queue));

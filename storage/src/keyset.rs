@@ -14,9 +14,12 @@ pub(crate) struct TimeKey {
 }
 
 fn malformed() -> Error {
-    domain::Error::invalid("page.cursor", "the cursor is not one that a page of this list gave out")
-        .advise("start again without a cursor")
-        .into()
+    domain::Error::invalid(
+        "page.cursor",
+        "the cursor is not one that a page of this list gave out",
+    )
+    .advise("start again without a cursor")
+    .into()
 }
 
 impl TimeKey {
@@ -27,11 +30,17 @@ impl TimeKey {
     }
 
     pub(crate) fn decode(text: &str) -> Result<Self, Error> {
-        let bytes: [u8; 24] = hex::decode(text).ok().and_then(|b| b.try_into().ok()).ok_or_else(malformed)?;
+        let bytes: [u8; 24] = hex::decode(text)
+            .ok()
+            .and_then(|b| b.try_into().ok())
+            .ok_or_else(malformed)?;
         let (time, id) = bytes.split_at(8);
         let micros = i64::from_be_bytes(time.try_into().expect("eight bytes were split off"));
         let at = DateTime::from_timestamp_micros(micros).ok_or_else(malformed)?;
-        Ok(Self { at, id: Uuid::from_slice(id).expect("sixteen bytes are left") })
+        Ok(Self {
+            at,
+            id: Uuid::from_slice(id).expect("sixteen bytes are left"),
+        })
     }
 }
 
@@ -60,7 +69,10 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_its_text_form_and_rubbish_is_refused() {
-        let key = TimeKey { at: DateTime::from_timestamp_micros(1_790_000_000_123_456).expect("in range"), id: Uuid::from_u128(7) };
+        let key = TimeKey {
+            at: DateTime::from_timestamp_micros(1_790_000_000_123_456).expect("in range"),
+            id: Uuid::from_u128(7),
+        };
         assert_eq!(TimeKey::decode(&key.encode()).expect("decodes"), key);
         assert!(TimeKey::decode("zz").is_err());
         assert!(TimeKey::decode("00ff").is_err());

@@ -26,7 +26,12 @@ impl Leases<'_> {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn acquire(&self, name: &str, owner: &str, ttl: TimeDelta) -> Result<Option<Lease>, Error> {
+    pub async fn acquire(
+        &self,
+        name: &str,
+        owner: &str,
+        ttl: TimeDelta,
+    ) -> Result<Option<Lease>, Error> {
         let (name, owner) = (name.to_owned(), owner.to_owned());
         self.0
             .transaction(move |tx| {
@@ -85,7 +90,12 @@ impl Leases<'_> {
         self.0
             .read(|tx| {
                 Box::pin(async move {
-                    let rows = tx.rows("SELECT * FROM leases WHERE expires_at > $1 ORDER BY name", params![tx.now]).await?;
+                    let rows = tx
+                        .rows(
+                            "SELECT * FROM leases WHERE expires_at > $1 ORDER BY name",
+                            params![tx.now],
+                        )
+                        .await?;
                     rows.iter()
                         .map(|row| {
                             Ok(Lease {
@@ -109,10 +119,21 @@ impl Unit {
     /// # Errors
     /// `lease.lost`.
     pub async fn fence(&self, name: &str, epoch: i64) -> Result<(), Error> {
-        let lock = if self.backend() == Backend::Postgres { " FOR SHARE" } else { "" };
-        let sql = format!("SELECT epoch FROM leases WHERE name = $1 AND epoch = $2 AND expires_at > $3{lock}");
-        if self.shared_row(&sql, params![name, epoch, self.now()]).await?.is_none() {
-            let message = format!("the lease {name} has passed to somebody else; this write is refused");
+        let lock = if self.backend() == Backend::Postgres {
+            " FOR SHARE"
+        } else {
+            ""
+        };
+        let sql = format!(
+            "SELECT epoch FROM leases WHERE name = $1 AND epoch = $2 AND expires_at > $3{lock}"
+        );
+        if self
+            .shared_row(&sql, params![name, epoch, self.now()])
+            .await?
+            .is_none()
+        {
+            let message =
+                format!("the lease {name} has passed to somebody else; this write is refused");
             return Err(domain::Error::conflict("lease.lost", message).into());
         }
         Ok(())

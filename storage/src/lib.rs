@@ -88,7 +88,9 @@ pub use runs::{Runs, StepStart};
 pub use schedules::{DueSchedule, Fired, Schedules, SystemSchedules};
 pub use scope::Scope;
 pub use scores::{Benchmark, Scaler, Scores};
-pub use sessions::{ApiToken, Attempt, Link, NewLink, NewSession, NewToken, Session, SignIn, SignInUser};
+pub use sessions::{
+    ApiToken, Attempt, Link, NewLink, NewSession, NewToken, Session, SignIn, SignInUser,
+};
 pub use settings::{Setting, Settings};
 pub use synergies::Synergies;
 pub use system::{System, SystemGrant};

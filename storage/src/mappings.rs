@@ -45,7 +45,10 @@ impl<E: Executor> Mappings<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn list(&self) -> Result<Vec<SavedMapping>, Error> {
-        let rows = self.0.rows(&format!("{SELECT} ORDER BY m.name"), params![]).await?;
+        let rows = self
+            .0
+            .rows(&format!("{SELECT} ORDER BY m.name"), params![])
+            .await?;
         rows.iter().map(read).collect()
     }
 
@@ -54,7 +57,10 @@ impl<E: Executor> Mappings<'_, E> {
     /// # Errors
     /// `mapping.unknown`.
     pub async fn get(&self, id: MappingId) -> Result<SavedMapping, Error> {
-        let row = self.0.row(&format!("{SELECT} AND m.id = $2"), params![id.0]).await?;
+        let row = self
+            .0
+            .row(&format!("{SELECT} AND m.id = $2"), params![id.0])
+            .await?;
         row.as_ref().map(read).transpose()?.ok_or_else(|| {
             domain::Error::not_found("mapping.unknown", format!("there is no mapping {id}")).into()
         })
@@ -65,7 +71,10 @@ impl<E: Executor> Mappings<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn by_name(&self, name: &str) -> Result<Option<SavedMapping>, Error> {
-        let row = self.0.row(&format!("{SELECT} AND m.name = $2"), params![name]).await?;
+        let row = self
+            .0
+            .row(&format!("{SELECT} AND m.name = $2"), params![name])
+            .await?;
         row.as_ref().map(read).transpose()
     }
 }
@@ -85,9 +94,13 @@ impl Mappings<'_, Unit> {
         };
         let sql = "INSERT INTO mappings (org_id, id, name, version) VALUES ($1, $2, $3, $4) \
                    ON CONFLICT (org_id, id) DO UPDATE SET version = excluded.version";
-        self.0.execute(sql, params![id.0, name, i64::from(version)]).await?;
+        self.0
+            .execute(sql, params![id.0, name, i64::from(version)])
+            .await?;
         let sql = "INSERT INTO mapping_versions (org_id, mapping_id, version, body, created_at) VALUES ($1, $2, $3, $4, $5)";
-        self.0.execute(sql, params![id.0, i64::from(version), text, self.0.now()]).await?;
+        self.0
+            .execute(sql, params![id.0, i64::from(version), text, self.0.now()])
+            .await?;
         self.get(id).await
     }
 }

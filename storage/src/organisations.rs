@@ -27,8 +27,14 @@ impl<E: Executor> Organisations<'_, E> {
     /// # Errors
     /// `organisation.unknown` when it has been deleted.
     pub async fn get(&self) -> Result<Organisation, Error> {
-        let row = self.0.row("SELECT * FROM organisations WHERE org_id = $1", params![]).await?;
-        row.as_ref().map(read).transpose()?.ok_or_else(|| unknown(self.0.org()))
+        let row = self
+            .0
+            .row("SELECT * FROM organisations WHERE org_id = $1", params![])
+            .await?;
+        row.as_ref()
+            .map(read)
+            .transpose()?
+            .ok_or_else(|| unknown(self.0.org()))
     }
 }
 
@@ -38,8 +44,11 @@ impl Organisations<'_, Unit> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn update(&self, name: &str, currency: &str, time_zone: &str) -> Result<(), Error> {
-        let sql = "UPDATE organisations SET name = $2, currency = $3, time_zone = $4 WHERE org_id = $1";
-        self.0.execute(sql, params![name, currency, time_zone]).await?;
+        let sql =
+            "UPDATE organisations SET name = $2, currency = $3, time_zone = $4 WHERE org_id = $1";
+        self.0
+            .execute(sql, params![name, currency, time_zone])
+            .await?;
         Ok(())
     }
 
@@ -48,7 +57,12 @@ impl Organisations<'_, Unit> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn set_as_of(&self, as_of: Option<NaiveDate>) -> Result<(), Error> {
-        self.0.execute("UPDATE organisations SET as_of = $2 WHERE org_id = $1", params![as_of]).await?;
+        self.0
+            .execute(
+                "UPDATE organisations SET as_of = $2 WHERE org_id = $1",
+                params![as_of],
+            )
+            .await?;
         Ok(())
     }
 }
@@ -65,7 +79,14 @@ impl SystemOrganisations<'_> {
         self.0
             .read(|tx| {
                 Box::pin(async move {
-                    tx.rows("SELECT * FROM organisations ORDER BY name, org_id", params![]).await?.iter().map(read).collect()
+                    tx.rows(
+                        "SELECT * FROM organisations ORDER BY name, org_id",
+                        params![],
+                    )
+                    .await?
+                    .iter()
+                    .map(read)
+                    .collect()
                 })
             })
             .await
@@ -79,7 +100,12 @@ impl SystemOrganisations<'_> {
         self.0
             .read(move |tx| {
                 Box::pin(async move {
-                    let row = tx.row("SELECT * FROM organisations WHERE org_id = $1", params![org.0]).await?;
+                    let row = tx
+                        .row(
+                            "SELECT * FROM organisations WHERE org_id = $1",
+                            params![org.0],
+                        )
+                        .await?;
                     row.as_ref().map(read).transpose()
                 })
             })
@@ -109,5 +135,9 @@ impl SystemOrganisations<'_> {
 }
 
 fn unknown(org: OrgId) -> Error {
-    domain::Error::not_found("organisation.unknown", format!("there is no organisation {org}")).into()
+    domain::Error::not_found(
+        "organisation.unknown",
+        format!("there is no organisation {org}"),
+    )
+    .into()
 }

@@ -45,7 +45,11 @@ impl Outbox<'_> {
             .read(move |tx| {
                 Box::pin(async move {
                     let sql = "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2";
-                    tx.rows(sql, params![position, i64::from(limit)]).await?.iter().map(read).collect()
+                    tx.rows(sql, params![position, i64::from(limit)])
+                        .await?
+                        .iter()
+                        .map(read)
+                        .collect()
                 })
             })
             .await
@@ -55,7 +59,12 @@ impl Outbox<'_> {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn of_organisation(&self, org: OrgId, position: i64, limit: u32) -> Result<Vec<Event>, Error> {
+    pub async fn of_organisation(
+        &self,
+        org: OrgId,
+        position: i64,
+        limit: u32,
+    ) -> Result<Vec<Event>, Error> {
         self.0
             .read(move |tx| {
                 Box::pin(async move {
@@ -74,8 +83,11 @@ impl Outbox<'_> {
         self.0
             .read(|tx| {
                 Box::pin(async move {
-                    let sql = "SELECT CAST(COALESCE(MAX(position), 0) AS BIGINT) AS position FROM events";
-                    tx.row(sql, params![]).await?.map_or(Ok(0), |row| row.get("position"))
+                    let sql =
+                        "SELECT CAST(COALESCE(MAX(position), 0) AS BIGINT) AS position FROM events";
+                    tx.row(sql, params![])
+                        .await?
+                        .map_or(Ok(0), |row| row.get("position"))
                 })
             })
             .await

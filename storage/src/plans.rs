@@ -22,11 +22,16 @@ fn unknown(id: PlanId) -> Error {
 
 fn decimal(row: &Row, column: &str) -> Result<Decimal, Error> {
     let text: String = row.get(column)?;
-    text.parse().map_err(|_| Error::internal(format!("{column} does not hold a decimal")))
+    text.parse()
+        .map_err(|_| Error::internal(format!("{column} does not hold a decimal")))
 }
 
 fn read(row: &Row) -> Result<Plan, Error> {
-    Ok(Plan { version: row.count("version")?, status: row.named("status")?, ..row.json("body")? })
+    Ok(Plan {
+        version: row.count("version")?,
+        status: row.named("status")?,
+        ..row.json("body")?
+    })
 }
 
 fn read_line(row: &Row) -> Result<PlanLine, Error> {
@@ -43,13 +48,22 @@ fn read_line(row: &Row) -> Result<PlanLine, Error> {
 
 /// The plan as it is kept in its row; its lines have a table of their own.
 fn head(plan: &Plan) -> Result<String, Error> {
-    json(&Plan { lines: Vec::new(), ..plan.clone() })
+    json(&Plan {
+        lines: Vec::new(),
+        ..plan.clone()
+    })
 }
 
 impl<E: Executor> Plans<'_, E> {
     async fn with_lines(&self, mut plan: Plan) -> Result<Plan, Error> {
         let sql = "SELECT * FROM plan_lines WHERE org_id = $1 AND plan_id = $2 ORDER BY place";
-        plan.lines = self.0.rows(sql, params![plan.id.0]).await?.iter().map(read_line).collect::<Result<_, _>>()?;
+        plan.lines = self
+            .0
+            .rows(sql, params![plan.id.0])
+            .await?
+            .iter()
+            .map(read_line)
+            .collect::<Result<_, _>>()?;
         Ok(plan)
     }
 
@@ -58,8 +72,15 @@ impl<E: Executor> Plans<'_, E> {
     /// # Errors
     /// `plan.unknown`.
     pub async fn get(&self, id: PlanId) -> Result<Plan, Error> {
-        let row = self.0.row("SELECT * FROM plans WHERE org_id = $1 AND id = $2", params![id.0]).await?;
-        self.with_lines(read(&row.ok_or_else(|| unknown(id))?)?).await
+        let row = self
+            .0
+            .row(
+                "SELECT * FROM plans WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
+        self.with_lines(read(&row.ok_or_else(|| unknown(id))?)?)
+            .await
     }
 
     /// The plan of record with its lines, if there is one.
@@ -67,7 +88,13 @@ impl<E: Executor> Plans<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn of_record(&self) -> Result<Option<Plan>, Error> {
-        let row = self.0.row("SELECT * FROM plans WHERE org_id = $1 AND status = 'of_record'", params![]).await?;
+        let row = self
+            .0
+            .row(
+                "SELECT * FROM plans WHERE org_id = $1 AND status = 'of_record'",
+                params![],
+            )
+            .await?;
         match row {
             Some(row) => self.with_lines(read(&row)?).await.map(Some),
             None => Ok(None),
@@ -89,8 +116,18 @@ impl<E: Executor> Plans<'_, E> {
         }
         sql.push_str(" ORDER BY created_at DESC, id DESC LIMIT $2");
         let rows = self.0.rows(&sql, params).await?;
-        let rows = rows.iter().map(|row| Ok((row.get("created_at")?, read(row)?))).collect::<Result<Vec<_>, Error>>()?;
-        Ok(keyset::page(rows, limit, |(at, plan)| TimeKey { at: *at, id: plan.id.0 }.encode()).map(|(_, plan)| plan))
+        let rows = rows
+            .iter()
+            .map(|row| Ok((row.get("created_at")?, read(row)?)))
+            .collect::<Result<Vec<_>, Error>>()?;
+        Ok(keyset::page(rows, limit, |(at, plan)| {
+            TimeKey {
+                at: *at,
+                id: plan.id.0,
+            }
+            .encode()
+        })
+        .map(|(_, plan)| plan))
     }
 }
 
@@ -101,11 +138,25 @@ impl Plans<'_, Unit> {
     /// # Errors
     /// `storage.unknown_reference` when a line's brand or channel does not exist.
     pub async fn create(&self, new: &Plan) -> Result<Plan, Error> {
-        let status = if new.status == PlanStatus::OfRecord { PlanStatus::Draft } else { new.status };
+        let status = if new.status == PlanStatus::OfRecord {
+            PlanStatus::Draft
+        } else {
+            new.status
+        };
         let sql = "INSERT INTO plans (org_id, id, version, status, body, created_at, updated_at) VALUES ($1, $2, 1, $3, $4, $5, $5) \
                    ON CONFLICT (org_id, id) DO NOTHING";
-        let plan = Plan { version: 1, created_at: self.0.now(), ..new.clone() };
-        let made = self.0.execute(sql, params![new.id.0, name(&status), head(&plan)?, self.0.now()]).await?;
+        let plan = Plan {
+            version: 1,
+            created_at: self.0.now(),
+            ..new.clone()
+        };
+        let made = self
+            .0
+            .execute(
+                sql,
+                params![new.id.0, name(&status), head(&plan)?, self.0.now()],
+            )
+            .await?;
         if made == 1 {
             self.write_lines(&plan).await?;
             if new.status == PlanStatus::OfRecord {
@@ -121,22 +172,41 @@ impl Plans<'_, Unit> {
     /// `plan.changed` (stale) when it no longer has `expected_version`, `plan.not_editable` when it is no draft.
     pub async fn update(&self, plan: &Plan, expected_version: u32) -> Result<Plan, Error> {
         let before = self.get(plan.id).await?;
-        let next =
-            Plan { version: expected_version + 1, created_at: before.created_at, created_by: before.created_by, ..plan.clone() };
+        let next = Plan {
+            version: expected_version + 1,
+            created_at: before.created_at,
+            created_by: before.created_by,
+            ..plan.clone()
+        };
         let sql = "UPDATE plans SET version = version + 1, body = $3, updated_at = $4 WHERE org_id = $1 AND id = $2 \
                    AND version = $5 AND status = 'draft'";
-        let params = params![plan.id.0, head(&next)?, self.0.now(), i64::from(expected_version)];
+        let params = params![
+            plan.id.0,
+            head(&next)?,
+            self.0.now(),
+            i64::from(expected_version)
+        ];
         if self.0.execute(sql, params).await? == 0 {
             let now = self.get(plan.id).await?;
             return Err(if now.version == expected_version {
-                domain::Error::conflict("plan.not_editable", "only a draft can be edited").advise("copy it to a new draft")
+                domain::Error::conflict("plan.not_editable", "only a draft can be edited")
+                    .advise("copy it to a new draft")
             } else {
-                domain::Error::new(domain::ErrorKind::Stale, "plan.changed", format!("the plan is at version {} by now", now.version))
-                    .advise("reload it and edit again")
+                domain::Error::new(
+                    domain::ErrorKind::Stale,
+                    "plan.changed",
+                    format!("the plan is at version {} by now", now.version),
+                )
+                .advise("reload it and edit again")
             }
             .into());
         }
-        self.0.execute("DELETE FROM plan_lines WHERE org_id = $1 AND plan_id = $2", params![plan.id.0]).await?;
+        self.0
+            .execute(
+                "DELETE FROM plan_lines WHERE org_id = $1 AND plan_id = $2",
+                params![plan.id.0],
+            )
+            .await?;
         self.write_lines(plan).await?;
         self.get(plan.id).await
     }
@@ -168,8 +238,15 @@ impl Plans<'_, Unit> {
 
     async fn set_status(&self, id: PlanId, status: PlanStatus) -> Result<(), Error> {
         let sql = "UPDATE plans SET status = $3, version = version + 1, updated_at = $4 WHERE org_id = $1 AND id = $2";
-        let changed = self.0.execute(sql, params![id.0, name(&status), self.0.now()]).await?;
-        if changed == 0 { Err(unknown(id)) } else { Ok(()) }
+        let changed = self
+            .0
+            .execute(sql, params![id.0, name(&status), self.0.now()])
+            .await?;
+        if changed == 0 {
+            Err(unknown(id))
+        } else {
+            Ok(())
+        }
     }
 
     async fn write_lines(&self, plan: &Plan) -> Result<(), Error> {

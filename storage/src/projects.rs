@@ -14,7 +14,10 @@ use crate::{
 pub struct Projects<'a, E>(pub(crate) &'a E);
 
 fn read(row: &Row) -> Result<Project, Error> {
-    Ok(Project { id: ProjectId(row.get("id")?), name: row.get("name")? })
+    Ok(Project {
+        id: ProjectId(row.get("id")?),
+        name: row.get("name")?,
+    })
 }
 
 fn read_membership(row: &Row) -> Result<Membership, Error> {
@@ -31,7 +34,13 @@ impl<E: Executor> Projects<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn list(&self) -> Result<Vec<Project>, Error> {
-        let rows = self.0.rows("SELECT * FROM projects WHERE org_id = $1 ORDER BY name, id", params![]).await?;
+        let rows = self
+            .0
+            .rows(
+                "SELECT * FROM projects WHERE org_id = $1 ORDER BY name, id",
+                params![],
+            )
+            .await?;
         rows.iter().map(read).collect()
     }
 
@@ -40,7 +49,13 @@ impl<E: Executor> Projects<'_, E> {
     /// # Errors
     /// `project.unknown`.
     pub async fn get(&self, id: ProjectId) -> Result<Project, Error> {
-        let row = self.0.row("SELECT * FROM projects WHERE org_id = $1 AND id = $2", params![id.0]).await?;
+        let row = self
+            .0
+            .row(
+                "SELECT * FROM projects WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
         row.as_ref().map(read).transpose()?.ok_or_else(|| {
             domain::Error::not_found("project.unknown", format!("there is no project {id}")).into()
         })
@@ -52,7 +67,12 @@ impl<E: Executor> Projects<'_, E> {
     /// When the database cannot be reached.
     pub async fn memberships(&self) -> Result<Vec<Membership>, Error> {
         let sql = "SELECT * FROM memberships WHERE org_id = $1 ORDER BY project_id, brand_id";
-        self.0.rows(sql, params![]).await?.iter().map(read_membership).collect()
+        self.0
+            .rows(sql, params![])
+            .await?
+            .iter()
+            .map(read_membership)
+            .collect()
     }
 }
 
@@ -64,7 +84,9 @@ impl Projects<'_, Unit> {
     pub async fn upsert(&self, project: &Project) -> Result<(), Error> {
         let sql = "INSERT INTO projects (org_id, id, name) VALUES ($1, $2, $3) \
                    ON CONFLICT (org_id, id) DO UPDATE SET name = excluded.name";
-        self.0.execute(sql, params![project.id.0, project.name.clone()]).await?;
+        self.0
+            .execute(sql, params![project.id.0, project.name.clone()])
+            .await?;
         Ok(())
     }
 
@@ -73,7 +95,14 @@ impl Projects<'_, Unit> {
     /// # Errors
     /// `storage.unknown_reference` while values or members refer to it.
     pub async fn delete(&self, id: ProjectId) -> Result<bool, Error> {
-        Ok(self.0.execute("DELETE FROM projects WHERE org_id = $1 AND id = $2", params![id.0]).await? == 1)
+        Ok(self
+            .0
+            .execute(
+                "DELETE FROM projects WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?
+            == 1)
     }
 
     /// Puts a brand into a project, or changes its weight there.
@@ -83,7 +112,12 @@ impl Projects<'_, Unit> {
     pub async fn set_member(&self, membership: &Membership) -> Result<(), Error> {
         let sql = "INSERT INTO memberships (org_id, project_id, brand_id, weight) VALUES ($1, $2, $3, $4) \
                    ON CONFLICT (org_id, project_id, brand_id) DO UPDATE SET weight = excluded.weight";
-        self.0.execute(sql, params![membership.project.0, membership.brand.0, membership.weight]).await?;
+        self.0
+            .execute(
+                sql,
+                params![membership.project.0, membership.brand.0, membership.weight],
+            )
+            .await?;
         Ok(())
     }
 

@@ -8,8 +8,7 @@ use domain::{
 };
 
 use crate::{
-    Backend, System,
-    Error,
+    Backend, Error, System,
     jobs::{lease_lost, read},
     row::{json, params},
 };
@@ -53,7 +52,12 @@ pub struct QueueDepth {
 }
 
 fn backoff(attempt: i64) -> TimeDelta {
-    TimeDelta::seconds(2_i64.checked_shl(u32::try_from(attempt - 1).unwrap_or(0).min(20)).unwrap_or(600).min(600))
+    TimeDelta::seconds(
+        2_i64
+            .checked_shl(u32::try_from(attempt - 1).unwrap_or(0).min(20))
+            .unwrap_or(600)
+            .min(600),
+    )
 }
 
 impl Queue<'_> {
@@ -62,9 +66,19 @@ impl Queue<'_> {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn claim(&self, queue: &str, worker: &str, limit: u32, lease: TimeDelta) -> Result<Vec<Job>, Error> {
+    pub async fn claim(
+        &self,
+        queue: &str,
+        worker: &str,
+        limit: u32,
+        lease: TimeDelta,
+    ) -> Result<Vec<Job>, Error> {
         let (queue, worker) = (queue.to_owned(), worker.to_owned());
-        let lock = if self.0.storage.backend() == Backend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
+        let lock = if self.0.storage.backend() == Backend::Postgres {
+            " FOR UPDATE SKIP LOCKED"
+        } else {
+            ""
+        };
         let sql = format!(
             "UPDATE jobs SET state = 'running', attempt = attempt + 1, epoch = epoch + 1, progress = 0.0, lease_owner = $2, \
              lease_until = $3, updated_at = $4 WHERE (org_id, id) IN (SELECT org_id, id FROM jobs WHERE queue = $1 \
@@ -75,7 +89,12 @@ impl Queue<'_> {
                 let (queue, worker, sql) = (queue.clone(), worker.clone(), sql.clone());
                 Box::pin(async move {
                     let params = params![queue, worker, tx.now + lease, tx.now, i64::from(limit)];
-                    let mut jobs = tx.rows(&sql, params).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+                    let mut jobs = tx
+                        .rows(&sql, params)
+                        .await?
+                        .iter()
+                        .map(read)
+                        .collect::<Result<Vec<_>, _>>()?;
                     jobs.sort_by_key(|job| (job.created_at, job.id));
                     Ok(jobs)
                 })
@@ -87,18 +106,40 @@ impl Queue<'_> {
     ///
     /// # Errors
     /// `job.lease_lost` when the job was cancelled or passed to somebody else: stop working.
-    pub async fn heartbeat(&self, org: OrgId, id: JobId, epoch: i64, progress: f64, lease: TimeDelta) -> Result<(), Error> {
+    pub async fn heartbeat(
+        &self,
+        org: OrgId,
+        id: JobId,
+        epoch: i64,
+        progress: f64,
+        lease: TimeDelta,
+    ) -> Result<(), Error> {
         let touched = self
             .0
             .transaction(move |tx| {
                 Box::pin(async move {
                     let sql = "UPDATE jobs SET progress = $4, lease_until = $5, updated_at = $6 \
                                WHERE org_id = $1 AND id = $2 AND epoch = $3 AND state = 'running'";
-                    tx.execute(sql, params![org.0, id.0, epoch, progress.clamp(0.0, 1.0), tx.now + lease, tx.now]).await
+                    tx.execute(
+                        sql,
+                        params![
+                            org.0,
+                            id.0,
+                            epoch,
+                            progress.clamp(0.0, 1.0),
+                            tx.now + lease,
+                            tx.now
+                        ],
+                    )
+                    .await
                 })
             })
             .await?;
-        if touched == 0 { Err(lease_lost(id)) } else { Ok(()) }
+        if touched == 0 {
+            Err(lease_lost(id))
+        } else {
+            Ok(())
+        }
     }
 
     /// Finishes a job that has no effect in the database besides its result; otherwise finish it in the unit of its
@@ -106,7 +147,13 @@ impl Queue<'_> {
     ///
     /// # Errors
     /// `job.lease_lost`.
-    pub async fn complete(&self, org: OrgId, id: JobId, epoch: i64, result: &serde_json::Value) -> Result<(), Error> {
+    pub async fn complete(
+        &self,
+        org: OrgId,
+        id: JobId,
+        epoch: i64,
+        result: &serde_json::Value,
+    ) -> Result<(), Error> {
         let result = json(result)?;
         let done = self
             .0
@@ -119,14 +166,25 @@ impl Queue<'_> {
                 })
             })
             .await?;
-        if done == 0 { Err(lease_lost(id)) } else { Ok(()) }
+        if done == 0 {
+            Err(lease_lost(id))
+        } else {
+            Ok(())
+        }
     }
 
     /// Notes that an attempt failed. The job waits for its next attempt, or is dead when none is left. Returns which.
     ///
     /// # Errors
     /// `job.lease_lost`.
-    pub async fn fail(&self, org: OrgId, id: JobId, epoch: i64, error: &str, retry: Retry) -> Result<JobState, Error> {
+    pub async fn fail(
+        &self,
+        org: OrgId,
+        id: JobId,
+        epoch: i64,
+        error: &str,
+        retry: Retry,
+    ) -> Result<JobState, Error> {
         let error = json(&serde_json::json!({ "error": error }))?;
         self.0
             .transaction(move |tx| {
@@ -167,7 +225,11 @@ impl Queue<'_> {
                 })
             })
             .await?;
-        if released == 0 { Err(lease_lost(id)) } else { Ok(()) }
+        if released == 0 {
+            Err(lease_lost(id))
+        } else {
+            Ok(())
+        }
     }
 
     /// Finds jobs whose lease ran out: they wait again, or are dead when no attempt is left.
@@ -243,7 +305,9 @@ mod tests {
 
     #[test]
     fn the_wait_doubles_and_stops_at_ten_minutes() {
-        let seconds: Vec<i64> = (1..=12).map(|attempt| backoff(attempt).num_seconds()).collect();
+        let seconds: Vec<i64> = (1..=12)
+            .map(|attempt| backoff(attempt).num_seconds())
+            .collect();
         assert_eq!(seconds, [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600]);
         assert_eq!(backoff(1_000_000).num_seconds(), 600);
     }

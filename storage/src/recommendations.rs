@@ -44,7 +44,10 @@ pub struct Filter {
 impl Filter {
     /// What a person can still decide on.
     pub fn open() -> Self {
-        Self { states: State::ALL.into_iter().filter(|s| s.is_open()).collect(), ..Self::default() }
+        Self {
+            states: State::ALL.into_iter().filter(|s| s.is_open()).collect(),
+            ..Self::default()
+        }
     }
 }
 
@@ -69,7 +72,11 @@ pub struct ConsideredEntry {
 }
 
 pub(crate) fn unknown(id: RecommendationId) -> Error {
-    domain::Error::not_found("recommendation.unknown", format!("there is no recommendation {id}")).into()
+    domain::Error::not_found(
+        "recommendation.unknown",
+        format!("there is no recommendation {id}"),
+    )
+    .into()
 }
 
 pub(crate) fn read(row: &Row) -> Result<Recommendation, Error> {
@@ -106,7 +113,10 @@ fn conditions(filter: &Filter, first: usize) -> (String, Vec<Value>) {
     let (mut sql, mut params): (String, Vec<Value>) = (String::new(), Vec::new());
     let next = |params: &Vec<Value>| first + params.len();
     if !filter.states.is_empty() {
-        sql.push_str(&format!(" AND r.state IN ({})", placeholders(next(&params), filter.states.len())));
+        sql.push_str(&format!(
+            " AND r.state IN ({})",
+            placeholders(next(&params), filter.states.len())
+        ));
         params.extend(filter.states.iter().map(|s| Value::from(name(s))));
     }
     if let Some(kind) = filter.kind {
@@ -138,15 +148,28 @@ impl<E: Executor> Recommendations<'_, E> {
     /// # Errors
     /// `recommendation.unknown`.
     pub async fn get(&self, id: RecommendationId) -> Result<Recommendation, Error> {
-        let row = self.0.row("SELECT * FROM recommendations WHERE org_id = $1 AND id = $2", params![id.0]).await?;
-        row.as_ref().map(read).transpose()?.ok_or_else(|| unknown(id))
+        let row = self
+            .0
+            .row(
+                "SELECT * FROM recommendations WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
+        row.as_ref()
+            .map(read)
+            .transpose()?
+            .ok_or_else(|| unknown(id))
     }
 
     /// The recommendations asked for, newest first.
     ///
     /// # Errors
     /// `page.cursor` for a cursor that is none.
-    pub async fn list(&self, filter: &Filter, page: &PageRequest) -> Result<Page<Recommendation>, Error> {
+    pub async fn list(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+    ) -> Result<Page<Recommendation>, Error> {
         let limit = keyset::limit(page);
         let mut sql = "SELECT r.* FROM recommendations r WHERE r.org_id = $1".to_owned();
         let mut params = params![limit + 1];
@@ -159,8 +182,20 @@ impl<E: Executor> Recommendations<'_, E> {
         sql.push_str(&conditions);
         params.extend(more);
         sql.push_str(" ORDER BY r.created_at DESC, r.id DESC LIMIT $2");
-        let rows = self.0.rows(&sql, params).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(keyset::page(rows, limit, |r| TimeKey { at: r.created_at, id: r.id.0 }.encode()))
+        let rows = self
+            .0
+            .rows(&sql, params)
+            .await?
+            .iter()
+            .map(read)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(keyset::page(rows, limit, |r| {
+            TimeKey {
+                at: r.created_at,
+                id: r.id.0,
+            }
+            .encode()
+        }))
     }
 
     /// Every recommendation asked for, oldest first; for the arbitrator and the measurer, not for people.
@@ -169,7 +204,9 @@ impl<E: Executor> Recommendations<'_, E> {
     /// When the database cannot be reached.
     pub async fn all(&self, filter: &Filter) -> Result<Vec<Recommendation>, Error> {
         let (conditions, params) = conditions(filter, 2);
-        let sql = format!("SELECT r.* FROM recommendations r WHERE r.org_id = $1{conditions} ORDER BY r.created_at, r.id");
+        let sql = format!(
+            "SELECT r.* FROM recommendations r WHERE r.org_id = $1{conditions} ORDER BY r.created_at, r.id"
+        );
         self.0.rows(&sql, params).await?.iter().map(read).collect()
     }
 
@@ -180,7 +217,9 @@ impl<E: Executor> Recommendations<'_, E> {
     pub async fn counts(&self) -> Result<Vec<(State, u64)>, Error> {
         let sql = "SELECT state, COUNT(*) AS n FROM recommendations WHERE org_id = $1 GROUP BY state ORDER BY state";
         let rows = self.0.rows(sql, params![]).await?;
-        rows.iter().map(|row| Ok((row.named("state")?, row.count("n")?))).collect()
+        rows.iter()
+            .map(|row| Ok((row.named("state")?, row.count("n")?)))
+            .collect()
     }
 
     /// The history of one recommendation, oldest first.
@@ -195,7 +234,10 @@ impl<E: Executor> Recommendations<'_, E> {
                 Ok(HistoryEntry {
                     at: row.get("at")?,
                     actor: row.json("actor")?,
-                    step: row.get::<Option<String>>("step")?.map(|s| crate::row::from_name(&s)).transpose()?,
+                    step: row
+                        .get::<Option<String>>("step")?
+                        .map(|s| crate::row::from_name(&s))
+                        .transpose()?,
                     state: row.named("state")?,
                     note: row.get("note")?,
                     action_hash: row.get("action_hash")?,
@@ -208,7 +250,11 @@ impl<E: Executor> Recommendations<'_, E> {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn considered(&self, agent: Option<AgentKind>, limit: u32) -> Result<Vec<ConsideredEntry>, Error> {
+    pub async fn considered(
+        &self,
+        agent: Option<AgentKind>,
+        limit: u32,
+    ) -> Result<Vec<ConsideredEntry>, Error> {
         let mut sql = "SELECT * FROM considered WHERE org_id = $1".to_owned();
         let mut params = params![i64::from(limit)];
         if let Some(agent) = agent {
@@ -242,7 +288,12 @@ impl<E: Executor> Recommendations<'_, E> {
         let sql = "SELECT * FROM recommendations WHERE org_id = $1 AND state = 'approved' AND applies_at <= $2 \
                    ORDER BY applies_at, id LIMIT $3";
         let now = self.0.time().await?;
-        self.0.rows(sql, params![now, i64::from(limit)]).await?.iter().map(read).collect()
+        self.0
+            .rows(sql, params![now, i64::from(limit)])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 }
 
@@ -257,14 +308,26 @@ impl Recommendations<'_, Unit> {
         self.0.serialise("drafts").await?;
         let blocking = "SELECT id, state FROM recommendations WHERE org_id = $1 AND dedupe_key = $2 \
                         AND state NOT IN ('expired', 'superseded', 'withdrawn', 'failed', 'rolled_back')";
-        if let Some(row) = self.0.row(blocking, params![new.dedupe_key.clone()]).await? {
-            return Ok(Drafted::Unchanged(RecommendationId(row.get("id")?), row.named("state")?));
+        if let Some(row) = self
+            .0
+            .row(blocking, params![new.dedupe_key.clone()])
+            .await?
+        {
+            return Ok(Drafted::Unchanged(
+                RecommendationId(row.get("id")?),
+                row.named("state")?,
+            ));
         }
         let kind = new.action.kind();
         let older = "SELECT id FROM recommendations WHERE org_id = $1 AND kind = $2 AND subject = $3 AND state = 'draft'";
-        for row in self.0.rows(older, params![kind.name(), new.subject.clone()]).await? {
+        for row in self
+            .0
+            .rows(older, params![kind.name(), new.subject.clone()])
+            .await?
+        {
             let withdraw = Transition::by_runtime(RecommendationId(row.get("id")?), Move::Withdraw);
-            self.transition(&withdraw.note("a newer draft of the same agent takes its place")).await?;
+            self.transition(&withdraw.note("a newer draft of the same agent takes its place"))
+                .await?;
         }
         let hash = new.action.hash();
         let sql = "INSERT INTO recommendations (org_id, id, version, kind, agent, subject, title, summary, brands, objective, state, \
@@ -302,7 +365,8 @@ impl Recommendations<'_, Unit> {
         for brand in &new.brands {
             self.0.execute(sql, params![new.id.0, brand.0]).await?;
         }
-        self.write_history(new.id, None, State::Draft, None, &hash).await?;
+        self.write_history(new.id, None, State::Draft, None, &hash)
+            .await?;
         Ok(Drafted::Inserted(self.get(new.id).await?))
     }
 
@@ -310,7 +374,11 @@ impl Recommendations<'_, Unit> {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn record_considered(&self, run: Option<RunId>, considered: &[Considered]) -> Result<(), Error> {
+    pub async fn record_considered(
+        &self,
+        run: Option<RunId>,
+        considered: &[Considered],
+    ) -> Result<(), Error> {
         let sql = "INSERT INTO considered (org_id, id, agent, kind, subject, reason, detail, run_id, created_at) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         for one in considered {
@@ -348,12 +416,18 @@ impl Recommendations<'_, Unit> {
         let before = self.get(id).await?;
         if !before.state.is_open() {
             let message = format!("it is already {:?}", before.state);
-            return Err(domain::Error::conflict("recommendation.already_decided", message)
-                .advise("reload it to see who decided what")
-                .into());
+            return Err(
+                domain::Error::conflict("recommendation.already_decided", message)
+                    .advise("reload it to see who decided what")
+                    .into(),
+            );
         }
         if before.kind != action.kind() {
-            return Err(domain::Error::invalid("recommendation.kind_changed", "an edit cannot change the kind of action").into());
+            return Err(domain::Error::invalid(
+                "recommendation.kind_changed",
+                "an edit cannot change the kind of action",
+            )
+            .into());
         }
         let hash = action.hash();
         let sql = "UPDATE recommendations SET version = version + 1, state = 'in_review', snoozed_until = NULL, action = $3, \
@@ -372,9 +446,17 @@ impl Recommendations<'_, Unit> {
         if self.0.execute(sql, params).await? == 0 {
             return Err(transition::stale(self.get(id).await?.version));
         }
-        self.write_history(id, None, State::InReview, Some(note), &hash).await?;
+        self.write_history(id, None, State::InReview, Some(note), &hash)
+            .await?;
         self.tell(id, EventKind::RecommendationChanged).await?;
-        self.0.audit().record("recommendation.edited", &id.to_string(), serde_json::json!({ "hash": hash })).await?;
+        self.0
+            .audit()
+            .record(
+                "recommendation.edited",
+                &id.to_string(),
+                serde_json::json!({ "hash": hash }),
+            )
+            .await?;
         self.get(id).await
     }
 
@@ -404,7 +486,14 @@ impl Recommendations<'_, Unit> {
 
     pub(crate) async fn tell(&self, id: RecommendationId, kind: EventKind) -> Result<(), Error> {
         let body = serde_json::json!({ "recommendation": id });
-        self.0.events().publish(NewEvent { kind, key: id.to_string(), body }).await?;
+        self.0
+            .events()
+            .publish(NewEvent {
+                kind,
+                key: id.to_string(),
+                body,
+            })
+            .await?;
         Ok(())
     }
 }

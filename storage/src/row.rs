@@ -27,7 +27,10 @@ impl Row {
 
     /// A document that may be missing.
     pub(crate) fn json_opt<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, Error> {
-        self.get::<Option<String>>(column)?.map(|text| serde_json::from_str(&text)).transpose().map_err(Error::from)
+        self.get::<Option<String>>(column)?
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(Error::from)
     }
 
     /// An enum kept by its stable name.
@@ -37,7 +40,8 @@ impl Row {
 
     /// A count or version, which is never negative.
     pub(crate) fn count<T: TryFrom<i64>>(&self, column: &str) -> Result<T, Error> {
-        T::try_from(self.get::<i64>(column)?).map_err(|_| Error::internal(format!("{column} holds a number out of range")))
+        T::try_from(self.get::<i64>(column)?)
+            .map_err(|_| Error::internal(format!("{column} holds a number out of range")))
     }
 }
 
@@ -51,7 +55,9 @@ pub(crate) fn name<T: Serialize>(value: &T) -> String {
 
 /// The variant of a stable name.
 pub(crate) fn from_name<T: DeserializeOwned>(name: &str) -> Result<T, Error> {
-    Ok(serde_json::from_value(serde_json::Value::String(name.to_owned()))?)
+    Ok(serde_json::from_value(serde_json::Value::String(
+        name.to_owned(),
+    ))?)
 }
 
 /// A document as JSON text.

@@ -55,15 +55,28 @@ impl<E: Executor> Runs<'_, E> {
     /// # Errors
     /// `run.unknown`.
     pub async fn get(&self, id: RunId) -> Result<Run, Error> {
-        let row = self.0.row("SELECT * FROM runs WHERE org_id = $1 AND id = $2", params![id.0]).await?;
-        row.as_ref().map(read).transpose()?.ok_or_else(|| unknown(id))
+        let row = self
+            .0
+            .row(
+                "SELECT * FROM runs WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
+        row.as_ref()
+            .map(read)
+            .transpose()?
+            .ok_or_else(|| unknown(id))
     }
 
     /// Runs, newest first; of one agent, or of all.
     ///
     /// # Errors
     /// `page.cursor` for a cursor that is none.
-    pub async fn list(&self, agent: Option<AgentKind>, page: &PageRequest) -> Result<Page<Run>, Error> {
+    pub async fn list(
+        &self,
+        agent: Option<AgentKind>,
+        page: &PageRequest,
+    ) -> Result<Page<Run>, Error> {
         let limit = keyset::limit(page);
         let mut sql = "SELECT * FROM runs WHERE org_id = $1".to_owned();
         let mut params = params![limit + 1];
@@ -77,8 +90,20 @@ impl<E: Executor> Runs<'_, E> {
             params.push(agent.name().into());
         }
         sql.push_str(" ORDER BY created_at DESC, id DESC LIMIT $2");
-        let rows = self.0.rows(&sql, params).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(keyset::page(rows, limit, |r| TimeKey { at: r.created_at, id: r.id.0 }.encode()))
+        let rows = self
+            .0
+            .rows(&sql, params)
+            .await?
+            .iter()
+            .map(read)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(keyset::page(rows, limit, |r| {
+            TimeKey {
+                at: r.created_at,
+                id: r.id.0,
+            }
+            .encode()
+        }))
     }
 
     /// Runs that wait or are under way, oldest first: what a restarted program resumes.
@@ -87,7 +112,12 @@ impl<E: Executor> Runs<'_, E> {
     /// When the database cannot be reached.
     pub async fn unfinished(&self) -> Result<Vec<Run>, Error> {
         let sql = "SELECT * FROM runs WHERE org_id = $1 AND state IN ('queued', 'running') ORDER BY created_at, id";
-        self.0.rows(sql, params![]).await?.iter().map(read).collect()
+        self.0
+            .rows(sql, params![])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 
     /// The last run of an agent that succeeded, if there is one.
@@ -96,7 +126,12 @@ impl<E: Executor> Runs<'_, E> {
     /// When the database cannot be reached.
     pub async fn last_success(&self, agent: AgentKind) -> Result<Option<Run>, Error> {
         let sql = "SELECT * FROM runs WHERE org_id = $1 AND agent = $2 AND state = 'succeeded' ORDER BY created_at DESC, id DESC LIMIT 1";
-        self.0.row(sql, params![agent.name()]).await?.as_ref().map(read).transpose()
+        self.0
+            .row(sql, params![agent.name()])
+            .await?
+            .as_ref()
+            .map(read)
+            .transpose()
     }
 
     /// The steps of a run, in the order they were begun.
@@ -175,7 +210,8 @@ impl Runs<'_, Unit> {
     /// `run.ended` when it has ended.
     pub async fn set_progress(&self, id: RunId, progress: f64) -> Result<(), Error> {
         let sql = "UPDATE runs SET progress = $3 WHERE org_id = $1 AND id = $2 AND state IN ('queued', 'running')";
-        self.change(id, sql, params![id.0, progress.clamp(0.0, 1.0)]).await
+        self.change(id, sql, params![id.0, progress.clamp(0.0, 1.0)])
+            .await
     }
 
     /// Ends a run, with its error when it failed.
@@ -186,7 +222,12 @@ impl Runs<'_, Unit> {
         let sql = "UPDATE runs SET state = $3, error = $4, ended_at = $5, \
                    progress = CASE WHEN $3 = 'succeeded' THEN 1.0 ELSE progress END \
                    WHERE org_id = $1 AND id = $2 AND state IN ('queued', 'running')";
-        self.step(id, sql, params![id.0, name(&state), error.map(str::to_owned), self.0.now()]).await
+        self.step(
+            id,
+            sql,
+            params![id.0, name(&state), error.map(str::to_owned), self.0.now()],
+        )
+        .await
     }
 
     async fn step(&self, id: RunId, sql: &str, params: Vec<sea_orm::Value>) -> Result<Run, Error> {
@@ -198,14 +239,25 @@ impl Runs<'_, Unit> {
     async fn change(&self, id: RunId, sql: &str, params: Vec<sea_orm::Value>) -> Result<(), Error> {
         if self.0.execute(sql, params).await? == 0 {
             let state = self.get(id).await?.state;
-            return Err(domain::Error::conflict("run.ended", format!("the run is {state:?} already")).into());
+            return Err(domain::Error::conflict(
+                "run.ended",
+                format!("the run is {state:?} already"),
+            )
+            .into());
         }
         Ok(())
     }
 
     async fn tell(&self, id: RunId) -> Result<(), Error> {
         let body = serde_json::json!({ "run": id });
-        self.0.events().publish(NewEvent { kind: EventKind::RunChanged, key: id.to_string(), body }).await?;
+        self.0
+            .events()
+            .publish(NewEvent {
+                kind: EventKind::RunChanged,
+                key: id.to_string(),
+                body,
+            })
+            .await?;
         Ok(())
     }
 
@@ -217,14 +269,21 @@ impl Runs<'_, Unit> {
         let sql = "INSERT INTO run_steps (org_id, run_id, step_key, place, attempt, started_at) \
                    SELECT $1, $2, $3, COALESCE(MAX(place), 0) + 1, 0, $4 FROM run_steps WHERE org_id = $1 AND run_id = $2 \
                    ON CONFLICT (org_id, run_id, step_key) DO NOTHING";
-        self.0.execute(sql, params![run.0, key, self.0.now()]).await?;
+        self.0
+            .execute(sql, params![run.0, key, self.0.now()])
+            .await?;
         let sql = "UPDATE run_steps SET attempt = attempt + 1, error = NULL, started_at = $4 \
                    WHERE org_id = $1 AND run_id = $2 AND step_key = $3 AND ended_at IS NULL RETURNING attempt";
         if let Some(row) = self.0.row(sql, params![run.0, key, self.0.now()]).await? {
             return Ok(StepStart::Do(row.count("attempt")?));
         }
-        let sql = "SELECT output FROM run_steps WHERE org_id = $1 AND run_id = $2 AND step_key = $3";
-        let row = self.0.row(sql, params![run.0, key]).await?.ok_or_else(|| unknown(run))?;
+        let sql =
+            "SELECT output FROM run_steps WHERE org_id = $1 AND run_id = $2 AND step_key = $3";
+        let row = self
+            .0
+            .row(sql, params![run.0, key])
+            .await?
+            .ok_or_else(|| unknown(run))?;
         Ok(StepStart::Done(row.json_opt("output")?.unwrap_or_default()))
     }
 
@@ -232,11 +291,25 @@ impl Runs<'_, Unit> {
     ///
     /// # Errors
     /// `run.step_ended` when it was done before.
-    pub async fn finish_step(&self, run: RunId, key: &str, output: &serde_json::Value) -> Result<(), Error> {
+    pub async fn finish_step(
+        &self,
+        run: RunId,
+        key: &str,
+        output: &serde_json::Value,
+    ) -> Result<(), Error> {
         let sql = "UPDATE run_steps SET output = $4, error = NULL, ended_at = $5 \
                    WHERE org_id = $1 AND run_id = $2 AND step_key = $3 AND ended_at IS NULL";
-        if self.0.execute(sql, params![run.0, key, json(output)?, self.0.now()]).await? == 0 {
-            return Err(domain::Error::conflict("run.step_ended", format!("the step {key} was done before")).into());
+        if self
+            .0
+            .execute(sql, params![run.0, key, json(output)?, self.0.now()])
+            .await?
+            == 0
+        {
+            return Err(domain::Error::conflict(
+                "run.step_ended",
+                format!("the step {key} was done before"),
+            )
+            .into());
         }
         Ok(())
     }

@@ -60,7 +60,12 @@ impl<E: Executor> Schedules<'_, E> {
     /// When the database cannot be reached.
     pub async fn list(&self) -> Result<Vec<Schedule>, Error> {
         let sql = "SELECT * FROM schedules WHERE org_id = $1 ORDER BY agent, id";
-        self.0.rows(sql, params![]).await?.iter().map(read).collect()
+        self.0
+            .rows(sql, params![])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 
     /// One schedule.
@@ -68,8 +73,17 @@ impl<E: Executor> Schedules<'_, E> {
     /// # Errors
     /// `schedule.unknown`.
     pub async fn get(&self, id: ScheduleId) -> Result<Schedule, Error> {
-        let row = self.0.row("SELECT * FROM schedules WHERE org_id = $1 AND id = $2", params![id.0]).await?;
-        row.as_ref().map(read).transpose()?.ok_or_else(|| unknown(id))
+        let row = self
+            .0
+            .row(
+                "SELECT * FROM schedules WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
+        row.as_ref()
+            .map(read)
+            .transpose()?
+            .ok_or_else(|| unknown(id))
     }
 }
 
@@ -103,7 +117,11 @@ impl Schedules<'_, Unit> {
     ///
     /// # Errors
     /// `schedule.changed` (stale) when it no longer has `expected_version`, `schedule.unknown`.
-    pub async fn update(&self, schedule: &Schedule, expected_version: u32) -> Result<Schedule, Error> {
+    pub async fn update(
+        &self,
+        schedule: &Schedule,
+        expected_version: u32,
+    ) -> Result<Schedule, Error> {
         let sql = "UPDATE schedules SET version = version + 1, agent = $4, cron = $5, time_zone = $6, overlap = $7, \
                    catch_up_seconds = $8, paused = $9, next_at = $10 WHERE org_id = $1 AND id = $2 AND version = $3";
         let params = params![
@@ -120,9 +138,11 @@ impl Schedules<'_, Unit> {
         if self.0.execute(sql, params).await? == 0 {
             let version = self.get(schedule.id).await?.version;
             let message = format!("the schedule is at version {version} by now");
-            return Err(domain::Error::new(domain::ErrorKind::Stale, "schedule.changed", message)
-                .advise("reload it and edit again")
-                .into());
+            return Err(
+                domain::Error::new(domain::ErrorKind::Stale, "schedule.changed", message)
+                    .advise("reload it and edit again")
+                    .into(),
+            );
         }
         self.tell(schedule.id).await?;
         self.get(schedule.id).await
@@ -133,7 +153,14 @@ impl Schedules<'_, Unit> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn delete(&self, id: ScheduleId) -> Result<bool, Error> {
-        let gone = self.0.execute("DELETE FROM schedules WHERE org_id = $1 AND id = $2", params![id.0]).await? == 1;
+        let gone = self
+            .0
+            .execute(
+                "DELETE FROM schedules WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?
+            == 1;
         if gone {
             self.tell(id).await?;
         }
@@ -154,11 +181,20 @@ impl Schedules<'_, Unit> {
     ) -> Result<Fired, Error> {
         let sql = "UPDATE schedules SET next_at = $4, last_at = CASE WHEN $5 THEN $3 ELSE last_at END \
                    WHERE org_id = $1 AND id = $2 AND next_at = $3";
-        if self.0.execute(sql, params![id.0, tick, next_at, run.is_some()]).await? == 0 {
+        if self
+            .0
+            .execute(sql, params![id.0, tick, next_at, run.is_some()])
+            .await?
+            == 0
+        {
             return Ok(Fired::Before);
         }
         if let Some(run) = run {
-            let run = Run { schedule: Some(id), tick: Some(tick), ..run.clone() };
+            let run = Run {
+                schedule: Some(id),
+                tick: Some(tick),
+                ..run.clone()
+            };
             if !self.0.runs().create(&run).await? {
                 return Ok(Fired::Before);
             }
@@ -168,7 +204,14 @@ impl Schedules<'_, Unit> {
 
     async fn tell(&self, id: ScheduleId) -> Result<(), Error> {
         let body = serde_json::json!({ "schedule": id });
-        self.0.events().publish(NewEvent { kind: EventKind::ScheduleChanged, key: id.to_string(), body }).await?;
+        self.0
+            .events()
+            .publish(NewEvent {
+                kind: EventKind::ScheduleChanged,
+                key: id.to_string(),
+                body,
+            })
+            .await?;
         Ok(())
     }
 }

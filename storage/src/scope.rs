@@ -24,7 +24,10 @@ pub struct Scope {
 impl Storage {
     /// A reader for the organisation of `grant`.
     pub fn scope(&self, grant: &Grant) -> Scope {
-        Scope { storage: self.clone(), grant: *grant }
+        Scope {
+            storage: self.clone(),
+            grant: *grant,
+        }
     }
 }
 
@@ -76,11 +79,14 @@ impl Run for Scope {
 
 /// Refuses a statement that does not name the organisation: a forgotten tenant filter fails in the first test that runs it.
 pub(crate) fn names_the_tenant(sql: &str) -> Result<(), Error> {
-    let insert = sql.trim_start().starts_with("INSERT") && sql.contains("(org_id,") && sql.contains("$1");
+    let insert =
+        sql.trim_start().starts_with("INSERT") && sql.contains("(org_id,") && sql.contains("$1");
     if insert || sql.contains("org_id = $1") {
         Ok(())
     } else {
-        Err(Error::internal(format!("a statement does not name its organisation: {sql}")))
+        Err(Error::internal(format!(
+            "a statement does not name its organisation: {sql}"
+        )))
     }
 }
 

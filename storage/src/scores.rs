@@ -84,16 +84,31 @@ impl<E: Executor> Scores<'_, E> {
         let sql = "SELECT s.body FROM scores s WHERE s.org_id = $1 AND s.slice = $2 AND s.period = \
                    (SELECT MAX(t.period) FROM scores t WHERE t.org_id = s.org_id AND t.slice = s.slice AND t.brand_id = s.brand_id) \
                    ORDER BY COALESCE(s.value, -1) DESC, s.brand_id";
-        self.0.rows(sql, params![slice_key(project)]).await?.iter().map(read).collect()
+        self.0
+            .rows(sql, params![slice_key(project)])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 
     /// The scores of a brand, newest first.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn history(&self, brand: BrandId, project: Option<ProjectId>, limit: u32) -> Result<Vec<Score>, Error> {
+    pub async fn history(
+        &self,
+        brand: BrandId,
+        project: Option<ProjectId>,
+        limit: u32,
+    ) -> Result<Vec<Score>, Error> {
         let sql = "SELECT body FROM scores WHERE org_id = $1 AND brand_id = $2 AND slice = $3 ORDER BY period DESC LIMIT $4";
-        self.0.rows(sql, params![brand.0, slice_key(project), i64::from(limit)]).await?.iter().map(read).collect()
+        self.0
+            .rows(sql, params![brand.0, slice_key(project), i64::from(limit)])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 
     /// One score.
@@ -101,7 +116,13 @@ impl<E: Executor> Scores<'_, E> {
     /// # Errors
     /// `score.unknown`.
     pub async fn get(&self, id: ScoreId) -> Result<Score, Error> {
-        let row = self.0.row("SELECT body FROM scores WHERE org_id = $1 AND id = $2", params![id.0]).await?;
+        let row = self
+            .0
+            .row(
+                "SELECT body FROM scores WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
         row.as_ref().map(read).transpose()?.ok_or_else(|| {
             domain::Error::not_found("score.unknown", format!("there is no score {id}")).into()
         })
@@ -136,7 +157,12 @@ impl<E: Executor> Scores<'_, E> {
         let sql = "SELECT b.* FROM benchmarks b WHERE b.org_id = $1 AND b.slice = $2 AND b.version = (SELECT MAX(t.version) \
                    FROM benchmarks t WHERE t.org_id = b.org_id AND t.metric_id = b.metric_id AND t.slice = b.slice) \
                    ORDER BY b.metric_id";
-        self.0.rows(sql, params![slice_key(project)]).await?.iter().map(read_benchmark).collect()
+        self.0
+            .rows(sql, params![slice_key(project)])
+            .await?
+            .iter()
+            .map(read_benchmark)
+            .collect()
     }
 }
 
@@ -170,15 +196,30 @@ impl Scores<'_, Unit> {
     /// `storage.unknown_reference` when the metric does not exist.
     pub async fn set_scaler(&self, new: &Scaler) -> Result<u32, Error> {
         self.0.serialise(&format!("scaler|{}", new.metric)).await?;
-        let current = self.scalers().await?.into_iter().find(|s| s.metric == new.metric);
+        let current = self
+            .scalers()
+            .await?
+            .into_iter()
+            .find(|s| s.metric == new.metric);
         if let Some(current) = &current
-            && *current == (Scaler { version: current.version, ..new.clone() })
+            && *current
+                == (Scaler {
+                    version: current.version,
+                    ..new.clone()
+                })
         {
             return Ok(current.version);
         }
         let version = current.map_or(1, |c| c.version + 1);
         let sql = "INSERT INTO scalers (org_id, metric_id, version, method, low, high, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        let params = params![new.metric.0, i64::from(version), new.method.clone(), new.low, new.high, self.0.now()];
+        let params = params![
+            new.metric.0,
+            i64::from(version),
+            new.method.clone(),
+            new.low,
+            new.high,
+            self.0.now()
+        ];
         self.0.execute(sql, params).await?;
         Ok(version)
     }
@@ -188,10 +229,21 @@ impl Scores<'_, Unit> {
     /// # Errors
     /// `storage.unknown_reference` when the metric does not exist.
     pub async fn set_benchmark(&self, new: &Benchmark) -> Result<u32, Error> {
-        self.0.serialise(&format!("benchmark|{}", new.metric)).await?;
-        let current = self.benchmarks(new.project).await?.into_iter().find(|b| b.metric == new.metric);
+        self.0
+            .serialise(&format!("benchmark|{}", new.metric))
+            .await?;
+        let current = self
+            .benchmarks(new.project)
+            .await?
+            .into_iter()
+            .find(|b| b.metric == new.metric);
         if let Some(current) = &current
-            && *current == (Benchmark { version: current.version, created_at: current.created_at, ..new.clone() })
+            && *current
+                == (Benchmark {
+                    version: current.version,
+                    created_at: current.created_at,
+                    ..new.clone()
+                })
         {
             return Ok(current.version);
         }

@@ -144,10 +144,20 @@ const FREE_FAILURES: u32 = 5;
 const LONGEST_WAIT: i64 = 900;
 
 fn place(table: &'static str, column: &'static str, org: OrgId, row: Uuid) -> Place<'static> {
-    Place { table, column, row, org }
+    Place {
+        table,
+        column,
+        row,
+        org,
+    }
 }
 
-async fn user_of(tx: &Tx, cipher: &Cipher, org: OrgId, user: UserId) -> Result<Option<User>, Error> {
+async fn user_of(
+    tx: &Tx,
+    cipher: &Cipher,
+    org: OrgId,
+    user: UserId,
+) -> Result<Option<User>, Error> {
     let sql = "SELECT * FROM users WHERE org_id = $1 AND id = $2 AND suspended = $3";
     let row = tx.row(sql, params![org.0, user.0, false]).await?;
     row.map(|row| users::read(cipher, &row)).transpose()
@@ -161,8 +171,14 @@ fn read_session(cipher: &Cipher, row: &Row, user: User) -> Result<Session, Error
         created_at: row.get("created_at")?,
         seen_at: row.get("seen_at")?,
         expires_at: row.get("expires_at")?,
-        user_agent: cipher.open(place("sessions", "user_agent", org, id), &row.get::<String>("user_agent")?)?,
-        address: cipher.open(place("sessions", "address", org, id), &row.get::<String>("address")?)?,
+        user_agent: cipher.open(
+            place("sessions", "user_agent", org, id),
+            &row.get::<String>("user_agent")?,
+        )?,
+        address: cipher.open(
+            place("sessions", "address", org, id),
+            &row.get::<String>("address")?,
+        )?,
     })
 }
 
@@ -198,7 +214,9 @@ impl SignIn<'_> {
     /// When the database cannot be reached.
     pub async fn user(&self, org: OrgId, user: UserId) -> Result<Option<User>, Error> {
         let storage = self.0.storage.clone();
-        self.0.read(move |tx| Box::pin(async move { user_of(tx, storage.cipher(), org, user).await })).await
+        self.0
+            .read(move |tx| Box::pin(async move { user_of(tx, storage.cipher(), org, user).await }))
+            .await
     }
 
     /// Counts an attempt for an address and says whether it may go on. Call it before checking the password, for unknown
@@ -245,7 +263,11 @@ impl SignIn<'_> {
             .transaction(move |tx| {
                 let index = index.clone();
                 Box::pin(async move {
-                    tx.execute("DELETE FROM sign_in_attempts WHERE email_index = $1", params![index]).await?;
+                    tx.execute(
+                        "DELETE FROM sign_in_attempts WHERE email_index = $1",
+                        params![index],
+                    )
+                    .await?;
                     Ok(())
                 })
             })
@@ -365,12 +387,18 @@ impl SignIn<'_> {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn end_sessions_of(&self, org: OrgId, user: UserId, keep: Option<SessionId>) -> Result<u64, Error> {
+    pub async fn end_sessions_of(
+        &self,
+        org: OrgId,
+        user: UserId,
+        keep: Option<SessionId>,
+    ) -> Result<u64, Error> {
         let keep = keep.map_or(Uuid::nil(), |id| id.0);
         self.0
             .transaction(move |tx| {
                 Box::pin(async move {
-                    let sql = "DELETE FROM sessions WHERE org_id = $1 AND user_id = $2 AND id <> $3";
+                    let sql =
+                        "DELETE FROM sessions WHERE org_id = $1 AND user_id = $2 AND id <> $3";
                     tx.execute(sql, params![org.0, user.0, keep]).await
                 })
             })
@@ -429,7 +457,8 @@ impl SignIn<'_> {
         self.0
             .read(move |tx| {
                 Box::pin(async move {
-                    let sql = "SELECT * FROM api_tokens WHERE org_id = $1 ORDER BY created_at DESC, id";
+                    let sql =
+                        "SELECT * FROM api_tokens WHERE org_id = $1 ORDER BY created_at DESC, id";
                     let rows = tx.rows(sql, params![org.0]).await?;
                     rows.iter()
                         .map(|row| {
@@ -437,7 +466,10 @@ impl SignIn<'_> {
                             Ok(ApiToken {
                                 id,
                                 user: UserId(row.get("user_id")?),
-                                label: storage.cipher().open(place("api_tokens", "label", org, id), &row.get::<String>("label")?)?,
+                                label: storage.cipher().open(
+                                    place("api_tokens", "label", org, id),
+                                    &row.get::<String>("label")?,
+                                )?,
                                 created_at: row.get("created_at")?,
                                 seen_at: row.get("seen_at")?,
                                 expires_at: row.get("expires_at")?,
@@ -503,7 +535,11 @@ impl SignIn<'_> {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn redeem_link(&self, purpose: &str, token_hash: [u8; 32]) -> Result<Option<Link>, Error> {
+    pub async fn redeem_link(
+        &self,
+        purpose: &str,
+        token_hash: [u8; 32],
+    ) -> Result<Option<Link>, Error> {
         let (storage, purpose) = (self.0.storage.clone(), purpose.to_owned());
         self.0
             .transaction(move |tx| {
@@ -533,11 +569,24 @@ impl SignIn<'_> {
             .transaction(|tx| {
                 Box::pin(async move {
                     let sessions = tx
-                        .execute("DELETE FROM sessions WHERE idle_until <= $1 OR expires_at <= $1", params![tx.now])
+                        .execute(
+                            "DELETE FROM sessions WHERE idle_until <= $1 OR expires_at <= $1",
+                            params![tx.now],
+                        )
                         .await?;
                     let before = tx.now - TimeDelta::days(7);
-                    let links = tx.execute("DELETE FROM one_time_links WHERE expires_at <= $1", params![before]).await?;
-                    let counts = tx.execute("DELETE FROM sign_in_attempts WHERE next_at <= $1", params![before]).await?;
+                    let links = tx
+                        .execute(
+                            "DELETE FROM one_time_links WHERE expires_at <= $1",
+                            params![before],
+                        )
+                        .await?;
+                    let counts = tx
+                        .execute(
+                            "DELETE FROM sign_in_attempts WHERE next_at <= $1",
+                            params![before],
+                        )
+                        .await?;
                     Ok(sessions + links + counts)
                 })
             })

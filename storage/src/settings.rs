@@ -20,7 +20,10 @@ pub struct Setting<T> {
 }
 
 fn read<T: DeserializeOwned>(row: &Row) -> Result<Setting<T>, Error> {
-    Ok(Setting { version: row.count("version")?, value: row.json("body")? })
+    Ok(Setting {
+        version: row.count("version")?,
+        value: row.json("body")?,
+    })
 }
 
 impl<E: Executor> Settings<'_, E> {
@@ -30,7 +33,12 @@ impl<E: Executor> Settings<'_, E> {
     /// When the database cannot be reached, or the setting has another shape.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<Setting<T>>, Error> {
         let sql = "SELECT version, body FROM settings WHERE org_id = $1 AND key = $2";
-        self.0.row(sql, params![key]).await?.as_ref().map(read).transpose()
+        self.0
+            .row(sql, params![key])
+            .await?
+            .as_ref()
+            .map(read)
+            .transpose()
     }
 
     /// Every setting, by key.
@@ -38,8 +46,16 @@ impl<E: Executor> Settings<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn list(&self) -> Result<Vec<(String, Setting<serde_json::Value>)>, Error> {
-        let rows = self.0.rows("SELECT key, version, body FROM settings WHERE org_id = $1 ORDER BY key", params![]).await?;
-        rows.iter().map(|row| Ok((row.get("key")?, read(row)?))).collect()
+        let rows = self
+            .0
+            .rows(
+                "SELECT key, version, body FROM settings WHERE org_id = $1 ORDER BY key",
+                params![],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.get("key")?, read(row)?)))
+            .collect()
     }
 }
 
@@ -48,13 +64,23 @@ impl Settings<'_, Unit> {
     ///
     /// # Errors
     /// `setting.changed` (stale) when it has another version.
-    pub async fn set<T: Serialize + Sync>(&self, key: &str, value: &T, expected_version: Option<u32>) -> Result<u32, Error> {
+    pub async fn set<T: Serialize + Sync>(
+        &self,
+        key: &str,
+        value: &T,
+        expected_version: Option<u32>,
+    ) -> Result<u32, Error> {
         let expected = expected_version.map_or(-1, i64::from);
         let sql = "INSERT INTO settings (org_id, key, version, body, updated_at) SELECT $1, $2, 1, $3, $4 WHERE $5 <= 0 OR EXISTS \
                    (SELECT 1 FROM settings WHERE org_id = $1 AND key = $2) ON CONFLICT (org_id, key) DO UPDATE SET \
                    version = settings.version + 1, body = excluded.body, updated_at = excluded.updated_at \
                    WHERE $5 = -1 OR settings.version = $5 RETURNING version";
-        let row = crate::executor::sealed::Run::row(self.0, sql, params![key, json(value)?, self.0.now(), expected]).await?;
+        let row = crate::executor::sealed::Run::row(
+            self.0,
+            sql,
+            params![key, json(value)?, self.0.now(), expected],
+        )
+        .await?;
         match row {
             Some(row) => row.count("version"),
             None => Err(domain::Error::new(

@@ -23,7 +23,12 @@ impl<E: Executor> Synergies<'_, E> {
     pub async fn latest(&self) -> Result<Vec<CrossEffect>, Error> {
         let sql = "SELECT body FROM cross_effects WHERE org_id = $1 AND number = (SELECT MAX(number) FROM cross_effects \
                    WHERE org_id = $1) ORDER BY driver_id, affected_id";
-        self.0.rows(sql, params![]).await?.iter().map(read).collect()
+        self.0
+            .rows(sql, params![])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 
     /// One effect.
@@ -31,9 +36,16 @@ impl<E: Executor> Synergies<'_, E> {
     /// # Errors
     /// `synergy.unknown`.
     pub async fn get(&self, id: CrossEffectId) -> Result<CrossEffect, Error> {
-        let row = self.0.row("SELECT body FROM cross_effects WHERE org_id = $1 AND id = $2", params![id.0]).await?;
+        let row = self
+            .0
+            .row(
+                "SELECT body FROM cross_effects WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
         row.as_ref().map(read).transpose()?.ok_or_else(|| {
-            domain::Error::not_found("synergy.unknown", format!("there is no cross-effect {id}")).into()
+            domain::Error::not_found("synergy.unknown", format!("there is no cross-effect {id}"))
+                .into()
         })
     }
 }
@@ -46,7 +58,11 @@ impl Synergies<'_, Unit> {
     pub async fn record(&self, effects: &[CrossEffect]) -> Result<(), Error> {
         self.0.serialise("synergies").await?;
         let sql = "SELECT CAST(COALESCE(MAX(number), 0) AS BIGINT) + 1 AS number FROM cross_effects WHERE org_id = $1";
-        let row = self.0.row(sql, params![]).await?.ok_or_else(|| Error::internal("an aggregate gave no row"))?;
+        let row = self
+            .0
+            .row(sql, params![])
+            .await?
+            .ok_or_else(|| Error::internal("an aggregate gave no row"))?;
         let number: i64 = row.get("number")?;
         let sql = "INSERT INTO cross_effects (org_id, id, number, driver_id, affected_id, verdict, origin, body, created_at) \
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (org_id, id) DO NOTHING";

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 
 use crate::{
-    ActorRestarts, Error, Lag, Leases, Outbox, Queue, SignIn, Storage, SystemOrganisations, SystemSchedules,
+    ActorRestarts, Error, Lag, Leases, Outbox, Queue, SignIn, Storage, SystemOrganisations,
+    SystemSchedules,
     connection::{Door, Tx, detached},
 };
 
@@ -29,7 +30,9 @@ pub struct System {
 impl Storage {
     /// Opens the system door.
     pub fn system(&self, _: SystemGrant) -> System {
-        System { storage: self.clone() }
+        System {
+            storage: self.clone(),
+        }
     }
 }
 

@@ -21,7 +21,9 @@ fn read(row: &Row) -> Result<Target, Error> {
         from: row.get("from_value")?,
         to: row.get("to_value")?,
         due: row.get("due")?,
-        recommendation: row.get::<Option<_>>("recommendation_id")?.map(RecommendationId),
+        recommendation: row
+            .get::<Option<_>>("recommendation_id")?
+            .map(RecommendationId),
         active: row.get("active")?,
     })
 }
@@ -33,7 +35,12 @@ impl<E: Executor> Targets<'_, E> {
     /// When the database cannot be reached.
     pub async fn list(&self) -> Result<Vec<Target>, Error> {
         let sql = "SELECT * FROM targets WHERE org_id = $1 ORDER BY due, id";
-        self.0.rows(sql, params![]).await?.iter().map(read).collect()
+        self.0
+            .rows(sql, params![])
+            .await?
+            .iter()
+            .map(read)
+            .collect()
     }
 }
 
@@ -68,7 +75,11 @@ impl Targets<'_, Unit> {
     pub async fn set_active(&self, id: TargetId, active: bool) -> Result<(), Error> {
         let sql = "UPDATE targets SET active = $3 WHERE org_id = $1 AND id = $2";
         if self.0.execute(sql, params![id.0, active]).await? == 0 {
-            return Err(domain::Error::not_found("target.unknown", format!("there is no target {id}")).into());
+            return Err(domain::Error::not_found(
+                "target.unknown",
+                format!("there is no target {id}"),
+            )
+            .into());
         }
         Ok(())
     }

@@ -32,7 +32,9 @@ pub struct TestDatabase {
 
 impl std::fmt::Debug for TestDatabase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TestDatabase").field("backend", &self.storage.backend()).finish_non_exhaustive()
+        f.debug_struct("TestDatabase")
+            .field("backend", &self.storage.backend())
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,7 +73,15 @@ impl TestDatabase {
     pub async fn empty_sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let url = format!("sqlite://{}/test.db", folder.path().display());
-        Self::open(Config { key: key(), max_connections: 4, ..Config::new(url) }, Some(folder)).await
+        Self::open(
+            Config {
+                key: key(),
+                max_connections: 4,
+                ..Config::new(url)
+            },
+            Some(folder),
+        )
+        .await
     }
 
     /// A PostgreSQL database cloned from the template, which is made by the first test that needs it.
@@ -82,7 +92,15 @@ impl TestDatabase {
         let admin = Admin::connect().await;
         admin.make_template().await;
         let name = admin.create("dc_template").await;
-        Self::open(Config { key: key(), max_connections: 12, ..Config::new(admin.url_of(&name)) }, None).await
+        Self::open(
+            Config {
+                key: key(),
+                max_connections: 12,
+                ..Config::new(admin.url_of(&name))
+            },
+            None,
+        )
+        .await
     }
 
     /// A PostgreSQL database without a schema.
@@ -93,13 +111,28 @@ impl TestDatabase {
         let admin = Admin::connect().await;
         admin.make_role().await;
         let name = admin.create("template0").await;
-        Self::open(Config { key: key(), max_connections: 4, ..Config::new(admin.url_of(&name)) }, None).await
+        Self::open(
+            Config {
+                key: key(),
+                max_connections: 4,
+                ..Config::new(admin.url_of(&name))
+            },
+            None,
+        )
+        .await
     }
 
     async fn open(config: Config, folder: Option<TempDir>) -> Self {
         let clock = ManualClock::at(start_of_time());
-        let storage = Storage::connect(&config, Arc::new(clock.clone())).await.expect("the test database opens");
-        Self { storage, config, folder, clock }
+        let storage = Storage::connect(&config, Arc::new(clock.clone()))
+            .await
+            .expect("the test database opens");
+        Self {
+            storage,
+            config,
+            folder,
+            clock,
+        }
     }
 
     /// A second, independent instance on the same database, as another process would open it.
@@ -123,7 +156,14 @@ impl TestDatabase {
     /// What has to be deleted after this value is gone.
     pub fn leftover(&self) -> Leftover {
         let postgres = self.storage.backend() == Backend::Postgres;
-        Leftover(postgres.then(|| self.config.url.rsplit('/').next().unwrap_or_default().to_owned()))
+        Leftover(postgres.then(|| {
+            self.config
+                .url
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        }))
     }
 
     /// The system door.
@@ -144,13 +184,19 @@ impl TestDatabase {
             time_zone: "Europe/Berlin".to_owned(),
             as_of: None,
         };
-        self.system_door().organisations().create(&organisation).await.expect("an organisation can be made");
+        self.system_door()
+            .organisations()
+            .create(&organisation)
+            .await
+            .expect("an organisation can be made");
         id
     }
 
     /// A grant of the installation itself in an organisation.
     pub fn grant(&self, org: OrgId, permission: Permission) -> domain::access::Grant {
-        Principal::system(org).grant(permission).expect("the installation holds every permission")
+        Principal::system(org)
+            .grant(permission)
+            .expect("the installation holds every permission")
     }
 }
 
@@ -163,7 +209,10 @@ impl Leftover {
     /// Deletes it.
     pub async fn remove(self) {
         if let Some(name) = self.0 {
-            Admin::connect().await.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+            Admin::connect()
+                .await
+                .run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+                .await;
         }
     }
 }
@@ -184,60 +233,96 @@ impl Admin {
         );
         let mut options = sea_orm::ConnectOptions::new(&url);
         options.max_connections(1).sqlx_logging(false);
-        let connection = Database::connect(options).await.expect("the PostgreSQL cluster at DIGI_TEST_POSTGRES answers");
+        let connection = Database::connect(options)
+            .await
+            .expect("the PostgreSQL cluster at DIGI_TEST_POSTGRES answers");
         Self { url, connection }
     }
 
     async fn run(&self, sql: &str) {
-        self.connection.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        self.connection
+            .execute_unprepared(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     async fn exists(&self, sql: &str) -> bool {
         let statement = Backend::Postgres.statement(sql, Vec::new());
-        self.connection.query_one_raw(statement).await.expect("the catalogue can be read").is_some()
+        self.connection
+            .query_one_raw(statement)
+            .await
+            .expect("the catalogue can be read")
+            .is_some()
     }
 
     /// URL of a database for the role that owns it.
     fn url_of(&self, database: &str) -> String {
-        let (_, rest) = self.url.split_once("://").expect("DIGI_TEST_POSTGRES is a URL");
+        let (_, rest) = self
+            .url
+            .split_once("://")
+            .expect("DIGI_TEST_POSTGRES is a URL");
         let rest = rest.split_once('@').map_or(rest, |(_, host)| host);
         let host = rest.split_once('/').map_or(rest, |(host, _)| host);
         format!("postgres://dc_app:{ROLE_PASSWORD}@{host}/{database}")
     }
 
     async fn make_role(&self) {
-        self.run(&format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})")).await;
+        self.run(&format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})"))
+            .await;
         self.make_role_locked().await;
-        self.run(&format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})")).await;
+        self.run(&format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})"))
+            .await;
     }
 
     async fn make_role_locked(&self) {
-        if !self.exists("SELECT 1 FROM pg_roles WHERE rolname = 'dc_app'").await {
+        if !self
+            .exists("SELECT 1 FROM pg_roles WHERE rolname = 'dc_app'")
+            .await
+        {
             self.run(&format!("CREATE ROLE dc_app LOGIN PASSWORD '{ROLE_PASSWORD}' NOSUPERUSER NOBYPASSRLS NOCREATEDB")).await;
         }
     }
 
     async fn make_template(&self) {
-        self.run(&format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})")).await;
+        self.run(&format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})"))
+            .await;
         self.make_role_locked().await;
-        if !self.exists("SELECT 1 FROM pg_database WHERE datname = 'dc_template' AND datistemplate").await {
+        if !self
+            .exists("SELECT 1 FROM pg_database WHERE datname = 'dc_template' AND datistemplate")
+            .await
+        {
             self.run("DROP DATABASE IF EXISTS dc_template").await;
-            self.run("CREATE DATABASE dc_template OWNER dc_app TEMPLATE template0").await;
-            let config = Config { key: key(), max_connections: 2, ..Config::new(self.url_of("dc_template")) };
+            self.run("CREATE DATABASE dc_template OWNER dc_app TEMPLATE template0")
+                .await;
+            let config = Config {
+                key: key(),
+                max_connections: 2,
+                ..Config::new(self.url_of("dc_template"))
+            };
             let clock = Arc::new(ManualClock::at(start_of_time()));
-            let storage = Storage::connect(&config, clock).await.expect("the template opens");
+            let storage = Storage::connect(&config, clock)
+                .await
+                .expect("the template opens");
             storage.migrate().await.expect("the schema can be made");
-            storage.close().await.expect("the template's connections close");
-            self.run("ALTER DATABASE dc_template IS_TEMPLATE true ALLOW_CONNECTIONS false").await;
+            storage
+                .close()
+                .await
+                .expect("the template's connections close");
+            self.run("ALTER DATABASE dc_template IS_TEMPLATE true ALLOW_CONNECTIONS false")
+                .await;
         }
-        self.run(&format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})")).await;
+        self.run(&format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK})"))
+            .await;
     }
 
     async fn create(&self, template: &str) -> String {
         let mut tag = [0_u8; 8];
         getrandom::fill(&mut tag).expect("the operating system gives random numbers");
         let name = format!("dc_test_{}", hex::encode(tag));
-        self.run(&format!("CREATE DATABASE {name} OWNER dc_app TEMPLATE {template}")).await;
+        self.run(&format!(
+            "CREATE DATABASE {name} OWNER dc_app TEMPLATE {template}"
+        ))
+        .await;
         name
     }
 }

@@ -103,13 +103,29 @@ impl Storage {
         F: for<'a> Fn(&'a Unit) -> BoxFuture<'a, Result<T, Error>> + Send + Sync,
     {
         let tx = self.begin(Door::Organisation(grant.org())).await?;
-        let note = CommitNote { org: Some(grant.org()), ..CommitNote::default() };
-        let unit = Unit { storage: self.clone(), grant, tx, pending: Mutex::new(Noted { audit: Vec::new(), note }) };
+        let note = CommitNote {
+            org: Some(grant.org()),
+            ..CommitNote::default()
+        };
+        let unit = Unit {
+            storage: self.clone(),
+            grant,
+            tx,
+            pending: Mutex::new(Noted {
+                audit: Vec::new(),
+                note,
+            }),
+        };
         let result = work(&unit).await?;
         unit.write_audit().await?;
         let Unit { tx, pending, .. } = unit;
         tx.commit().await?;
-        self.ring(&pending.into_inner().expect("nothing panics while it holds the notes").note);
+        self.ring(
+            &pending
+                .into_inner()
+                .expect("nothing panics while it holds the notes")
+                .note,
+        );
         Ok(result)
     }
 
@@ -155,7 +171,10 @@ impl Unit {
     }
 
     pub(crate) fn noted<T>(&self, f: impl FnOnce(&mut Noted) -> T) -> T {
-        f(&mut self.pending.lock().expect("nothing panics while it holds the notes"))
+        f(&mut self
+            .pending
+            .lock()
+            .expect("nothing panics while it holds the notes"))
     }
 
     /// Runs a statement whose `$1` is the organisation and says how many rows it touched.
@@ -165,7 +184,11 @@ impl Unit {
     }
 
     /// Runs a statement on a table that belongs to no organisation (leases, locks).
-    pub(crate) async fn shared_row(&self, sql: &str, params: Vec<Value>) -> Result<Option<Row>, Error> {
+    pub(crate) async fn shared_row(
+        &self,
+        sql: &str,
+        params: Vec<Value>,
+    ) -> Result<Option<Row>, Error> {
         self.tx.row(sql, params).await
     }
 
@@ -174,7 +197,9 @@ impl Unit {
     pub(crate) async fn serialise(&self, what: &str) -> Result<(), Error> {
         if self.backend() == Backend::Postgres {
             let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))::text AS locked";
-            self.tx.row(sql, vec![format!("{}|{what}", self.org()).into()]).await?;
+            self.tx
+                .row(sql, vec![format!("{}|{what}", self.org()).into()])
+                .await?;
         }
         Ok(())
     }

@@ -41,7 +41,11 @@ impl<E: Executor> Uploads<'_, E> {
     pub async fn stored(&self, batch: BatchId) -> Result<Stored, Error> {
         let sql = "SELECT COUNT(*) AS chunks, CAST(COALESCE(SUM(size), 0) AS BIGINT) AS bytes, MAX(number) AS last_number \
                    FROM ingest_chunks WHERE org_id = $1 AND batch_id = $2";
-        let row = self.0.row(sql, params![batch.0]).await?.ok_or_else(|| Error::internal("an aggregate gave no row"))?;
+        let row = self
+            .0
+            .row(sql, params![batch.0])
+            .await?
+            .ok_or_else(|| Error::internal("an aggregate gave no row"))?;
         let last: Option<i64> = row.get("last_number")?;
         Ok(Stored {
             chunks: row.count("chunks")?,
@@ -55,7 +59,8 @@ impl<E: Executor> Uploads<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn chunk(&self, batch: BatchId, number: u64) -> Result<Option<Vec<u8>>, Error> {
-        let sql = "SELECT content FROM ingest_chunks WHERE org_id = $1 AND batch_id = $2 AND number = $3";
+        let sql =
+            "SELECT content FROM ingest_chunks WHERE org_id = $1 AND batch_id = $2 AND number = $3";
         let row = self.0.row(sql, params![batch.0, numbered(number)?]).await?;
         row.map(|row| row.get("content")).transpose()
     }
@@ -78,24 +83,37 @@ impl Uploads<'_, Unit> {
         }
         self.0.serialise(&format!("batch|{batch}")).await?;
         let digest = Sha256::digest(content).to_vec();
-        let sql = "SELECT digest FROM ingest_chunks WHERE org_id = $1 AND batch_id = $2 AND number = $3";
+        let sql =
+            "SELECT digest FROM ingest_chunks WHERE org_id = $1 AND batch_id = $2 AND number = $3";
         if let Some(row) = self.0.row(sql, params![batch.0, numbered(number)?]).await? {
             if row.get::<Vec<u8>>("digest")? == digest {
                 return Ok(());
             }
-            return Err(domain::Error::conflict("ingest.chunk_differs", format!("chunk {number} was sent before with other bytes"))
-                .advise("open a new import for another file")
-                .into());
+            return Err(domain::Error::conflict(
+                "ingest.chunk_differs",
+                format!("chunk {number} was sent before with other bytes"),
+            )
+            .advise("open a new import for another file")
+            .into());
         }
         let ledger = self.0.ingest().get(batch).await?;
         if ledger.state != BatchState::Open || !ledger.digest.is_empty() {
-            return Err(domain::Error::conflict("ingest.closed", format!("the upload of {batch} is finished"))
-                .advise("open a new import")
-                .into());
+            return Err(domain::Error::conflict(
+                "ingest.closed",
+                format!("the upload of {batch} is finished"),
+            )
+            .advise("open a new import")
+            .into());
         }
         let sql = "INSERT INTO ingest_chunks (org_id, batch_id, number, digest, size, content) VALUES ($1, $2, $3, $4, $5, $6)";
-        let size = i64::try_from(content.len()).map_err(|_| Error::internal("a chunk is larger than its limit"))?;
-        self.0.execute(sql, params![batch.0, numbered(number)?, digest, size, content.to_vec()]).await?;
+        let size = i64::try_from(content.len())
+            .map_err(|_| Error::internal("a chunk is larger than its limit"))?;
+        self.0
+            .execute(
+                sql,
+                params![batch.0, numbered(number)?, digest, size, content.to_vec()],
+            )
+            .await?;
         Ok(())
     }
 
@@ -107,7 +125,12 @@ impl Uploads<'_, Unit> {
     pub async fn seal(&self, batch: BatchId, digest: &str) -> Result<(), Error> {
         let sql = "UPDATE ingest_batches SET digest = $3, updated_at = $4 \
                    WHERE org_id = $1 AND id = $2 AND state = $5 AND digest = ''";
-        self.0.execute(sql, params![batch.0, digest, self.0.now(), name(&BatchState::Open)]).await?;
+        self.0
+            .execute(
+                sql,
+                params![batch.0, digest, self.0.now(), name(&BatchState::Open)],
+            )
+            .await?;
         Ok(())
     }
 
@@ -116,11 +139,22 @@ impl Uploads<'_, Unit> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn clear(&self, batch: BatchId) -> Result<(), Error> {
-        self.0.execute("DELETE FROM ingest_chunks WHERE org_id = $1 AND batch_id = $2", params![batch.0]).await?;
+        self.0
+            .execute(
+                "DELETE FROM ingest_chunks WHERE org_id = $1 AND batch_id = $2",
+                params![batch.0],
+            )
+            .await?;
         Ok(())
     }
 }
 
 fn numbered(number: u64) -> Result<i64, Error> {
-    i64::try_from(number).map_err(|_| domain::Error::invalid("ingest.chunk_number", "the number of the chunk is too large").into())
+    i64::try_from(number).map_err(|_| {
+        domain::Error::invalid(
+            "ingest.chunk_number",
+            "the number of the chunk is too large",
+        )
+        .into()
+    })
 }

@@ -29,7 +29,12 @@ pub struct NewUser {
 }
 
 pub(crate) fn email_place(org: OrgId, user: UserId) -> Place<'static> {
-    Place { table: "users", column: "email", row: user.0, org }
+    Place {
+        table: "users",
+        column: "email",
+        row: user.0,
+        org,
+    }
 }
 
 pub(crate) fn read(cipher: &Cipher, row: &Row) -> Result<User, Error> {
@@ -55,7 +60,13 @@ impl<E: Executor> Users<'_, E> {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn list(&self) -> Result<Vec<User>, Error> {
-        let rows = self.0.rows("SELECT * FROM users WHERE org_id = $1 ORDER BY name, id", params![]).await?;
+        let rows = self
+            .0
+            .rows(
+                "SELECT * FROM users WHERE org_id = $1 ORDER BY name, id",
+                params![],
+            )
+            .await?;
         rows.iter().map(|row| read(self.0.cipher(), row)).collect()
     }
 
@@ -64,8 +75,16 @@ impl<E: Executor> Users<'_, E> {
     /// # Errors
     /// `user.unknown`.
     pub async fn get(&self, id: UserId) -> Result<User, Error> {
-        let row = self.0.row("SELECT * FROM users WHERE org_id = $1 AND id = $2", params![id.0]).await?;
-        row.map(|row| read(self.0.cipher(), &row)).transpose()?.ok_or_else(|| unknown(id))
+        let row = self
+            .0
+            .row(
+                "SELECT * FROM users WHERE org_id = $1 AND id = $2",
+                params![id.0],
+            )
+            .await?;
+        row.map(|row| read(self.0.cipher(), &row))
+            .transpose()?
+            .ok_or_else(|| unknown(id))
     }
 
     /// The person with this address, if there is one.
@@ -74,7 +93,13 @@ impl<E: Executor> Users<'_, E> {
     /// When the database cannot be reached.
     pub async fn by_email(&self, email: &str) -> Result<Option<User>, Error> {
         let index = self.0.cipher().index("email", email);
-        let row = self.0.row("SELECT * FROM users WHERE org_id = $1 AND email_index = $2", params![index]).await?;
+        let row = self
+            .0
+            .row(
+                "SELECT * FROM users WHERE org_id = $1 AND email_index = $2",
+                params![index],
+            )
+            .await?;
         row.map(|row| read(self.0.cipher(), &row)).transpose()
     }
 }
@@ -96,13 +121,25 @@ impl Users<'_, Unit> {
             .0
             .execute(
                 sql,
-                params![id.0, sealed, index, new.name.clone(), name(&new.role), false, new.password_hash.clone(), self.0.now()],
+                params![
+                    id.0,
+                    sealed,
+                    index,
+                    new.name.clone(),
+                    name(&new.role),
+                    false,
+                    new.password_hash.clone(),
+                    self.0.now()
+                ],
             )
             .await?;
         if made == 0 {
-            return Err(domain::Error::conflict("user.email_taken", "somebody with this address is in the organisation already")
-                .advise("invite them under another address, or change their role")
-                .into());
+            return Err(domain::Error::conflict(
+                "user.email_taken",
+                "somebody with this address is in the organisation already",
+            )
+            .advise("invite them under another address, or change their role")
+            .into());
         }
         self.get(id).await
     }
@@ -112,7 +149,12 @@ impl Users<'_, Unit> {
     /// # Errors
     /// `user.unknown`.
     pub async fn set_role(&self, id: UserId, role: Role) -> Result<(), Error> {
-        self.change(id, "UPDATE users SET role = $3 WHERE org_id = $1 AND id = $2", params![id.0, name(&role)]).await
+        self.change(
+            id,
+            "UPDATE users SET role = $3 WHERE org_id = $1 AND id = $2",
+            params![id.0, name(&role)],
+        )
+        .await
     }
 
     /// Suspends a person (their sessions and tokens end with it) or lets them in again.
@@ -120,10 +162,25 @@ impl Users<'_, Unit> {
     /// # Errors
     /// `user.unknown`.
     pub async fn set_suspended(&self, id: UserId, suspended: bool) -> Result<(), Error> {
-        self.change(id, "UPDATE users SET suspended = $3 WHERE org_id = $1 AND id = $2", params![id.0, suspended]).await?;
+        self.change(
+            id,
+            "UPDATE users SET suspended = $3 WHERE org_id = $1 AND id = $2",
+            params![id.0, suspended],
+        )
+        .await?;
         if suspended {
-            self.0.execute("DELETE FROM sessions WHERE org_id = $1 AND user_id = $2", params![id.0]).await?;
-            self.0.execute("DELETE FROM api_tokens WHERE org_id = $1 AND user_id = $2", params![id.0]).await?;
+            self.0
+                .execute(
+                    "DELETE FROM sessions WHERE org_id = $1 AND user_id = $2",
+                    params![id.0],
+                )
+                .await?;
+            self.0
+                .execute(
+                    "DELETE FROM api_tokens WHERE org_id = $1 AND user_id = $2",
+                    params![id.0],
+                )
+                .await?;
         }
         Ok(())
     }
@@ -133,12 +190,31 @@ impl Users<'_, Unit> {
     /// # Errors
     /// `user.unknown`.
     pub async fn set_password_hash(&self, id: UserId, hash: &str) -> Result<(), Error> {
-        self.change(id, "UPDATE users SET password_hash = $3 WHERE org_id = $1 AND id = $2", params![id.0, hash]).await?;
-        self.0.execute("DELETE FROM sessions WHERE org_id = $1 AND user_id = $2", params![id.0]).await?;
+        self.change(
+            id,
+            "UPDATE users SET password_hash = $3 WHERE org_id = $1 AND id = $2",
+            params![id.0, hash],
+        )
+        .await?;
+        self.0
+            .execute(
+                "DELETE FROM sessions WHERE org_id = $1 AND user_id = $2",
+                params![id.0],
+            )
+            .await?;
         Ok(())
     }
 
-    async fn change(&self, id: UserId, sql: &str, params: Vec<sea_orm::Value>) -> Result<(), Error> {
-        if self.0.execute(sql, params).await? == 0 { Err(unknown(id)) } else { Ok(()) }
+    async fn change(
+        &self,
+        id: UserId,
+        sql: &str,
+        params: Vec<sea_orm::Value>,
+    ) -> Result<(), Error> {
+        if self.0.execute(sql, params).await? == 0 {
+            Err(unknown(id))
+        } else {
+            Ok(())
+        }
     }
 }

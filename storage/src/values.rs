@@ -71,7 +71,13 @@ const ROWS_PER_STATEMENT: usize = 500;
 type Key = (Uuid, Uuid, Uuid, NaiveDate, Granularity);
 
 fn key(value: &MetricValue) -> Key {
-    (value.brand.0, value.metric.0, value.project.0, value.period, value.granularity)
+    (
+        value.brand.0,
+        value.metric.0,
+        value.project.0,
+        value.period,
+        value.granularity,
+    )
 }
 
 fn push_in(sql: &mut String, params: &mut Vec<Value>, column: &str, ids: Option<Vec<Uuid>>) {
@@ -80,7 +86,10 @@ fn push_in(sql: &mut String, params: &mut Vec<Value>, column: &str, ids: Option<
         sql.push_str(" AND 1 = 0");
         return;
     }
-    sql.push_str(&format!(" AND {column} IN ({})", placeholders(params.len() + 2, ids.len())));
+    sql.push_str(&format!(
+        " AND {column} IN ({})",
+        placeholders(params.len() + 2, ids.len())
+    ));
     params.extend(ids.into_iter().map(Value::from));
 }
 
@@ -88,15 +97,47 @@ fn push_in(sql: &mut String, params: &mut Vec<Value>, column: &str, ids: Option<
 fn conditions(query: &ValueQuery, alias: &str) -> (String, Vec<Value>) {
     let (mut sql, mut params) = (String::new(), Vec::new());
     let column = |name: &str| format!("{alias}.{name}");
-    push_in(&mut sql, &mut params, &column("brand_id"), query.brands.as_ref().map(|v| v.iter().map(|id| id.0).collect()));
-    push_in(&mut sql, &mut params, &column("metric_id"), query.metrics.as_ref().map(|v| v.iter().map(|id| id.0).collect()));
-    push_in(&mut sql, &mut params, &column("project_id"), query.projects.as_ref().map(|v| v.iter().map(|id| id.0).collect()));
+    push_in(
+        &mut sql,
+        &mut params,
+        &column("brand_id"),
+        query
+            .brands
+            .as_ref()
+            .map(|v| v.iter().map(|id| id.0).collect()),
+    );
+    push_in(
+        &mut sql,
+        &mut params,
+        &column("metric_id"),
+        query
+            .metrics
+            .as_ref()
+            .map(|v| v.iter().map(|id| id.0).collect()),
+    );
+    push_in(
+        &mut sql,
+        &mut params,
+        &column("project_id"),
+        query
+            .projects
+            .as_ref()
+            .map(|v| v.iter().map(|id| id.0).collect()),
+    );
     if let Some(from) = query.from {
-        sql.push_str(&format!(" AND {} >= ${}", column("period"), params.len() + 2));
+        sql.push_str(&format!(
+            " AND {} >= ${}",
+            column("period"),
+            params.len() + 2
+        ));
         params.push(from.into());
     }
     if let Some(to) = query.to {
-        sql.push_str(&format!(" AND {} <= ${}", column("period"), params.len() + 2));
+        sql.push_str(&format!(
+            " AND {} <= ${}",
+            column("period"),
+            params.len() + 2
+        ));
         params.push(to.into());
     }
     (sql, params)
@@ -145,21 +186,32 @@ impl<E: Executor> Values<'_, E> {
                     *slot = value;
                 }
             } else {
-                table.push(ProjectId(project), BrandId(brand), MetricId(metric), period, value);
+                table.push(
+                    ProjectId(project),
+                    BrandId(brand),
+                    MetricId(metric),
+                    period,
+                    value,
+                );
                 last = Some(key);
             }
         }
         Ok(table)
     }
 
-    async fn corrections(&self, query: &ValueQuery) -> Result<HashMap<(Uuid, Uuid, Uuid, NaiveDate), Option<f64>>, Error> {
+    async fn corrections(
+        &self,
+        query: &ValueQuery,
+    ) -> Result<HashMap<(Uuid, Uuid, Uuid, NaiveDate), Option<f64>>, Error> {
         let (conditions, params) = conditions(query, "c");
         let sql = format!(
             "SELECT c.brand_id, c.metric_id, c.project_id, c.period, c.value FROM corrections c \
              WHERE c.org_id = $1 AND c.active{conditions} ORDER BY c.revision"
         );
         let rows = self.0.rows(&sql, params).await?;
-        rows.iter().map(|row| Ok(((row.at(0)?, row.at(1)?, row.at(2)?, row.at(3)?), row.at(4)?))).collect()
+        rows.iter()
+            .map(|row| Ok(((row.at(0)?, row.at(1)?, row.at(2)?, row.at(3)?), row.at(4)?)))
+            .collect()
     }
 
     /// A fingerprint of the values asked for, without reading them out.
@@ -174,13 +226,21 @@ impl<E: Executor> Values<'_, E> {
              CAST(COALESCE(MAX(v.revision), 0) AS BIGINT) AS latest, MIN(v.period) AS first_period, MAX(v.period) AS last_period \
              FROM metric_values v JOIN metrics m ON m.org_id = v.org_id AND m.id = v.metric_id WHERE v.org_id = $1{of_values}"
         );
-        let values = self.0.row(&sql, params).await?.ok_or_else(|| Error::internal("an aggregate gave no row"))?;
+        let values = self
+            .0
+            .row(&sql, params)
+            .await?
+            .ok_or_else(|| Error::internal("an aggregate gave no row"))?;
         let (of_corrections, params) = conditions(query, "c");
         let sql = format!(
             "SELECT COUNT(*) AS n, CAST(COALESCE(SUM(c.revision), 0) AS BIGINT) AS total FROM corrections c \
              WHERE c.org_id = $1 AND c.active{of_corrections}"
         );
-        let corrections = self.0.row(&sql, params).await?.ok_or_else(|| Error::internal("an aggregate gave no row"))?;
+        let corrections = self
+            .0
+            .row(&sql, params)
+            .await?
+            .ok_or_else(|| Error::internal("an aggregate gave no row"))?;
         let rows: u64 = values.count("n")?;
         let text = format!(
             "{rows}|{}|{}|{}|{}",
@@ -203,8 +263,11 @@ impl<E: Executor> Values<'_, E> {
     /// When the database cannot be reached.
     pub async fn span(&self) -> Result<Option<(NaiveDate, NaiveDate)>, Error> {
         let sql = "SELECT MIN(period) AS first_period, MAX(period) AS last_period FROM metric_values WHERE org_id = $1";
-        let Some(row) = self.0.row(sql, params![]).await? else { return Ok(None) };
-        let ends: (Option<NaiveDate>, Option<NaiveDate>) = (row.get("first_period")?, row.get("last_period")?);
+        let Some(row) = self.0.row(sql, params![]).await? else {
+            return Ok(None);
+        };
+        let ends: (Option<NaiveDate>, Option<NaiveDate>) =
+            (row.get("first_period")?, row.get("last_period")?);
         Ok(ends.0.zip(ends.1))
     }
 }
@@ -225,7 +288,11 @@ impl Values<'_, Unit> {
         restate_from: Option<NaiveDate>,
     ) -> Result<ChunkCounts, Error> {
         if let Some(bad) = values.iter().find(|v| !v.value.is_finite()) {
-            return Err(domain::Error::invalid("value.not_finite", format!("the value of {} is not a number", bad.period)).into());
+            return Err(domain::Error::invalid(
+                "value.not_finite",
+                format!("the value of {} is not a number", bad.period),
+            )
+            .into());
         }
         self.0.serialise("values").await?;
         let mut counts = ChunkCounts::default();
@@ -246,8 +313,12 @@ impl Values<'_, Unit> {
                         counts.inserted += 1;
                         changed.push((*key, value));
                     }
-                    Some(old) if old.to_bits() == value.to_bits() || *old == value => counts.unchanged += 1,
-                    Some(_) if restate_from.is_some_and(|from| key.3 < from) => counts.outside_window += 1,
+                    Some(old) if old.to_bits() == value.to_bits() || *old == value => {
+                        counts.unchanged += 1
+                    }
+                    Some(_) if restate_from.is_some_and(|from| key.3 < from) => {
+                        counts.outside_window += 1
+                    }
                     Some(_) => {
                         counts.updated += 1;
                         changed.push((*key, value));
@@ -274,7 +345,13 @@ impl Values<'_, Unit> {
                 sql.push(',');
             }
             sql.push_str(&format!("({})", placeholders(params.len() + 2, 5)));
-            params.extend(params![*brand, *metric, *project, *period, name(granularity)]);
+            params.extend(params![
+                *brand,
+                *metric,
+                *project,
+                *period,
+                name(granularity)
+            ]);
         }
         sql.push_str(
             ") SELECT v.brand_id, v.metric_id, v.project_id, v.period, v.granularity, v.value FROM k JOIN metric_values v \
@@ -285,12 +362,21 @@ impl Values<'_, Unit> {
         rows.iter()
             .map(|row| {
                 let granularity = crate::row::from_name(&row.at::<String>(4)?)?;
-                Ok(((row.at(0)?, row.at(1)?, row.at(2)?, row.at(3)?, granularity), row.at(5)?))
+                Ok((
+                    (row.at(0)?, row.at(1)?, row.at(2)?, row.at(3)?, granularity),
+                    row.at(5)?,
+                ))
             })
             .collect()
     }
 
-    async fn write(&self, batch: BatchId, source: &str, revision: i64, rows: &[(Key, f64)]) -> Result<(), Error> {
+    async fn write(
+        &self,
+        batch: BatchId,
+        source: &str,
+        revision: i64,
+        rows: &[(Key, f64)],
+    ) -> Result<(), Error> {
         let mut sql = String::with_capacity(rows.len() * 50 + 500);
         sql.push_str(
             "INSERT INTO metric_values (org_id, source, batch_id, revision, brand_id, metric_id, project_id, period, granularity, \
@@ -298,12 +384,24 @@ impl Values<'_, Unit> {
         );
         let mut params: Vec<Value> = Vec::with_capacity(rows.len() * 6 + 3);
         params.extend(params![source, batch.0, revision]);
-        for (index, ((brand, metric, project, period, granularity), value)) in rows.iter().enumerate() {
+        for (index, ((brand, metric, project, period, granularity), value)) in
+            rows.iter().enumerate()
+        {
             if index > 0 {
                 sql.push(',');
             }
-            sql.push_str(&format!("($1,$2,$3,$4,{})", placeholders(params.len() + 2, 6)));
-            params.extend(params![*brand, *metric, *project, *period, name(granularity), *value]);
+            sql.push_str(&format!(
+                "($1,$2,$3,$4,{})",
+                placeholders(params.len() + 2, 6)
+            ));
+            params.extend(params![
+                *brand,
+                *metric,
+                *project,
+                *period,
+                name(granularity),
+                *value
+            ]);
         }
         sql.push_str(
             " ON CONFLICT (org_id, brand_id, metric_id, project_id, granularity, period, source) DO UPDATE SET \
@@ -319,5 +417,6 @@ pub(crate) async fn next_revision(unit: &Unit) -> Result<i64, Error> {
     let sql = "INSERT INTO data_revisions (org_id, revision) VALUES ($1, 1) \
                ON CONFLICT (org_id) DO UPDATE SET revision = data_revisions.revision + 1 RETURNING revision";
     let row = unit.row(sql, Vec::new()).await?;
-    row.ok_or_else(|| Error::internal("the data revision was not counted"))?.get("revision")
+    row.ok_or_else(|| Error::internal("the data revision was not counted"))?
+        .get("revision")
 }

@@ -40,7 +40,16 @@ pub struct Transition {
 
 impl Transition {
     fn new(id: RecommendationId, step: Move, mover: Mover) -> Self {
-        Self { id, step, mover, expected_version: None, hash: None, note: None, until: None, superseded_by: None }
+        Self {
+            id,
+            step,
+            mover,
+            expected_version: None,
+            hash: None,
+            note: None,
+            until: None,
+            superseded_by: None,
+        }
     }
 
     /// A person's move. The unit needs a grant for `recommendation_decide`.
@@ -90,18 +99,26 @@ impl Transition {
 }
 
 pub(super) fn stale(version: u32) -> Error {
-    domain::Error::new(ErrorKind::Stale, "recommendation.changed", format!("it is at version {version} by now"))
-        .advise("reload it and decide again")
-        .into()
+    domain::Error::new(
+        ErrorKind::Stale,
+        "recommendation.changed",
+        format!("it is at version {version} by now"),
+    )
+    .advise("reload it and decide again")
+    .into()
 }
 
 pub(super) fn may_decide(unit: &Unit) -> Result<(), Error> {
     if unit.grant().permission() == Permission::RecommendationDecide {
         return Ok(());
     }
-    Err(domain::Error::new(ErrorKind::Forbidden, "access.forbidden", "deciding needs the permission RecommendationDecide")
-        .advise("ask an administrator of your organisation for a role that holds it")
-        .into())
+    Err(domain::Error::new(
+        ErrorKind::Forbidden,
+        "access.forbidden",
+        "deciding needs the permission RecommendationDecide",
+    )
+    .advise("ask an administrator of your organisation for a role that holds it")
+    .into())
 }
 
 fn event_of(step: Move) -> EventKind {
@@ -114,8 +131,17 @@ fn event_of(step: Move) -> EventKind {
     }
 }
 
-fn check_guard(guard: Guard, current: &Recommendation, wanted: &Transition, unit: &Unit) -> Result<(), Error> {
-    let refused = |code, message: &str, advice: &str| Err(Error::Domain(domain::Error::conflict(code, message).advise(advice)));
+fn check_guard(
+    guard: Guard,
+    current: &Recommendation,
+    wanted: &Transition,
+    unit: &Unit,
+) -> Result<(), Error> {
+    let refused = |code, message: &str, advice: &str| {
+        Err(Error::Domain(
+            domain::Error::conflict(code, message).advise(advice),
+        ))
+    };
     match guard {
         Guard::None => Ok(()),
         Guard::FrozenHash => match &wanted.hash {
@@ -126,14 +152,18 @@ fn check_guard(guard: Guard, current: &Recommendation, wanted: &Transition, unit
                 "reload it, look at the new plan and decide again",
             ),
             None => Err(Error::Domain(
-                domain::Error::invalid("recommendation.hash_missing", "approving must name the hash of the action that was looked at")
-                    .advise("send the action_hash that came with the recommendation"),
+                domain::Error::invalid(
+                    "recommendation.hash_missing",
+                    "approving must name the hash of the action that was looked at",
+                )
+                .advise("send the action_hash that came with the recommendation"),
             )),
         },
         Guard::Reason => match wanted.note.as_deref().map(str::trim) {
             Some(reason) if !reason.is_empty() => Ok(()),
             _ => Err(Error::Domain(
-                domain::Error::invalid("recommendation.reason_missing", "a reason is needed").advise("say why in a few words"),
+                domain::Error::invalid("recommendation.reason_missing", "a reason is needed")
+                    .advise("say why in a few words"),
             )),
         },
         Guard::UndoWindow if current.applies_at.is_some_and(|at| at > unit.now()) => Ok(()),
@@ -143,7 +173,11 @@ fn check_guard(guard: Guard, current: &Recommendation, wanted: &Transition, unit
             "once it is applied, roll it back instead",
         ),
         Guard::Due if current.applies_at.is_some_and(|at| at <= unit.now()) => Ok(()),
-        Guard::Due => refused("recommendation.not_due", "it can still be undone", "wait until its undo window has passed"),
+        Guard::Due => refused(
+            "recommendation.not_due",
+            "it can still be undone",
+            "wait until its undo window has passed",
+        ),
     }
 }
 
@@ -159,7 +193,12 @@ impl Recommendations<'_, Unit> {
         match wanted.mover {
             Mover::Person => may_decide(self.0)?,
             Mover::Runtime if matches!(self.0.actor(), Actor::User(_)) => {
-                return Err(domain::Error::new(ErrorKind::Forbidden, "access.forbidden", "this move is not a person's to make").into());
+                return Err(domain::Error::new(
+                    ErrorKind::Forbidden,
+                    "access.forbidden",
+                    "this move is not a person's to make",
+                )
+                .into());
             }
             Mover::Runtime => {}
         }
@@ -182,7 +221,12 @@ impl Recommendations<'_, Unit> {
         }
     }
 
-    async fn move_to(&self, current: &Recommendation, next: State, wanted: &Transition) -> Result<bool, Error> {
+    async fn move_to(
+        &self,
+        current: &Recommendation,
+        next: State,
+        wanted: &Transition,
+    ) -> Result<bool, Error> {
         let applies_at = match wanted.step {
             Move::Approve | Move::Reject => Some(self.0.now() + TimeDelta::seconds(UNDO_SECONDS)),
             Move::Undo => None,
@@ -194,9 +238,16 @@ impl Recommendations<'_, Unit> {
             _ => current.snoozed_until,
         };
         if wanted.step == Move::Snooze && snoozed_until.is_none() {
-            return Err(domain::Error::invalid("recommendation.until_missing", "snoozing needs a date").into());
+            return Err(domain::Error::invalid(
+                "recommendation.until_missing",
+                "snoozing needs a date",
+            )
+            .into());
         }
-        let superseded_by = wanted.superseded_by.or(current.superseded_by).map(|id| id.0);
+        let superseded_by = wanted
+            .superseded_by
+            .or(current.superseded_by)
+            .map(|id| id.0);
         let sql = "UPDATE recommendations SET version = version + 1, state = $3, applies_at = $4, snoozed_until = $5, \
                    superseded_by = $6, updated_at = $7 WHERE org_id = $1 AND id = $2 AND version = $8 AND state = $9 \
                    AND action_hash = $10";
@@ -214,20 +265,43 @@ impl Recommendations<'_, Unit> {
         Ok(self.0.execute(sql, params).await? == 1)
     }
 
-    async fn moved(&self, before: &Recommendation, next: State, wanted: &Transition) -> Result<Recommendation, Error> {
-        self.write_history(before.id, Some(wanted.step), next, wanted.note.as_deref(), &before.action_hash).await?;
+    async fn moved(
+        &self,
+        before: &Recommendation,
+        next: State,
+        wanted: &Transition,
+    ) -> Result<Recommendation, Error> {
+        self.write_history(
+            before.id,
+            Some(wanted.step),
+            next,
+            wanted.note.as_deref(),
+            &before.action_hash,
+        )
+        .await?;
         self.tell(before.id, event_of(wanted.step)).await?;
         let detail = serde_json::json!({
             "from": before.state, "to": next, "hash": before.action_hash, "note": wanted.note
         });
-        self.0.audit().record(&format!("recommendation.{}", name(&wanted.step)), &before.id.to_string(), detail).await?;
+        self.0
+            .audit()
+            .record(
+                &format!("recommendation.{}", name(&wanted.step)),
+                &before.id.to_string(),
+                detail,
+            )
+            .await?;
         self.get(before.id).await
     }
 
     async fn supersede_open(&self, new: &Recommendation) -> Result<(), Error> {
         let sql = "SELECT id FROM recommendations WHERE org_id = $1 AND kind = $2 AND subject = $3 AND id <> $4 \
                    AND state IN ('proposed', 'in_review', 'snoozed')";
-        for row in self.0.rows(sql, params![new.kind.name(), new.subject.clone(), new.id.0]).await? {
+        for row in self
+            .0
+            .rows(sql, params![new.kind.name(), new.subject.clone(), new.id.0])
+            .await?
+        {
             let older = RecommendationId(row.get("id")?);
             let supersede = Transition::by_runtime(older, Move::Supersede).superseded_by(new.id);
             Box::pin(self.transition(&supersede)).await?;
@@ -242,10 +316,16 @@ impl Recommendations<'_, Unit> {
     pub async fn claim_due(&self, limit: u32) -> Result<Vec<Recommendation>, Error> {
         let mut claimed = Vec::new();
         for due in self.due(limit).await? {
-            match self.transition(&Transition::by_runtime(due.id, Move::StartApplying).expecting(due.version)).await {
+            match self
+                .transition(
+                    &Transition::by_runtime(due.id, Move::StartApplying).expecting(due.version),
+                )
+                .await
+            {
                 Ok(recommendation) => claimed.push(recommendation),
                 // Somebody else claimed, undid or withdrew it since it was listed.
-                Err(Error::Domain(error)) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::Stale) => {}
+                Err(Error::Domain(error))
+                    if matches!(error.kind, ErrorKind::Conflict | ErrorKind::Stale) => {}
                 Err(error) => return Err(error),
             }
         }

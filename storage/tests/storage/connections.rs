@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::access::Permission;
-use storage::{Config, KeySource, Storage, on_both, testkit::{TestDatabase, block_on}};
+use storage::{
+    Config, KeySource, Storage, on_both,
+    testkit::{TestDatabase, block_on},
+};
 use tokio::sync::{Notify, oneshot};
 
 use crate::fixture::code;
@@ -112,12 +115,19 @@ on_both! {
 #[test]
 fn a_role_that_sees_through_row_level_security_is_refused() {
     block_on(async {
-        let url = std::env::var("DIGI_TEST_POSTGRES").expect("DIGI_TEST_POSTGRES is set by tests/services.sh");
-        let config = Config { key: KeySource::Given([1; 32]), ..Config::new(url) };
+        let url = std::env::var("DIGI_TEST_POSTGRES")
+            .expect("DIGI_TEST_POSTGRES is set by tests/services.sh");
+        let config = Config {
+            key: KeySource::Given([1; 32]),
+            ..Config::new(url)
+        };
         let refused = Storage::connect(&config, Arc::new(domain::clock::SystemClock)).await;
         let error = refused.expect_err("a superuser must be refused");
         assert_eq!(domain::Classify::code(&error), "storage.unsafe_role");
-        assert!(error.to_string().contains("NOBYPASSRLS"), "it says what to do: {error}");
+        assert!(
+            error.to_string().contains("NOBYPASSRLS"),
+            "it says what to do: {error}"
+        );
     });
 }
 
@@ -138,8 +148,21 @@ fn the_before_acquire_hook_rolls_an_open_transaction_back() {
         });
         wait.await.expect("the noise ends");
         noise.await.expect("the noise ends");
-        db.unit(&grant, |u| Box::pin(async move { u.settings().set("x", &1, None).await })).await.expect("commits");
-        assert_eq!(db.scope(&grant).settings().get::<u32>("x").await.expect("reads").expect("set").value, 1);
+        db.unit(&grant, |u| {
+            Box::pin(async move { u.settings().set("x", &1, None).await })
+        })
+        .await
+        .expect("commits");
+        assert_eq!(
+            db.scope(&grant)
+                .settings()
+                .get::<u32>("x")
+                .await
+                .expect("reads")
+                .expect("set")
+                .value,
+            1
+        );
     });
 }
 
@@ -147,25 +170,51 @@ fn the_before_acquire_hook_rolls_an_open_transaction_back() {
 fn what_cannot_be_opened_says_why() {
     block_on(async {
         let clock = || Arc::new(domain::clock::SystemClock);
-        let open = |url: &str| Config { key: KeySource::Given([1; 32]), ..Config::new(url) };
-        assert_eq!(code(Storage::connect(&open("mysql://x"), clock()).await), "storage.config");
-        assert_eq!(code(Storage::connect(&open("sqlite::memory:"), clock()).await), "storage.config");
-        assert_eq!(code(Storage::connect(&Config::new("postgres://127.0.0.1:1/x"), clock()).await), "storage.config");
+        let open = |url: &str| Config {
+            key: KeySource::Given([1; 32]),
+            ..Config::new(url)
+        };
+        assert_eq!(
+            code(Storage::connect(&open("mysql://x"), clock()).await),
+            "storage.config"
+        );
+        assert_eq!(
+            code(Storage::connect(&open("sqlite::memory:"), clock()).await),
+            "storage.config"
+        );
+        assert_eq!(
+            code(Storage::connect(&Config::new("postgres://127.0.0.1:1/x"), clock()).await),
+            "storage.config"
+        );
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite://{}/a.db", folder.path().display());
-        let storage = Storage::connect(&Config::new(&url), clock()).await.expect("opens");
+        let storage = Storage::connect(&Config::new(&url), clock())
+            .await
+            .expect("opens");
         let key = folder.path().join("a.db.key");
         assert!(key.exists(), "the key is made at the first start");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            assert_eq!(std::fs::metadata(&key).expect("there").permissions().mode() & 0o777, 0o600);
+            assert_eq!(
+                std::fs::metadata(&key).expect("there").permissions().mode() & 0o777,
+                0o600
+            );
         }
         let first = std::fs::read(&key).expect("reads");
         storage.close().await.expect("closes");
-        Storage::connect(&Config::new(&url), clock()).await.expect("opens again");
-        assert_eq!(std::fs::read(&key).expect("reads"), first, "and kept at the second");
+        Storage::connect(&Config::new(&url), clock())
+            .await
+            .expect("opens again");
+        assert_eq!(
+            std::fs::read(&key).expect("reads"),
+            first,
+            "and kept at the second"
+        );
         std::fs::write(&key, "short").expect("writes");
-        assert_eq!(code(Storage::connect(&Config::new(&url), clock()).await), "storage.config");
+        assert_eq!(
+            code(Storage::connect(&Config::new(&url), clock()).await),
+            "storage.config"
+        );
     });
 }

@@ -6,7 +6,9 @@ use domain::{
     brand::{Brand, BrandRole, Channel},
     budget::Rule,
     id::{BatchId, BrandId, ChannelId, MetricId, OrgId, ProjectId, RecommendationId},
-    metric::{Direction, Granularity, MetricDefinition, MetricRole, MetricUnit, MetricValue, Section},
+    metric::{
+        Direction, Granularity, MetricDefinition, MetricRole, MetricUnit, MetricValue, Section,
+    },
     project::{Membership, Project},
     recommendation::{Action, Kind, Recommendation, State},
     unit::{Effect, Interval},
@@ -77,16 +79,43 @@ impl Portfolio {
         let (project, channel, batch) = (portfolio.project, portfolio.channel, portfolio.batch);
         db.unit(&write, move |u| {
             Box::pin(async move {
-                u.projects().upsert(&Project { id: project, name: "north".to_owned() }).await?;
+                u.projects()
+                    .upsert(&Project {
+                        id: project,
+                        name: "north".to_owned(),
+                    })
+                    .await?;
                 for brand in [brand(name, "Aurora"), brand(name, "Borealis")] {
                     u.brands().upsert(&brand).await?;
-                    u.projects().set_member(&Membership { project, brand: brand.id, weight: 1.0 }).await?;
+                    u.projects()
+                        .set_member(&Membership {
+                            project,
+                            brand: brand.id,
+                            weight: 1.0,
+                        })
+                        .await?;
                 }
-                u.channels().upsert(&Channel { id: channel, key: "search".to_owned(), name: "Search".to_owned() }).await?;
-                u.metrics().define(&metric(name, "sales", MetricRole::Outcome)).await?;
-                u.metrics().define(&metric(name, "spend", MetricRole::Spend)).await?;
+                u.channels()
+                    .upsert(&Channel {
+                        id: channel,
+                        key: "search".to_owned(),
+                        name: "Search".to_owned(),
+                    })
+                    .await?;
+                u.metrics()
+                    .define(&metric(name, "sales", MetricRole::Outcome))
+                    .await?;
+                u.metrics()
+                    .define(&metric(name, "spend", MetricRole::Spend))
+                    .await?;
                 let mapping = u.mappings().save("weekly", "[columns]").await?;
-                u.ingest().open(&NewBatch { id: batch, mapping: mapping.id, source: "weekly.csv".to_owned() }).await?;
+                u.ingest()
+                    .open(&NewBatch {
+                        id: batch,
+                        mapping: mapping.id,
+                        source: "weekly.csv".to_owned(),
+                    })
+                    .await?;
                 Ok(())
             })
         })
@@ -95,7 +124,13 @@ impl Portfolio {
         portfolio
     }
 
-    pub(crate) fn value(&self, brand: BrandId, metric: MetricId, week: u32, value: f64) -> MetricValue {
+    pub(crate) fn value(
+        &self,
+        brand: BrandId,
+        metric: MetricId,
+        week: u32,
+        value: f64,
+    ) -> MetricValue {
         MetricValue {
             project: self.project,
             brand,
@@ -106,9 +141,19 @@ impl Portfolio {
         }
     }
 
-    pub(crate) fn draft(&self, id: RecommendationId, subject: &str, key: &str, weekly: i64) -> Recommendation {
+    pub(crate) fn draft(
+        &self,
+        id: RecommendationId,
+        subject: &str,
+        key: &str,
+        weekly: i64,
+    ) -> Recommendation {
         let action = Action::Guard {
-            rule: Rule::CannibalisationCap { driver: self.aurora, affected: self.borealis, weekly: weekly.into() },
+            rule: Rule::CannibalisationCap {
+                driver: self.aurora,
+                affected: self.borealis,
+                weekly: weekly.into(),
+            },
         };
         let now = storage::testkit::start_of_time();
         Recommendation {
@@ -126,7 +171,10 @@ impl Portfolio {
             action,
             effect: Some(Effect {
                 value: 0.1 + 0.2,
-                interval80: Interval { low: -1.0 / 3.0, high: 1e-7 },
+                interval80: Interval {
+                    low: -1.0 / 3.0,
+                    high: 1e-7,
+                },
                 base: None,
                 unit: "EUR".to_owned(),
                 horizon_weeks: 12,

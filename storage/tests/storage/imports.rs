@@ -22,7 +22,11 @@ async fn upsert(
     let batch = p.batch;
     db.unit(&p.write, move |u| {
         let values = values.clone();
-        Box::pin(async move { u.values().upsert_chunk(batch, source, &values, restate_from).await })
+        Box::pin(async move {
+            u.values()
+                .upsert_chunk(batch, source, &values, restate_from)
+                .await
+        })
     })
     .await
     .expect("values can be written")
@@ -40,8 +44,13 @@ async fn take(
         let (values, rejects) = (values.clone(), rejects.clone());
         Box::pin(async move {
             let to = from + values.len() as u64;
-            let parsed = BatchCounts { accepted: values.len() as u64, ..BatchCounts::default() };
-            u.ingest().take_chunk(batch, from, to, &values, None, &parsed, &rejects).await
+            let parsed = BatchCounts {
+                accepted: values.len() as u64,
+                ..BatchCounts::default()
+            };
+            u.ingest()
+                .take_chunk(batch, from, to, &values, None, &parsed, &rejects)
+                .await
         })
     })
     .await
@@ -220,7 +229,12 @@ mod rows_per_second {
     async fn measure(db: TestDatabase) {
         let p = Portfolio::make(&db, "acme").await;
         let mut values = Vec::new();
-        for (brand, metric) in [(p.aurora, p.sales), (p.aurora, p.spend), (p.borealis, p.sales), (p.borealis, p.spend)] {
+        for (brand, metric) in [
+            (p.aurora, p.sales),
+            (p.aurora, p.spend),
+            (p.borealis, p.sales),
+            (p.borealis, p.spend),
+        ] {
             for week in 0..15_000 {
                 values.push(p.value(brand, metric, week, f64::from(week) / 7.0));
             }
@@ -231,11 +245,23 @@ mod rows_per_second {
                 upsert(&db, &p, "a.csv", chunk.to_vec(), None).await;
             }
             let rate = 60_000.0 / begun.elapsed().as_secs_f64();
-            println!("{}: {rate:.0} {round} values per second", db.backend().name());
+            println!(
+                "{}: {rate:.0} {round} values per second",
+                db.backend().name()
+            );
         }
         let begun = std::time::Instant::now();
-        let table = db.scope(&p.write).values().table(&ValueQuery::default()).await.expect("reads");
-        println!("{}: {:.0} values read per second", db.backend().name(), 60_000.0 / begun.elapsed().as_secs_f64());
+        let table = db
+            .scope(&p.write)
+            .values()
+            .table(&ValueQuery::default())
+            .await
+            .expect("reads");
+        println!(
+            "{}: {:.0} values read per second",
+            db.backend().name(),
+            60_000.0 / begun.elapsed().as_secs_f64()
+        );
         assert_eq!(table.len(), 60_000);
     }
 

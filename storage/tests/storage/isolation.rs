@@ -9,7 +9,10 @@ use domain::{
 };
 use migrations::TENANT_TABLES;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, Statement, TransactionTrait};
-use storage::{Filter, ValueQuery, on_both, testkit::{TestDatabase, block_on}};
+use storage::{
+    Filter, ValueQuery, on_both,
+    testkit::{TestDatabase, block_on},
+};
 
 use crate::fixture::{Portfolio, code};
 
@@ -22,17 +25,36 @@ async fn fill(db: &TestDatabase, name: &'static str) -> Portfolio {
         Box::pin(async move {
             u.values().upsert_chunk(batch, "a", &values, None).await?;
             u.recommendations().draft(&draft).await?;
-            u.events().publish(NewEvent { kind: EventKind::PortfolioChanged, key: "k".to_owned(), body: serde_json::json!({}) }).await?;
-            u.audit().record("brand.changed", "b", serde_json::json!({})).await?;
+            u.events()
+                .publish(NewEvent {
+                    kind: EventKind::PortfolioChanged,
+                    key: "k".to_owned(),
+                    body: serde_json::json!({}),
+                })
+                .await?;
+            u.audit()
+                .record("brand.changed", "b", serde_json::json!({}))
+                .await?;
             u.settings().set("theme", &"dark", None).await?;
-            let job = NewJob { queue: "q".to_owned(), kind: "k".to_owned(), unique_key: "u".to_owned(), payload: serde_json::json!({}), run_at: None, max_attempts: 1 };
+            let job = NewJob {
+                queue: "q".to_owned(),
+                kind: "k".to_owned(),
+                unique_key: "u".to_owned(),
+                payload: serde_json::json!({}),
+                run_at: None,
+                max_attempts: 1,
+            };
             u.jobs().enqueue(&job).await?;
             Ok(())
         })
     })
     .await
     .expect("fills");
-    db.system_door().outbox().sequence(100).await.expect("sequences");
+    db.system_door()
+        .outbox()
+        .sequence(100)
+        .await
+        .expect("sequences");
     p
 }
 
@@ -127,28 +149,71 @@ fn row_level_security_alone_keeps_tenants_apart_on_postgres() {
         let other = fill(&db, "other").await;
         let mut options = ConnectOptions::new(&db.config().url);
         options.max_connections(1);
-        let raw = Database::connect(options).await.expect("connects as the application's role");
+        let raw = Database::connect(options)
+            .await
+            .expect("connects as the application's role");
         let count = async |from: &str| -> i64 {
-            let row = raw.query_one_raw(sql(&format!("SELECT COUNT(*) AS n FROM {from}"))).await.expect("asks").expect("a row");
+            let row = raw
+                .query_one_raw(sql(&format!("SELECT COUNT(*) AS n FROM {from}")))
+                .await
+                .expect("asks")
+                .expect("a row");
             row.try_get("", "n").expect("a number")
         };
         for table in TENANT_TABLES {
-            assert_eq!(count(table).await, 0, "{table} shows rows to a transaction that named no organisation");
+            assert_eq!(
+                count(table).await,
+                0,
+                "{table} shows rows to a transaction that named no organisation"
+            );
         }
         let transaction = raw.begin().await.expect("begins");
-        transaction.execute_raw(sql(&format!("SELECT set_config('app.org_id', '{}', true)", acme.org.0))).await.expect("names acme");
+        transaction
+            .execute_raw(sql(&format!(
+                "SELECT set_config('app.org_id', '{}', true)",
+                acme.org.0
+            )))
+            .await
+            .expect("names acme");
         for table in TENANT_TABLES {
-            let strangers = format!("SELECT COUNT(*) AS n FROM {table} WHERE org_id <> '{}'", acme.org.0);
-            let row = transaction.query_one_raw(sql(&strangers)).await.expect("asks").expect("a row");
-            assert_eq!(row.try_get::<i64>("", "n").expect("a number"), 0, "{table} shows another organisation's rows");
+            let strangers = format!(
+                "SELECT COUNT(*) AS n FROM {table} WHERE org_id <> '{}'",
+                acme.org.0
+            );
+            let row = transaction
+                .query_one_raw(sql(&strangers))
+                .await
+                .expect("asks")
+                .expect("a row");
+            assert_eq!(
+                row.try_get::<i64>("", "n").expect("a number"),
+                0,
+                "{table} shows another organisation's rows"
+            );
         }
-        let own = transaction.query_one_raw(sql("SELECT COUNT(*) AS n FROM brands")).await.expect("asks").expect("a row");
+        let own = transaction
+            .query_one_raw(sql("SELECT COUNT(*) AS n FROM brands"))
+            .await
+            .expect("asks")
+            .expect("a row");
         assert_eq!(own.try_get::<i64>("", "n").expect("a number"), 2);
-        let moved = transaction.execute_raw(sql(&format!("UPDATE brands SET org_id = '{}'", other.org.0))).await;
-        assert!(moved.is_err(), "a row cannot be moved to another organisation");
+        let moved = transaction
+            .execute_raw(sql(&format!(
+                "UPDATE brands SET org_id = '{}'",
+                other.org.0
+            )))
+            .await;
+        assert!(
+            moved.is_err(),
+            "a row cannot be moved to another organisation"
+        );
         drop(transaction);
         for table in TENANT_TABLES {
-            assert_eq!(count(table).await, 0, "{table}: the organisation must not outlive its transaction");
+            assert_eq!(
+                count(table).await,
+                0,
+                "{table}: the organisation must not outlive its transaction"
+            );
         }
     });
 }
@@ -194,7 +259,10 @@ fn every_tenant_table_of_postgres_is_protected_and_its_keys_start_with_the_organ
             .expect("reads the catalogue");
         assert!(keys.len() > 80, "{}", keys.len());
         for key in keys {
-            let (name, first): (String, String) = (key.try_get("", "name").expect("a name"), key.try_get("", "first").expect("a column"));
+            let (name, first): (String, String) = (
+                key.try_get("", "name").expect("a name"),
+                key.try_get("", "first").expect("a column"),
+            );
             assert_eq!(first, "org_id", "{name}");
         }
     });

@@ -12,7 +12,9 @@ use domain::{
     schedule::{Overlap, Schedule},
 };
 use futures::future::join_all;
-use storage::{CommitNote, Enqueued, Fired, Retry, StepStart, Swept, on_both, testkit::TestDatabase};
+use storage::{
+    CommitNote, Enqueued, Fired, Retry, StepStart, Swept, on_both, testkit::TestDatabase,
+};
 
 use crate::fixture::{Portfolio, code};
 

@@ -13,7 +13,13 @@ use storage::{Drafted, Filter, Transition, on_both, testkit::TestDatabase};
 
 use crate::fixture::{Portfolio, code, day};
 
-async fn proposed(db: &TestDatabase, p: &Portfolio, subject: &'static str, key: &'static str, weekly: i64) -> Recommendation {
+async fn proposed(
+    db: &TestDatabase,
+    p: &Portfolio,
+    subject: &'static str,
+    key: &'static str,
+    weekly: i64,
+) -> Recommendation {
     let draft = p.draft(RecommendationId(db.fresh_id()), subject, key, weekly);
     let grant = db.grant(p.org, Permission::RecommendationPropose);
     db.unit(&grant, move |u| {
@@ -21,14 +27,20 @@ async fn proposed(db: &TestDatabase, p: &Portfolio, subject: &'static str, key: 
         Box::pin(async move {
             let drafted = u.recommendations().draft(&draft).await?;
             assert!(matches!(drafted, Drafted::Inserted(_)), "{drafted:?}");
-            u.recommendations().transition(&Transition::by_runtime(draft.id, Move::Propose)).await
+            u.recommendations()
+                .transition(&Transition::by_runtime(draft.id, Move::Propose))
+                .await
         })
     })
     .await
     .expect("a draft can be proposed")
 }
 
-async fn make(db: &TestDatabase, p: &Portfolio, transition: Transition) -> Result<Recommendation, storage::Error> {
+async fn make(
+    db: &TestDatabase,
+    p: &Portfolio,
+    transition: Transition,
+) -> Result<Recommendation, storage::Error> {
     db.unit(&p.decide, move |u| {
         let transition = transition.clone();
         Box::pin(async move { u.recommendations().transition(&transition).await })

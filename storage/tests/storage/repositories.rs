@@ -6,7 +6,10 @@ use domain::{
     brand::{Brand, Relationship, RelationshipKind},
     budget::{Constraint, Plan, PlanLine, PlanStatus, Rule},
     forecast::{Forecast, ForecastPoint},
-    id::{ConstraintId, CrossEffectId, FitId, ForecastId, OutcomeId, PlanId, RecommendationId, ScoreId, TargetId},
+    id::{
+        ConstraintId, CrossEffectId, FitId, ForecastId, OutcomeId, PlanId, RecommendationId,
+        ScoreId, TargetId,
+    },
     metric::{Granularity, MetricRole},
     outcome::{Outcome, OutcomeVerdict, Target},
     page::PageRequest,
@@ -23,7 +26,10 @@ use storage::{Begun, Benchmark, Scaler, on_both, testkit::TestDatabase};
 use crate::fixture::{Portfolio, brand, code, day, metric};
 
 fn interval() -> Interval {
-    Interval { low: -0.1 - 0.2, high: 2.0 / 3.0 }
+    Interval {
+        low: -0.1 - 0.2,
+        high: 2.0 / 3.0,
+    }
 }
 
 fn forecast(p: &Portfolio, name: &str, of_record: bool) -> Forecast {
@@ -35,10 +41,18 @@ fn forecast(p: &Portfolio, name: &str, of_record: bool) -> Forecast {
         origin: day("2024-06-03"),
         granularity: Granularity::Week,
         model: "theta".to_owned(),
-        points: vec![ForecastPoint { period: day("2024-06-10"), mean: 0.1 + 0.2, interval80: interval(), interval95: interval() }],
+        points: vec![ForecastPoint {
+            period: day("2024-06-10"),
+            mean: 0.1 + 0.2,
+            interval80: interval(),
+            interval95: interval(),
+        }],
         backtest: Vec::new(),
         of_record,
-        provenance: Provenance { seed: u64::MAX, ..Provenance::default() },
+        provenance: Provenance {
+            seed: u64::MAX,
+            ..Provenance::default()
+        },
     }
 }
 
@@ -50,7 +64,10 @@ fn plan(p: &Portfolio, name: &str, status: PlanStatus) -> Plan {
         status,
         start: day("2024-06-10"),
         weeks: 12,
-        total: Money { amount: Decimal::new(123_456_789, 4), currency: "EUR".to_owned() },
+        total: Money {
+            amount: Decimal::new(123_456_789, 4),
+            currency: "EUR".to_owned(),
+        },
         lines: vec![PlanLine {
             brand: p.aurora,
             channel: p.channel,

@@ -8,12 +8,26 @@ async fn up_down_up(db: TestDatabase) {
     let status = db.migration_status().await.expect("lists");
     assert!(status.len() >= 19 && status.iter().all(|m| !m.applied));
     db.migrate().await.expect("forward");
-    assert!(db.migration_status().await.expect("lists").iter().all(|m| m.applied));
+    assert!(
+        db.migration_status()
+            .await
+            .expect("lists")
+            .iter()
+            .all(|m| m.applied)
+    );
     Portfolio::make(&db, "acme").await;
     let all = u32::try_from(status.len()).expect("few");
     for left in (0..all).rev() {
-        db.migrate_down(1).await.unwrap_or_else(|error| panic!("back from {}: {error}", status[left as usize].name));
-        let applied = db.migration_status().await.expect("lists").iter().filter(|m| m.applied).count();
+        db.migrate_down(1)
+            .await
+            .unwrap_or_else(|error| panic!("back from {}: {error}", status[left as usize].name));
+        let applied = db
+            .migration_status()
+            .await
+            .expect("lists")
+            .iter()
+            .filter(|m| m.applied)
+            .count();
         assert_eq!(applied, left as usize);
     }
     db.migrate().await.expect("forward again");
@@ -43,7 +57,13 @@ mod two_processes_that_migrate_at_once_both_succeed {
         let (a, b) = futures::join!(db.migrate(), second.migrate());
         a.expect("the first");
         b.expect("the second");
-        assert!(db.migration_status().await.expect("lists").iter().all(|m| m.applied));
+        assert!(
+            db.migration_status()
+                .await
+                .expect("lists")
+                .iter()
+                .all(|m| m.applied)
+        );
     }
 
     #[test]

@@ -1,14 +1,23 @@
 //! Sign-in: accounts, sessions, tokens and links, none of which keeps a secret in the clear.
 
 use chrono::TimeDelta;
-use domain::{access::{Permission, Role}, id::OrgId, organisation::User};
+use domain::{
+    access::{Permission, Role},
+    id::OrgId,
+    organisation::User,
+};
 use futures::future::join_all;
 use storage::{NewLink, NewSession, NewToken, NewUser, on_both, testkit::TestDatabase};
 
 use crate::fixture::code;
 
 async fn ada(db: &TestDatabase, org: OrgId) -> User {
-    let new = NewUser { email: " Ada@Example.org ".to_owned(), name: "Ada".to_owned(), role: Role::BrandManager, password_hash: Some("$argon2id$x".to_owned()) };
+    let new = NewUser {
+        email: " Ada@Example.org ".to_owned(),
+        name: "Ada".to_owned(),
+        role: Role::BrandManager,
+        password_hash: Some("$argon2id$x".to_owned()),
+    };
     db.unit(&db.grant(org, Permission::UserWrite), move |u| {
         let new = new.clone();
         Box::pin(async move { u.users().create(&new).await })
