@@ -81,7 +81,7 @@ impl MigrationTrait for Migration {
             "CREATE INDEX one_time_links_token ON one_time_links (token_hash)",
         )
         .await?;
-        run(manager, "CREATE TABLE sign_in_attempts (email_index {bytes} NOT NULL PRIMARY KEY, failures {int} NOT NULL, next_at {time} NOT NULL)").await?;
+        run(manager, "CREATE TABLE sign_in_attempts (email_index {bytes} NOT NULL PRIMARY KEY, failures {int} NOT NULL, next_at {time} NOT NULL, counted_at {time} NOT NULL)").await?;
         Ok(())
     }
 

@@ -80,9 +80,10 @@ impl Queue<'_> {
             ""
         };
         let sql = format!(
-            "UPDATE jobs SET state = 'running', attempt = attempt + 1, epoch = epoch + 1, progress = 0.0, lease_owner = $2, \
-             lease_until = $3, updated_at = $4 WHERE (org_id, id) IN (SELECT org_id, id FROM jobs WHERE queue = $1 \
-             AND state = 'queued' AND run_at <= $4 ORDER BY run_at, id LIMIT $5{lock}) RETURNING *"
+            "WITH picked AS MATERIALIZED (SELECT org_id, id FROM jobs WHERE queue = $1 AND state = 'queued' AND run_at <= $4 \
+             ORDER BY run_at, id LIMIT $5{lock}) UPDATE jobs SET state = 'running', attempt = attempt + 1, epoch = epoch + 1, \
+             progress = 0.0, lease_owner = $2, lease_until = $3, updated_at = $4 \
+             WHERE (org_id, id) IN (SELECT org_id, id FROM picked) RETURNING *"
         );
         self.0
             .transaction(move |tx| {

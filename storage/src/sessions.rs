@@ -230,10 +230,11 @@ impl SignIn<'_> {
             .transaction(move |tx| {
                 let index = index.clone();
                 Box::pin(async move {
-                    let sql = "INSERT INTO sign_in_attempts (email_index, failures, next_at) VALUES ($1, 0, $2) \
+                    let sql = "INSERT INTO sign_in_attempts (email_index, failures, next_at, counted_at) VALUES ($1, 0, $2, $3) \
                                ON CONFLICT (email_index) DO NOTHING";
-                    tx.execute(sql, params![index.clone(), tx.now]).await?;
-                    let sql = "UPDATE sign_in_attempts SET failures = failures + 1 WHERE email_index = $1 AND next_at <= $2 \
+                    // Open since ever: "now" would shut out an attempt whose transaction began a moment earlier.
+                    tx.execute(sql, params![index.clone(), DateTime::<Utc>::UNIX_EPOCH, tx.now]).await?;
+                    let sql = "UPDATE sign_in_attempts SET failures = failures + 1, counted_at = $2 WHERE email_index = $1 AND next_at <= $2 \
                                RETURNING failures";
                     let Some(row) = tx.row(sql, params![index.clone(), tx.now]).await? else {
                         let sql = "SELECT failures, next_at FROM sign_in_attempts WHERE email_index = $1";
@@ -243,7 +244,7 @@ impl SignIn<'_> {
                     };
                     let failures: u32 = row.count("failures")?;
                     if failures >= FREE_FAILURES {
-                        let wait = 1_i64.checked_shl(failures - FREE_FAILURES).unwrap_or(LONGEST_WAIT).clamp(1, LONGEST_WAIT);
+                        let wait = (1_i64 << (failures - FREE_FAILURES).min(20)).min(LONGEST_WAIT);
                         let sql = "UPDATE sign_in_attempts SET next_at = $2 WHERE email_index = $1";
                         tx.execute(sql, params![index, tx.now + TimeDelta::seconds(wait)]).await?;
                     }
@@ -583,7 +584,7 @@ impl SignIn<'_> {
                         .await?;
                     let counts = tx
                         .execute(
-                            "DELETE FROM sign_in_attempts WHERE next_at <= $1",
+                            "DELETE FROM sign_in_attempts WHERE counted_at <= $1",
                             params![before],
                         )
                         .await?;
