@@ -17,13 +17,15 @@ mod naive;
 mod prepare;
 mod season;
 mod simplex;
+mod table;
 mod theta;
 
 use serde::{Deserialize, Serialize};
 
-pub use accuracy::{Accuracy, coverage, mase, msis, smape};
+pub use accuracy::{Accuracy, coverage, mase, msis, scale, smape};
 pub use backtest::{Backtest, ModelScore};
 pub use prepare::PrepareError;
+pub use table::{BacktestRow, TableError, backtest_table};
 
 use prepare::Prepared;
 use season::Season;

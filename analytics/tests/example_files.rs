@@ -4,9 +4,12 @@ use std::{collections::BTreeMap, fs::File, path::PathBuf};
 
 use analytics::{
     cancel::never,
+    forecast::{Options, backtest_table},
     ingest::{Item, Limits, Summary, parse, read_mapping},
+    promotion::{self, Verdict, promotion_effects},
 };
 use chrono::NaiveDate;
+use domain::metric::Granularity;
 
 /// (project, brand, metric, period) and value bits, so that equality is exact.
 type Values = BTreeMap<(String, String, String, NaiveDate), f64>;
@@ -114,4 +117,87 @@ fn the_semicolon_file_holds_the_same_values_as_the_file_it_was_made_from() {
         .filter(|((_, _, metric, _), v)| metric == "event" && **v == 1.0)
         .count();
     assert_eq!(events, 2);
+}
+
+/// The values as the long table that the analytics read.
+fn table(values: &Values) -> polars::prelude::DataFrame {
+    use polars::prelude::{Column, DataFrame, DataType, NamedFrom, Series};
+    let text = |name: &str, of: &dyn Fn(&(String, String, String, NaiveDate)) -> String| {
+        Column::from(Series::new(
+            name.into(),
+            values.keys().map(of).collect::<Vec<String>>(),
+        ))
+    };
+    let epoch = NaiveDate::default();
+    let days: Vec<i32> = values
+        .keys()
+        .map(|k| i32::try_from((k.3 - epoch).num_days()).expect("near"))
+        .collect();
+    let columns = vec![
+        text("project", &|k| k.0.clone()),
+        text("brand", &|k| k.1.clone()),
+        text("metric", &|k| k.2.clone()),
+        Column::from(
+            Series::new("period".into(), days)
+                .cast(&DataType::Date)
+                .expect("days are dates"),
+        ),
+        Column::from(Series::new(
+            "value".into(),
+            values.values().copied().collect::<Vec<f64>>(),
+        )),
+    ];
+    DataFrame::new(values.len(), columns).expect("equal lengths")
+}
+
+#[test]
+fn every_one_of_the_hundred_series_has_a_backtest_against_naive() {
+    let (_, mut values, _) = import("complete_journey_weekly");
+    values.retain(|key, _| key.2 == "units");
+    let options = Options::new(8, 52);
+    let rows =
+        backtest_table(&table(&values), Granularity::Week, 40, &options, &never).expect("a table");
+    assert_eq!(rows.len(), 100);
+    let ratios: Vec<f64> = rows
+        .iter()
+        .map(|r| {
+            r.champion()
+                .expect("tested")
+                .against_naive
+                .expect("naive errs")
+        })
+        .collect();
+    assert!(
+        rows.iter()
+            .all(|r| r.naive().is_some() && r.active >= 40 && r.periods == 52)
+    );
+    let mut sorted = ratios.clone();
+    sorted.sort_by(f64::total_cmp);
+    // Thin retail series: the models take a good part of naive's error away, and rarely add to it.
+    assert!(sorted[50] < 0.85, "median {}", sorted[50]);
+    assert!(
+        ratios.iter().filter(|r| **r > 1.02).count() <= 10,
+        "{sorted:?}"
+    );
+}
+
+#[test]
+fn promotion_effects_of_a_category_come_with_errors_and_verdicts() {
+    let (_, mut values, _) = import("complete_journey_weekly");
+    values.extend(import("complete_journey_promotions").1);
+    let options = promotion::Options::weekly("units", &["display", "mailer"]);
+    let effects = promotion_effects(&table(&values), "SOFT DRINKS", &options).expect("a table");
+    let mut brands: Vec<&str> = effects.iter().map(|e| e.brand.as_str()).collect();
+    brands.dedup();
+    assert_eq!((brands.len(), effects.len()), (4, 8));
+    assert!(
+        effects
+            .iter()
+            .all(|e| e.low95 <= e.effect && e.effect <= e.high95 && (0.0..=1.0).contains(&e.q))
+    );
+    assert!(
+        effects
+            .iter()
+            .any(|e| e.verdict == Verdict::Unclear || e.verdict == Verdict::Found)
+    );
 }
