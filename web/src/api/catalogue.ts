@@ -5,23 +5,21 @@ import { useMemo } from 'react'
 import { api, unwrap } from './client'
 import type { Brand, Channel, MetricDefinition } from './types'
 
-const ALL = { params: { query: { limit: 200 } } } as const
-
 export const brandsQuery = queryOptions({
   queryKey: ['brands'],
-  queryFn: async (): Promise<Brand[]> => (await unwrap(api.GET('/brands', ALL))).data,
+  queryFn: async (): Promise<Brand[]> => unwrap(api.GET('/brands')),
   staleTime: 300_000,
 })
 
 export const channelsQuery = queryOptions({
   queryKey: ['channels'],
-  queryFn: async (): Promise<Channel[]> => (await unwrap(api.GET('/channels', ALL))).data,
+  queryFn: async (): Promise<Channel[]> => unwrap(api.GET('/channels')),
   staleTime: 300_000,
 })
 
 export const metricsQuery = queryOptions({
   queryKey: ['metrics'],
-  queryFn: async (): Promise<MetricDefinition[]> => (await unwrap(api.GET('/metrics', ALL))).data,
+  queryFn: async (): Promise<MetricDefinition[]> => unwrap(api.GET('/metrics')),
   staleTime: 300_000,
 })
 

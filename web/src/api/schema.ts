@@ -43,7 +43,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path?: never;
                 cookie?: never;
@@ -118,7 +118,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path?: never;
                 cookie?: never;
@@ -206,10 +206,7 @@ export interface paths {
         };
         get: {
             parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
+                query?: never;
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -221,11 +218,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Brand"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
+                        "application/json; charset=utf-8": components["schemas"]["Brand"][];
                     };
                 };
                 default: {
@@ -299,10 +292,7 @@ export interface paths {
         };
         get: {
             parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
+                query?: never;
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -314,11 +304,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Channel"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
+                        "application/json; charset=utf-8": components["schemas"]["Channel"][];
                     };
                 };
                 default: {
@@ -492,10 +478,7 @@ export interface paths {
         };
         get: {
             parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
+                query?: never;
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -507,11 +490,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["MetricDefinition"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
+                        "application/json; charset=utf-8": components["schemas"]["MetricDefinition"][];
                     };
                 };
                 default: {
@@ -541,10 +520,7 @@ export interface paths {
         };
         get: {
             parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
+                query?: never;
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -556,11 +532,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Mapping"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
+                        "application/json; charset=utf-8": components["schemas"]["Mapping"][];
                     };
                 };
                 default: {
@@ -578,7 +550,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path?: never;
                 cookie?: never;
@@ -586,7 +558,6 @@ export interface paths {
             requestBody: {
                 content: {
                     "application/json; charset=utf-8": {
-                        name: string;
                         text: string;
                     };
                 };
@@ -709,7 +680,7 @@ export interface paths {
                     source: string;
                 };
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path?: never;
                 cookie?: never;
@@ -1328,7 +1299,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path?: never;
                 cookie?: never;
@@ -1467,7 +1438,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path: {
                     plan_id: string;
@@ -1513,7 +1484,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path?: never;
                 cookie?: never;
@@ -1560,10 +1531,7 @@ export interface paths {
         };
         get: {
             parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
+                query?: never;
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -1575,11 +1543,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Constraint"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
+                        "application/json; charset=utf-8": components["schemas"]["Constraint"][];
                     };
                 };
                 default: {
@@ -1663,11 +1627,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Target"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
+                        "application/json; charset=utf-8": components["schemas"]["Target"][];
                     };
                 };
                 default: {
@@ -1798,7 +1758,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path: {
                     recommendation_id: string;
@@ -1844,8 +1804,8 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "if-match"?: string;
-                    "idempotency-key"?: string;
+                    "If-Match"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path: {
                     recommendation_id: string;
@@ -1899,8 +1859,8 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "if-match"?: string;
-                    "idempotency-key"?: string;
+                    "If-Match"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path: {
                     recommendation_id: string;
@@ -1953,8 +1913,8 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "if-match"?: string;
-                    "idempotency-key"?: string;
+                    "If-Match"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path: {
                     recommendation_id: string;
@@ -2006,7 +1966,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path: {
                     recommendation_id: string;
@@ -2052,7 +2012,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path: {
                     recommendation_id: string;
@@ -2170,7 +2130,7 @@ export interface paths {
                                 recommendation: {
                                     id: string;
                                     title: string;
-                                    kind: components["schemas"]["Kind"];
+                                    kind: components["schemas"]["RecommendationKind"];
                                     agent: components["schemas"]["AgentKind"];
                                 };
                             }[];
@@ -2260,7 +2220,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json; charset=utf-8": components["schemas"]["Tree"];
+                        "application/json; charset=utf-8": components["schemas"]["NodeTree"];
                     };
                 };
                 default: {
@@ -2294,7 +2254,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path: {
                     agent: string;
@@ -2340,7 +2300,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path: {
                     agent: string;
@@ -2386,7 +2346,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path: {
                     agent: string;
@@ -2432,7 +2392,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path?: never;
                 cookie?: never;
@@ -2574,7 +2534,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path: {
                     run_id: string;
@@ -2666,7 +2626,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "if-match"?: string;
+                    "If-Match"?: string;
                 };
                 path: {
                     schedule_id: string;
@@ -2717,7 +2677,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path: {
                     schedule_id: string;
@@ -2805,7 +2765,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    "idempotency-key"?: string;
+                    "Idempotency-Key"?: string;
                 };
                 path?: never;
                 cookie?: never;
@@ -2865,17 +2825,19 @@ export interface components {
         /** @enum {string} */
         Band: "at_risk" | "digital_challenger" | "steady_performer" | "growth_accelerator" | "digital_trailblazer";
         /** @enum {string} */
-        Kind: "budget_plan" | "guard" | "synergy" | "forecast_revision" | "metric_target" | "initiative" | "data_fix";
+        RecommendationKind: "budget_plan" | "guard" | "synergy" | "forecast_revision" | "metric_target" | "initiative" | "data_fix";
         /** @enum {string} */
-        State: "draft" | "proposed" | "in_review" | "approved" | "rejected" | "snoozed" | "expired" | "superseded" | "withdrawn" | "applying" | "applied" | "failed" | "measuring" | "verified" | "refuted" | "inconclusive" | "rolled_back";
+        RecommendationState: "draft" | "proposed" | "in_review" | "approved" | "rejected" | "snoozed" | "expired" | "superseded" | "withdrawn" | "applying" | "applied" | "failed" | "measuring" | "verified" | "refuted" | "inconclusive" | "rolled_back";
         /** @enum {string} */
-        Move: "propose" | "open" | "approve" | "reject" | "snooze" | "wake" | "undo" | "expire" | "supersede" | "withdraw" | "start_applying" | "finish" | "fail" | "start_measuring" | "verify" | "refute" | "give_up" | "roll_back";
+        Decision: "open" | "approve" | "reject" | "snooze" | "undo" | "rollback";
+        /** @enum {string} */
+        RecommendationMove: "propose" | "open" | "approve" | "reject" | "snooze" | "wake" | "undo" | "expire" | "supersede" | "withdraw" | "start_applying" | "finish" | "fail" | "start_measuring" | "verify" | "refute" | "give_up" | "roll_back";
         /** @enum {string} */
         AgentKind: "optimisation" | "metrics" | "forecasting" | "strategy";
         /** @enum {string} */
         PlanStatus: "draft" | "of_record" | "superseded" | "withdrawn";
         /** @enum {string} */
-        Reference: "leader" | "benchmark" | "category";
+        GapReference: "leader" | "benchmark" | "category";
         /** @enum {string} */
         BatchState: "open" | "complete" | "failed";
         /** @enum {string} */
@@ -2885,7 +2847,7 @@ export interface components {
         /** @enum {string} */
         Overlap: "skip" | "buffer_one" | "allow";
         /** @enum {string} */
-        Verdict: "halo" | "cannibalisation" | "no_evidence" | "not_identifiable";
+        SynergyVerdict: "halo" | "cannibalisation" | "no_evidence" | "not_identifiable";
         /** @enum {string} */
         OutcomeVerdict: "verified" | "refuted" | "inconclusive";
         /** @enum {string} */
@@ -2921,7 +2883,7 @@ export interface components {
             slice: components["schemas"]["DataSlice"];
             method: string;
             parameters: unknown;
-            seed: number;
+            seed: string;
             software: string;
         };
         Point: {
@@ -3038,7 +3000,7 @@ export interface components {
             status: components["schemas"]["AgentStatus"];
         };
         Portfolio: {
-            organisation: components["schemas"]["Organisation"];
+            organisation: string;
             as_of: string;
             currency: string;
             weeks: number;
@@ -3050,10 +3012,10 @@ export interface components {
         };
         TimelineAction: {
             recommendation_id: string;
-            kind: components["schemas"]["Kind"];
+            kind: components["schemas"]["RecommendationKind"];
             title: string;
             date: string;
-            state: components["schemas"]["State"];
+            state: components["schemas"]["RecommendationState"];
         };
         Timeline: {
             brand: components["schemas"]["Brand"];
@@ -3104,7 +3066,7 @@ export interface components {
             interval95: components["schemas"]["Interval"];
             p_value: number;
             q_value: number;
-            verdict: components["schemas"]["Verdict"];
+            verdict: components["schemas"]["SynergyVerdict"];
             origin: string;
             provenance: components["schemas"]["Provenance"];
         };
@@ -3146,7 +3108,7 @@ export interface components {
         Gap: {
             brand: string;
             metric: string;
-            reference: components["schemas"]["Reference"];
+            reference: components["schemas"]["GapReference"];
             value: number;
             reference_value: number;
             gap: number;
@@ -3192,7 +3154,12 @@ export interface components {
             stationarity: number;
             binding: components["schemas"]["BindingRule"][];
         };
-        Actor: unknown;
+        /** @enum {string} */
+        ActorKind: "user" | "agent" | "system";
+        Actor: {
+            kind: components["schemas"]["ActorKind"];
+            id?: string | null;
+        };
         Plan: {
             id: string;
             version: number;
@@ -3334,14 +3301,14 @@ export interface components {
         Recommendation: {
             id: string;
             version: number;
-            kind: components["schemas"]["Kind"];
+            kind: components["schemas"]["RecommendationKind"];
             agent: components["schemas"]["AgentKind"];
             subject: string;
             title: string;
             summary: string;
             brands: string[];
             objective: string;
-            state: components["schemas"]["State"];
+            state: components["schemas"]["RecommendationState"];
             action: components["schemas"]["Action"];
             action_hash: string;
             effect?: components["schemas"]["Effect"] | null;
@@ -3361,8 +3328,8 @@ export interface components {
         HistoryEntry: {
             at: string;
             actor: components["schemas"]["Actor"];
-            step?: components["schemas"]["Move"] | null;
-            state: components["schemas"]["State"];
+            step?: components["schemas"]["RecommendationMove"] | null;
+            state: components["schemas"]["RecommendationState"];
             note?: string | null;
             action_hash: string;
         };
@@ -3384,12 +3351,12 @@ export interface components {
             history: components["schemas"]["HistoryEntry"][];
             children: components["schemas"]["Recommendation"][];
             outcome?: components["schemas"]["Outcome"] | null;
-            allowed: components["schemas"]["Move"][];
+            allowed: components["schemas"]["Decision"][];
             undo_until?: string | null;
         };
         Considered: {
             agent: components["schemas"]["AgentKind"];
-            kind: components["schemas"]["Kind"];
+            kind: components["schemas"]["RecommendationKind"];
             subject: string;
             reason: string;
             detail: string;
@@ -3439,22 +3406,32 @@ export interface components {
             track: components["schemas"]["Track"];
             parameters: unknown;
         };
-        NodeState: {
+        /** @enum {string} */
+        NodeStatus: "starting" | "running" | "paused" | "restarting" | "stopped" | "failed";
+        /** @enum {string} */
+        ExitClass: "normal" | "failed" | "killed" | "stuck";
+        NodeExit: {
+            class: components["schemas"]["ExitClass"];
+            reason?: string | null;
+            at: string;
+        };
+        Node: {
             path: string;
             name: string;
             kind: string;
             strategy?: string | null;
-            status: string;
+            status: components["schemas"]["NodeStatus"];
             restarts: number;
-            last_exit?: unknown;
-            started_at: string;
+            last_exit?: components["schemas"]["NodeExit"] | null;
+            started_at?: string | null;
+            busy_since?: string | null;
             mailbox: number;
             handled: number;
             last_error?: string | null;
             observed: unknown;
         };
-        Tree: {
-            nodes: components["schemas"]["NodeState"][];
+        NodeTree: {
+            nodes: components["schemas"]["Node"][];
         };
         Schedule: {
             id: string;
@@ -3473,6 +3450,7 @@ export interface components {
             accepted: number;
             merged: number;
             dropped: number;
+            filled: number;
             refused: number;
             inserted: number;
             updated: number;
@@ -3501,7 +3479,9 @@ export interface components {
         Mapping: {
             id: string;
             name: string;
+            version: number;
             text: string;
+            created_at: string;
         };
         WhatIfLine: {
             brand: string;
@@ -3510,8 +3490,8 @@ export interface components {
         };
         WhatIf: {
             total: components["schemas"]["Money"];
-            effect: components["schemas"]["Effect"];
-            confidence: number;
+            effect?: components["schemas"]["Effect"] | null;
+            confidence?: number | null;
             lines: components["schemas"]["PlanLine"][];
             violations: string[];
             compute_ms: number;
@@ -3519,7 +3499,7 @@ export interface components {
         Demo: {
             enabled: boolean;
             as_of?: string | null;
-            weeks_simulated: number;
+            weeks_simulated?: number | null;
         };
         Target: {
             id: string;

@@ -1,5 +1,5 @@
 /** The words people read for the names of the contract. Colours only repeat what the words say. */
-import type { AgentKind, AgentStatus, Band, Kind, Move, Reference, RunState, Section, State, Verdict } from '../api/types'
+import type { Actor, AgentKind, AgentStatus, Band, Kind, Move, Reference, RunState, Section, State, Verdict } from '../api/types'
 
 export interface Label {
   text: string
@@ -120,18 +120,14 @@ export function words(name: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
-/** Who did it, from the audit form of an actor. */
-export function actorName(actor: unknown, me?: { id: string; name: string }): string {
-  if (actor === 'system') return 'System'
-  if (typeof actor === 'string') {
-    if (actor.startsWith('agent:')) return `${labelOf(AGENTS, actor.slice(6)).text} agent`
-    if (me && actor === me.id) return `${me.name} (you)`
-    return actor.startsWith('usr_') ? 'A colleague' : words(actor)
+/** Who did it, as people call them. */
+export function actorName(actor: Actor, me?: { id: string; name: string }): string {
+  switch (actor.kind) {
+    case 'agent':
+      return `${labelOf(AGENTS, actor.id ?? '').text} agent`
+    case 'user':
+      return me && actor.id === me.id ? `${me.name} (you)` : 'a colleague'
+    default:
+      return 'the system'
   }
-  if (typeof actor === 'object' && actor !== null) {
-    if ('agent' in actor && typeof actor.agent === 'string') return `${labelOf(AGENTS, actor.agent).text} agent`
-    if ('user' in actor && typeof actor.user === 'string') return actorName(actor.user, me)
-    if ('name' in actor && typeof actor.name === 'string') return actor.name
-  }
-  return 'System'
 }

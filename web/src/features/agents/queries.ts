@@ -24,7 +24,7 @@ export function useControl() {
   const client = useQueryClient()
   return useMutation({
     mutationFn: async ({ agent, control }: { agent: AgentKind; control: Control }) => {
-      const params = { params: { path: { agent }, header: { 'idempotency-key': idempotencyKey() } } }
+      const params = { params: { path: { agent }, header: { 'Idempotency-Key': idempotencyKey() } } }
       if (control === 'run') await unwrap(api.POST('/agents/{agent}/run', params))
       else if (control === 'pause') await unwrap(api.POST('/agents/{agent}/pause', params))
       else await unwrap(api.POST('/agents/{agent}/resume', params))
@@ -43,7 +43,7 @@ export function useRestart() {
   const client = useQueryClient()
   return useMutation({
     mutationFn: async (path: string) => {
-      await unwrap(api.POST('/agents/tree/restart', { params: { header: { 'idempotency-key': idempotencyKey() } }, body: { path } }))
+      await unwrap(api.POST('/agents/tree/restart', { params: { header: { 'Idempotency-Key': idempotencyKey() } }, body: { path } }))
     },
     onSuccess: async (_, path) => {
       notifyDone('Restart asked for', path)

@@ -24,5 +24,6 @@ it('shows an actor whose supervisor is not listed', () => {
 it('puts an exit into words, as text or as an object', () => {
   expect(exitWords(null)).toBe('none')
   expect(exitWords('killed')).toBe('killed')
-  expect(exitWords({ class: 'failed', reason: 'boom', at: null })).toBe('class: failed, reason: boom')
+  expect(exitWords({ class: 'failed', reason: 'boom', at: null })).toBe('failed: boom')
+  expect(exitWords({ signal: 9 })).toBe('signal: 9')
 })

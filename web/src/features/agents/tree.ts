@@ -34,6 +34,10 @@ export function exitWords(exit: unknown): string {
   if (exit === null || exit === undefined) return 'none'
   if (typeof exit === 'string') return exit.replaceAll('_', ' ')
   if (typeof exit === 'object') {
+    if ('class' in exit && typeof exit.class === 'string') {
+      const reason = 'reason' in exit && typeof exit.reason === 'string' ? `: ${exit.reason}` : ''
+      return `${exit.class}${reason}`
+    }
     return Object.entries(exit as Record<string, unknown>)
       .filter(([, value]) => value !== null && value !== undefined)
       .map(([name, value]) => `${name.replaceAll('_', ' ')}: ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)

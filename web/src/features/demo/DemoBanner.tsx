@@ -27,7 +27,7 @@ export function DemoBanner() {
   })
   const advance = useMutation({
     mutationFn: async (count: number) =>
-      unwrap(api.POST('/demo/advance', { params: { header: { 'idempotency-key': idempotencyKey() } }, body: { weeks: count } })),
+      unwrap(api.POST('/demo/advance', { params: { header: { 'Idempotency-Key': idempotencyKey() } }, body: { weeks: count } })),
     onSuccess: async (answer, count) => {
       notifyDone(`The demo moved on by ${weeks(count)}`, `It is now ${day(answer.as_of)}. New weeks are being imported and analysed.`)
       await client.invalidateQueries()
@@ -40,7 +40,7 @@ export function DemoBanner() {
       <Text size="sm">
         <strong>Demo portfolio</strong> at {day(demo.data.as_of ?? me.organisation.as_of)}.{' '}
         <Text span size="sm" visibleFrom="md">
-          Its clock stands at the end of its data, which come from a market simulation ({weeks(demo.data.weeks_simulated)} so far).
+          Its clock stands at the end of its data, which come from a market simulation{demo.data.weeks_simulated ? ` (${weeks(demo.data.weeks_simulated)} so far)` : ''}.
         </Text>
       </Text>
       <Group gap={6} wrap="nowrap">

@@ -1,4 +1,4 @@
-import { Button, Stack, Text, Textarea, TextInput } from '@mantine/core'
+import { Button, Stack, Text, Textarea } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState, type FormEvent } from 'react'
 
@@ -11,13 +11,11 @@ import { ProblemAlert } from '../../ui/ProblemAlert'
 export function MappingForm() {
   const forbidden = useForbidden('mapping_write')
   const client = useQueryClient()
-  const [name, setName] = useState('')
   const [text, setText] = useState('')
   const save = useMutation({
-    mutationFn: async () => unwrap(api.POST('/mappings', { params: { header: { 'idempotency-key': idempotencyKey() } }, body: { name: name.trim(), text } })),
-    onSuccess: async () => {
-      notifyDone('Mapping saved', name)
-      setName('')
+    mutationFn: async () => unwrap(api.POST('/mappings', { params: { header: { 'Idempotency-Key': idempotencyKey() } }, body: { text } })),
+    onSuccess: async (saved) => {
+      notifyDone('Mapping saved', `${saved.name}, version ${saved.version}`)
       setText('')
       await client.invalidateQueries({ queryKey: ['mappings'] })
     },
@@ -29,15 +27,14 @@ export function MappingForm() {
   return (
     <form onSubmit={submit}>
       <Stack gap="sm">
-        <TextInput label="Name" required value={name} onChange={(event) => setName(event.currentTarget.value)} />
-        <Textarea label="Mapping (TOML)" required rows={5} resize="vertical" spellCheck={false} classNames={{ input: 'mono' }} value={text} onChange={(event) => setText(event.currentTarget.value)} />
+        <Textarea label="Mapping (TOML)" description="It names itself; an existing name gets its next version." required rows={5} resize="vertical" spellCheck={false} classNames={{ input: 'mono' }} value={text} onChange={(event) => setText(event.currentTarget.value)} />
         {save.isError && <ProblemAlert error={save.error} />}
         {forbidden && (
           <Text size="xs" c="dimmed">
             {forbidden}
           </Text>
         )}
-        <Button type="submit" variant="default" size="sm" disabled={!name.trim() || !text.trim() || forbidden !== null} loading={save.isPending}>
+        <Button type="submit" variant="default" size="sm" disabled={!text.trim() || forbidden !== null} loading={save.isPending}>
           Save the mapping
         </Button>
       </Stack>

@@ -12,7 +12,7 @@ export const importsQuery = queryOptions({
 
 export const mappingsQuery = queryOptions({
   queryKey: ['mappings'],
-  queryFn: async (): Promise<Mapping[]> => (await unwrap(api.GET('/mappings', { params: { query: { limit: 200 } } }))).data as Mapping[],
+  queryFn: async (): Promise<Mapping[]> => unwrap(api.GET('/mappings')),
 })
 
 /**

@@ -101,12 +101,12 @@ function Summary({ plan, lines, whatIf, currency }: { plan: Plan; lines: EditLin
       <div className="what-if-facts">
         <div>
           <Text size="xs" c="dimmed">
-            Expected change of profit
+            Expected change of profit against carrying on as now
           </Text>
           <Text className="stat-value figure" data-testid="what-if-effect">
             {whatIf.data ? words.value : '…'}
           </Text>
-          {whatIf.data && <EffectRange effect={whatIf.data.effect} width={120} />}
+          {whatIf.data?.effect ? <EffectRange effect={whatIf.data.effect} width={120} /> : whatIf.data && <Text size="xs" c="dimmed">No response curves are fitted yet: let the optimisation agent run.</Text>}
         </div>
         <div>
           <Text size="xs" c="dimmed">

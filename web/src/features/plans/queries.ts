@@ -31,7 +31,7 @@ export const planQuery = (id: string) =>
 
 export const constraintsQuery = queryOptions({
   queryKey: ['constraints'],
-  queryFn: async (): Promise<Constraint[]> => (await unwrap(api.GET('/constraints', { params: { query: { limit: 200 } } }))).data,
+  queryFn: async (): Promise<Constraint[]> => unwrap(api.GET('/constraints')),
 })
 
 export const curveQuery = (brand: string, channel: string) =>
@@ -48,7 +48,7 @@ export function useSaveDraft() {
     mutationFn: async ({ name, weeks, lines }: { name: string; weeks: number; lines: EditLine[] }): Promise<Plan> =>
       unwrap(
         api.POST('/plans', {
-          params: { header: { 'idempotency-key': idempotencyKey() } },
+          params: { header: { 'Idempotency-Key': idempotencyKey() } },
           body: { name, weeks, lines: lines.map((line) => ({ brand: line.brand, channel: line.channel, weekly: decimal(line.weekly) })) },
         }),
       ),
@@ -61,7 +61,7 @@ export function useSubmit() {
   const client = useQueryClient()
   return useMutation({
     mutationFn: async (id: string) =>
-      unwrap(api.POST('/plans/{plan_id}/submit', { params: { path: { plan_id: id }, header: { 'idempotency-key': idempotencyKey() } } })),
+      unwrap(api.POST('/plans/{plan_id}/submit', { params: { path: { plan_id: id }, header: { 'Idempotency-Key': idempotencyKey() } } })),
     onSuccess: async () => {
       await Promise.all([client.invalidateQueries({ queryKey: ['plans'] }), client.invalidateQueries({ queryKey: ['recommendations'] })])
     },

@@ -24,7 +24,7 @@ export function PortfolioPage() {
   return (
     <Page
       title="Portfolio overview"
-      subtitle={query.data ? `${query.data.organisation.name}, data up to ${day(query.data.as_of)}` : undefined}
+      subtitle={query.data ? `${query.data.organisation}, data up to ${day(query.data.as_of)}` : undefined}
       actions={
         <Button component={Link} to="/recommendations" variant="filled">
           Open the inbox

@@ -106,7 +106,7 @@ function EditForm({ action, names, currency, busy, error, onClose, onApprove }: 
           Expected change of profit: <strong className="figure">{words.value}</strong>
           {whatIf.isCatchingUp && <span className="muted"> computing…</span>}
         </Text>
-        {whatIf.data && <EffectRange effect={whatIf.data.effect} />}
+        {whatIf.data?.effect && <EffectRange effect={whatIf.data.effect} />}
         {whatIf.data?.violations.map((violation) => (
           <Text key={violation} size="sm" className="bad">
             {violation}

@@ -5,7 +5,7 @@ import type { ReactNode } from 'react'
 
 import type { Catalogue } from '../../api/catalogue'
 import { ApiError, explain } from '../../api/problem'
-import type { Me, Move, Outcome } from '../../api/types'
+import type { Me, Outcome, Verb } from '../../api/types'
 import { day, interval, probability, quantity } from '../../lib/format'
 import { AGENTS, KINDS, labelOf, STATES, words } from '../../lib/labels'
 import { Tag } from '../../ui/Tag'
@@ -136,9 +136,9 @@ function Part({ title, children }: { title: string; children: ReactNode }) {
 
 function Decisions({ opened, busy, forbidden, conflict, onReload, onApprove, onUndo, onDialog }: Props) {
   const { allowed, recommendation } = opened.detail
-  const can = (move: Move) => allowed.includes(move)
+  const can = (move: Verb) => allowed.includes(move)
   const state = labelOf(STATES, recommendation.state).text.toLowerCase()
-  const reason = (move: Move) => forbidden ?? (can(move) ? null : `Not possible while it is ${state}.`)
+  const reason = (move: Verb) => forbidden ?? (can(move) ? null : `Not possible while it is ${state}.`)
   const open = can('approve') || can('reject') || can('snooze')
   return (
     <div className="decisions">

@@ -1,5 +1,5 @@
 /** What a key does in the inbox. Pure, so that it can be tested without a browser. */
-import type { Move } from '../../api/types'
+import type { Verb } from '../../api/types'
 
 export type Dialog = 'reject' | 'snooze' | 'edit' | 'help'
 
@@ -11,7 +11,7 @@ export interface KeyContext {
   lastIndex: number
   dialog: Dialog | null
   /** Moves the server allows on the selected one. */
-  allowed: Move[]
+  allowed: Verb[]
   /** Whether its lines can be edited before approving. */
   editable: boolean
   /** A decision that can still be taken back. */
@@ -69,7 +69,7 @@ export function successor(ids: string[], selected: string): string | null {
 
 export function commandFor({ key, modified, typing }: Key, context: KeyContext): Command | null {
   if (modified || typing || context.dialog) return null
-  const decision = (move: Move, command: Command): Command => {
+  const decision = (move: Verb, command: Command): Command => {
     if (!context.selected) return { type: 'refuse', why: 'Select a recommendation first.' }
     if (!context.mayDecide) return { type: 'refuse', why: 'Your role does not include deciding on recommendations.' }
     if (!context.allowed.includes(move)) return { type: 'refuse', why: `It cannot be ${PAST[move] ?? 'changed'} as it stands.` }
@@ -100,7 +100,7 @@ export function commandFor({ key, modified, typing }: Key, context: KeyContext):
   }
 }
 
-const PAST: Partial<Record<Move, string>> = { approve: 'approved', reject: 'rejected', snooze: 'snoozed' }
+const PAST: Partial<Record<Verb, string>> = { approve: 'approved', reject: 'rejected', snooze: 'snoozed' }
 
 /** Whether text is being typed into the element that has the focus. */
 export function isTyping(element: Element | null): boolean {

@@ -68,8 +68,8 @@ export type Decision =
 /** Carries out one decision on what is on screen: the version and the action's hash the person looked at. */
 export async function decide(seen: Opened, decision: Decision): Promise<Opened> {
   const { id, action_hash } = seen.detail.recommendation
-  const header = { 'idempotency-key': idempotencyKey() }
-  const guarded = { ...header, 'if-match': seen.etag }
+  const header = { 'Idempotency-Key': idempotencyKey() }
+  const guarded = { ...header, 'If-Match': seen.etag }
   switch (decision.type) {
     case 'open':
       return opened(api.POST('/recommendations/{recommendation_id}/open', { params: { path: path(id), header } }))

@@ -82,7 +82,7 @@ function RunJournal({ id }: { id: string }) {
     refetchInterval: 2000,
   })
   const cancel = useMutation({
-    mutationFn: async () => unwrap(api.POST('/runs/{run_id}/cancel', { params: { path: { run_id: id }, header: { 'idempotency-key': idempotencyKey() } } })),
+    mutationFn: async () => unwrap(api.POST('/runs/{run_id}/cancel', { params: { path: { run_id: id }, header: { 'Idempotency-Key': idempotencyKey() } } })),
     onSuccess: async () => {
       notifyDone('The run was asked to stop')
       await client.invalidateQueries({ queryKey: ['runs'] })

@@ -25,7 +25,7 @@ function usePatch() {
   const client = useQueryClient()
   return useMutation({
     mutationFn: async ({ schedule, patch }: { schedule: Schedule; patch: Patch }) =>
-      unwrap(api.PATCH('/schedules/{schedule_id}', { params: { path: { schedule_id: schedule.id }, header: { 'if-match': etagOf(schedule.version) } }, body: patch })),
+      unwrap(api.PATCH('/schedules/{schedule_id}', { params: { path: { schedule_id: schedule.id }, header: { 'If-Match': etagOf(schedule.version) } }, body: patch })),
     onSettled: async () => Promise.all([client.invalidateQueries({ queryKey: ['schedules'] }), client.invalidateQueries({ queryKey: ['agents'] })]),
   })
 }
@@ -62,7 +62,7 @@ function ScheduleCard({ schedule, onEdit }: { schedule: Schedule; onEdit: () => 
   const patch = usePatch()
   const trigger = useMutation({
     mutationFn: async () =>
-      unwrap(api.POST('/schedules/{schedule_id}/trigger', { params: { path: { schedule_id: schedule.id }, header: { 'idempotency-key': idempotencyKey() } } })),
+      unwrap(api.POST('/schedules/{schedule_id}/trigger', { params: { path: { schedule_id: schedule.id }, header: { 'Idempotency-Key': idempotencyKey() } } })),
     onSuccess: async () => {
       notifyDone('A run was started', `${labelOf(AGENTS, schedule.agent).text} agent`)
       await client.invalidateQueries({ queryKey: ['runs'] })

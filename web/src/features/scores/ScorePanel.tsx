@@ -1,6 +1,6 @@
-import { Group, Progress, SimpleGrid, Text } from '@mantine/core'
+import { Group, Progress, SegmentedControl, SimpleGrid, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { useMemo } from 'react'
+import { useMemo, useState } from 'react'
 
 import type { Catalogue } from '../../api/catalogue'
 import { api, unwrap } from '../../api/client'
@@ -9,7 +9,7 @@ import { barsOption } from '../../charts/bars'
 import { ChartFigure } from '../../charts/ChartFigure'
 import { usePalette } from '../../charts/palette'
 import { day, metricValue, MISSING, number, quantity, share } from '../../lib/format'
-import { BANDS, labelOf, SECTIONS } from '../../lib/labels'
+import { BANDS, labelOf, SECTIONS, words } from '../../lib/labels'
 import { EmptyHint } from '../../ui/EmptyHint'
 import { Panel } from '../../ui/Panel'
 import { sourceLine } from '../../ui/ProvenanceView'
@@ -27,13 +27,22 @@ export function ScorePanel({ brandId, names, currency }: { brandId: string; name
     queryKey: ['scores', 'history', brandId],
     queryFn: async () => unwrap(api.GET('/scores/history', { params: { query: { brand_id: brandId } } })),
   })
+  const [method, setMethod] = useState<string | null>(null)
   const past = (history.data ?? []).flatMap((point) => (point.value === null || point.value === undefined ? [] : [point.value]))
   return (
     <Panel title="Score" note="0 to 100 against the benchmark of the peers">
       <QueryView query={query} height={260} isEmpty={(scores) => scores.length === 0} empty={<EmptyHint title="Not scored yet">The score appears after the metrics agent has run.</EmptyHint>}>
         {(scores) => {
-          const score = scores.find((candidate) => !candidate.project) ?? scores[0]
-          return score ? <ScoreView score={score} names={names} currency={currency} past={past} /> : null
+          const methods = [...new Set(scores.map((score) => score.provenance.method))]
+          const chosen = method && methods.includes(method) ? method : methods[0]
+          const rows = scores.filter((score) => score.provenance.method === chosen)
+          const score = rows.find((candidate) => !candidate.project) ?? rows[0]
+          return (
+            <>
+              {methods.length > 1 && <SegmentedControl size="xs" mb="xs" aria-label="Method" value={chosen} onChange={setMethod} data={methods.map((value) => ({ value, label: words(value.replace(/^score[._]/, '')) }))} />}
+              {score && <ScoreView score={score} names={names} currency={currency} past={past} />}
+            </>
+          )
         }}
       </QueryView>
     </Panel>
