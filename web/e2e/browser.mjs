@@ -8,8 +8,9 @@ const AXE = readFileSync(fileURLToPath(new URL('../node_modules/axe-core/axe.min
 const SHOTS = fileURLToPath(new URL('screenshots/', import.meta.url))
 
 export async function launch() {
-  const executablePath = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium'
-  if (!existsSync(executablePath)) throw new Error(`there is no browser at ${executablePath}: run e2e/install.sh`)
+  const known = ['chromium', 'chromium-browser', 'google-chrome'].map((name) => `/usr/bin/${name}`)
+  const executablePath = process.env.CHROMIUM_BIN ?? known.find((path) => existsSync(path))
+  if (!executablePath) throw new Error('there is no Chromium: run e2e/install.sh, or name one in CHROMIUM_BIN')
   mkdirSync(SHOTS, { recursive: true })
   return chromium.launch({
     executablePath,

@@ -25,7 +25,10 @@ export async function startServer() {
   if (!existsSync(binary)) throw new Error(`there is no binary at ${binary}: build it, or name one in DIGI_CADENCE_BIN`)
   const folder = mkdtempSync(join(tmpdir(), 'digi-cadence-e2e-'))
   const port = await freePort()
-  const child = spawn(binary, ['demo', '--data-dir', folder, '--listen', `127.0.0.1:${port}`], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(binary, ['demo', '--dir', folder, '--listen', `127.0.0.1:${port}`], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, DEMO_ONCE: undefined },
+  })
   let log = ''
   const link = await new Promise((resolve, reject) => {
     const fail = (why) => reject(new Error(`${why}\n${log.slice(-4000)}`))

@@ -68,7 +68,7 @@ export function listen(client: QueryClient): () => void {
         const now = [...due]
         due.clear()
         for (const key of now) void client.invalidateQueries({ queryKey: [key] })
-      }, 250)
+      }, 400)
     })
   }
   return () => {

@@ -1,9 +1,17 @@
 /** Server state lives here and nowhere else. */
-import { QueryClient } from '@tanstack/react-query'
+import { QueryCache, QueryClient } from '@tanstack/react-query'
 
 import { ApiError } from './problem'
 
+/** Heard by the shell: the session ended while the app was open. */
+export const SIGNED_OUT = 'digi-cadence:signed-out'
+
 export const queryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError: (error) => {
+      if (error instanceof ApiError && error.status === 401) globalThis.dispatchEvent(new Event(SIGNED_OUT))
+    },
+  }),
   defaultOptions: {
     queries: {
       staleTime: 10_000,

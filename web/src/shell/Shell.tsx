@@ -11,11 +11,12 @@ import {
   IconTargetArrow,
 } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { Link, Outlet, useRouterState } from '@tanstack/react-router'
+import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router'
 import { useEffect, type CSSProperties } from 'react'
 
 import { api, unwrap } from '../api/client'
 import { listen, useLiveStatus, type LiveStatus } from '../api/live'
+import { SIGNED_OUT } from '../api/query-client'
 import { useMe } from '../api/session'
 import { DemoBanner } from '../features/demo/DemoBanner'
 import { UserMenu } from '../features/session/UserMenu'
@@ -41,6 +42,7 @@ const LIVE: Record<LiveStatus, { text: string; color: string; help: string }> = 
 export function Shell() {
   const [opened, { toggle, close }] = useDisclosure()
   const client = useQueryClient()
+  const navigate = useNavigate()
   const me = useMe()
   const path = useRouterState({ select: (state) => state.location.pathname })
   const portfolio = useQuery({ queryKey: ['portfolio'], queryFn: async () => unwrap(api.GET('/portfolio')) })
@@ -48,6 +50,16 @@ export function Shell() {
   const live = LIVE[useLiveStatus()]
 
   useEffect(() => listen(client), [client])
+
+  useEffect(() => {
+    const leave = () => {
+      const next = globalThis.location.pathname + globalThis.location.search
+      client.removeQueries({ queryKey: ['session'] })
+      void navigate({ to: '/sign-in', search: next === '/' ? {} : { next } })
+    }
+    globalThis.addEventListener(SIGNED_OUT, leave)
+    return () => globalThis.removeEventListener(SIGNED_OUT, leave)
+  }, [client, navigate])
 
   const current = PLACES.map((place) => place.to)
     .filter((to) => (to === '/' ? path === '/' : path === to || path.startsWith(`${to}/`)))

@@ -40,7 +40,7 @@ export function DemoBanner() {
       <Text size="sm">
         <strong>Demo portfolio</strong> at {day(demo.data.as_of ?? me.organisation.as_of)}.{' '}
         <Text span size="sm" visibleFrom="md">
-          Its clock stands at the end of its data, which come from a market simulation{demo.data.weeks_simulated ? ` (${weeks(demo.data.weeks_simulated)} so far)` : ''}.
+          The data come from a market simulation{demo.data.weeks_simulated ? `, ${weeks(demo.data.weeks_simulated)} so far` : ''}.
         </Text>
       </Text>
       <Group gap={6} wrap="nowrap">

@@ -30,7 +30,7 @@ function UndoToast({ id, title, seconds, onUndo }: Props) {
         <Text size="sm" lineClamp={2}>
           {title}
         </Text>
-        <Button variant="default" onClick={onUndo} className="nowrap" miw={92}>
+        <Button variant="default" onClick={onUndo} flex="none">
           Undo ({Math.ceil(left)} s)
         </Button>
       </Group>
