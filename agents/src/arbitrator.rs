@@ -34,8 +34,8 @@ pub struct HarmfulPair {
 /// What the arbitrator knows besides the proposals.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Board {
-    /// Digest of the data as it is now; a proposal from other data is stale.
-    pub digest: String,
+    /// Proposals whose data changed after they were computed.
+    pub stale: BTreeSet<RecommendationId>,
     /// Standing rules in force.
     pub rules: Vec<Rule>,
     /// Pairs known to cannibalise.
@@ -89,7 +89,7 @@ pub fn arbitrate(candidates: &[Recommendation], board: &Board) -> Decision {
 }
 
 fn hard_rules(candidate: &Recommendation, board: &Board) -> Option<Refusal> {
-    if candidate.evidence_digest != board.digest {
+    if board.stale.contains(&candidate.id) {
         return Some(Refusal {
             reason: "stale_data",
             detail: "the data changed after this was computed".to_owned(),

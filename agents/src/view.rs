@@ -26,7 +26,7 @@ pub struct View {
     pub organisation: Organisation,
     /// The domain date.
     pub as_of: NaiveDate,
-    /// Digest of the ingested values that everything below was computed from.
+    /// Digest of all values that everything below was computed from.
     pub digest: String,
     /// First day of the last period with data.
     pub data_until: Option<NaiveDate>,

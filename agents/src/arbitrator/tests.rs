@@ -80,7 +80,7 @@ fn target(subject: &str) -> Recommendation {
 }
 
 fn board() -> Board {
-    Board { digest: DIGEST.to_owned(), ..Board::default() }
+    Board::default()
 }
 
 /// A deterministic permutation: the `n`-th by the factorial number system.
@@ -189,9 +189,9 @@ fn a_standing_cap_holds_a_plan_back() {
 }
 
 #[test]
-fn a_proposal_from_other_data_is_stale() {
+fn a_proposal_whose_data_changed_is_stale() {
     let field = [target("t1")];
-    let board = Board { digest: "d2".to_owned(), ..Board::default() };
+    let board = Board { stale: BTreeSet::from([field[0].id]), ..Board::default() };
     assert_eq!(arbitrate(&field, &board).refused[&field[0].id].reason, "stale_data");
 }
 

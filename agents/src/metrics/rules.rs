@@ -10,6 +10,7 @@ use domain::{
     synergy::{CrossEffect, Verdict},
 };
 use rust_decimal::{Decimal, prelude::FromPrimitive};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     parameters::Parameters,
@@ -26,7 +27,7 @@ const FIX_EXPIRES_AFTER: u32 = 26;
 const WORTH_LISTING: f64 = 0.5;
 
 /// An ingested value that contradicts its neighbours.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Suspect {
     /// Project.
     pub project: ProjectId,

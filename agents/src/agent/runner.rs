@@ -1,0 +1,98 @@
+//! Carries out one run at a time.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use domain::id::RunId;
+use runtime::{
+    actor::{Behaviour, Context, Failure},
+    mailbox::BoundedRef,
+};
+use serde_json::{Value, json};
+
+use super::{Desk, cycle, mailbox};
+use crate::{Error, arbitrator, context::Ctx};
+
+/// Letters to a runner.
+pub(crate) enum Msg {
+    /// Do this run and tell the mailbox when it has ended. Ignored while another one is under way.
+    Run(RunId),
+    /// The cycle's task ended.
+    Ended(RunId, Result<Result<cycle::Report, Error>, runtime::Error>),
+}
+
+pub(crate) struct Runner {
+    desk: Desk,
+    ctx: Arc<Ctx>,
+    arbitrator: BoundedRef<arbitrator::actor::Msg>,
+    mailbox: Arc<OnceLock<BoundedRef<mailbox::Msg>>>,
+    current: Option<RunId>,
+    last: Option<cycle::Report>,
+}
+
+/// How long the end of a run may wait for room in the mailbox.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Runner {
+    pub(crate) fn new(
+        desk: Desk,
+        ctx: Arc<Ctx>,
+        arbitrator: BoundedRef<arbitrator::actor::Msg>,
+        mailbox: Arc<OnceLock<BoundedRef<mailbox::Msg>>>,
+    ) -> Self {
+        Self { desk, ctx, arbitrator, mailbox, current: None, last: None }
+    }
+}
+
+impl Behaviour for Runner {
+    type Msg = Msg;
+    const KIND: &'static str = "cycle";
+
+    async fn start(&mut self, _: &Context<Msg>) -> Result<(), Failure> {
+        if let Some(mailbox) = self.mailbox.get() {
+            // Not running yet at the very first start, and then it has nothing to be told.
+            let _ = mailbox.tell(mailbox::Msg::RunnerStarted);
+        }
+        Ok(())
+    }
+
+    async fn handle(&mut self, ctx: &Context<Msg>, message: Msg) -> Result<(), Failure> {
+        match message {
+            Msg::Run(run) => {
+                if self.current.is_none() {
+                    self.current = Some(run);
+                    let (desk, shared) = (self.desk, Arc::clone(&self.ctx));
+                    ctx.pipe(async move { cycle::run(&desk, shared, run).await }, move |outcome| Msg::Ended(run, outcome));
+                }
+            }
+            Msg::Ended(run, outcome) => {
+                self.current = None;
+                match outcome {
+                    Ok(Ok(report)) => self.last = Some(report),
+                    Ok(Err(error)) => {
+                        tracing::warn!(run.id = %run, agent = self.desk.kind.name(), %error, "a cycle failed");
+                        ctx.cell().note_error(error.to_string());
+                        cycle::fail(&self.ctx, self.desk.kind, run, &error.to_string()).await?;
+                    }
+                    Err(panic) => {
+                        tracing::error!(run.id = %run, agent = self.desk.kind.name(), error = %panic, "a cycle panicked");
+                        cycle::fail(&self.ctx, self.desk.kind, run, &panic.to_string()).await?;
+                        return Err(panic.into());
+                    }
+                }
+                if let Some(mailbox) = self.mailbox.get() {
+                    mailbox.tell_within(mailbox::Msg::Ended, PATIENCE).await?;
+                }
+                // Refused only when it has more wake-ups than it needs.
+                let _ = self.arbitrator.tell(arbitrator::actor::Msg::Wake);
+            }
+        }
+        Ok(())
+    }
+
+    fn observe(&self) -> Value {
+        json!({ "current_run": self.current, "last": self.last })
+    }
+}

@@ -1,0 +1,122 @@
+//! Reads of what the analyses found, as it was stored. Nothing is computed here but the shape of a curve.
+
+use domain::{
+    access::{Permission, Principal},
+    competition::{Gap, LeadingIndicator, RivalChange},
+    id::{BrandId, ChannelId},
+    response::ResponseFit,
+    score::Band,
+    synergy::CrossEffect,
+};
+use chrono::NaiveDate;
+use serde::Serialize;
+use storage::Storage;
+
+use crate::{Error, analyst::Analyst, metrics, optimisation, strategy};
+
+pub use crate::optimisation::query::{Curve, CurvePoint};
+
+/// Scores of a brand that are shown.
+const SCORE_HISTORY: u32 = 104;
+
+/// The last scan over every pair of own brands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Synergies {
+    /// Last period used; `None` before the first scan.
+    pub origin: Option<NaiveDate>,
+    /// Pairs that were looked at.
+    pub candidates: u32,
+    /// Every pair, found or not.
+    pub effects: Vec<CrossEffect>,
+}
+
+/// A score on a date.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ScorePoint {
+    /// Period the score is for.
+    pub period: NaiveDate,
+    /// 0 to 100; `None` when nothing was scorable.
+    pub value: Option<f64>,
+    /// Its band.
+    pub band: Option<Band>,
+}
+
+/// Reads of the analyses' results.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    storage: Storage,
+    analyst: Analyst,
+}
+
+impl Analysis {
+    pub(crate) fn new(storage: Storage, analyst: Analyst) -> Self {
+        Self { storage, analyst }
+    }
+
+    /// Signed effects of one brand on another.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn synergies(&self, principal: &Principal) -> Result<Synergies, Error> {
+        let grant = principal.grant(Permission::SynergyRead)?;
+        metrics::query::synergies(&self.storage.scope(&grant)).await
+    }
+
+    /// The newest response fit, without its parameter draws.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn responses(&self, principal: &Principal) -> Result<Option<ResponseFit>, Error> {
+        let grant = principal.grant(Permission::PlanRead)?;
+        let fit = self.storage.scope(&grant).fits().latest().await?;
+        Ok(fit.map(|fit| ResponseFit { model: serde_json::Value::Null, ..fit }))
+    }
+
+    /// What weekly spend in a channel does to a brand's sales, with its 80 % band.
+    ///
+    /// # Errors
+    /// `response.unknown` when no curve was fitted for it.
+    pub async fn curve(&self, principal: &Principal, brand: BrandId, channel: ChannelId) -> Result<Curve, Error> {
+        let grant = principal.grant(Permission::PlanRead)?;
+        optimisation::query::curve(&self.storage.scope(&grant), &self.analyst, brand, channel).await
+    }
+
+    /// Gaps to leader, benchmark and category; of one brand, or of all.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn gaps(&self, principal: &Principal, brand: Option<BrandId>) -> Result<Vec<Gap>, Error> {
+        let grant = principal.grant(Permission::GapRead)?;
+        let gaps = strategy::query::gaps(&self.storage.scope(&grant)).await?;
+        Ok(gaps.into_iter().filter(|gap| brand.is_none_or(|brand| gap.brand == brand)).collect())
+    }
+
+    /// Rivals that changed their behaviour.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn rivals(&self, principal: &Principal) -> Result<Vec<RivalChange>, Error> {
+        let grant = principal.grant(Permission::GapRead)?;
+        strategy::query::rivals(&self.storage.scope(&grant)).await
+    }
+
+    /// Metrics that run ahead of sales.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn indicators(&self, principal: &Principal) -> Result<Vec<LeadingIndicator>, Error> {
+        let grant = principal.grant(Permission::GapRead)?;
+        strategy::query::indicators(&self.storage.scope(&grant)).await
+    }
+
+    /// A brand's score over the whole portfolio, oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn score_history(&self, principal: &Principal, brand: BrandId) -> Result<Vec<ScorePoint>, Error> {
+        let grant = principal.grant(Permission::ScoreRead)?;
+        let mut scores = self.storage.scope(&grant).scores().history(brand, None, SCORE_HISTORY).await?;
+        scores.reverse();
+        Ok(scores.into_iter().map(|s| ScorePoint { period: s.period, value: s.value, band: s.band }).collect())
+    }
+}

@@ -1,0 +1,202 @@
+//! The analyses as the agents use them: typed questions in, results out, run in the compute pool, computed once per snapshot.
+//!
+//! The four agents of an organisation look at the same data. Whoever asks first has the table read and the fits made; the others
+//! wait for the same result, found by the data's digest. Only the newest snapshot of an organisation is kept.
+
+pub(crate) mod forecasts;
+pub(crate) mod gaps;
+pub(crate) mod levels;
+pub(crate) mod model;
+pub(crate) mod panel;
+pub(crate) mod quality;
+pub(crate) mod runs;
+pub(crate) mod scan;
+pub(crate) mod scores;
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{Arc, Mutex},
+};
+
+use analytics::finder::{Findings, ScanError, ScanParams};
+use domain::{
+    access::Principal,
+    forecast::Forecast,
+    id::{FitId, OrgId},
+    provenance::{DataSlice, Provenance, SOFTWARE},
+    response::ResponseCurve,
+    series::MetricTable,
+};
+use runtime::compute::Compute;
+use storage::{Scope, Storage};
+use tokio::sync::OnceCell;
+
+use crate::{
+    Error,
+    observe::{Snapshot, observe},
+};
+use model::Model;
+use panel::Weekly;
+
+/// Role of the compute pool that fits and scans.
+pub(crate) const ANALYSIS: &str = "analysis";
+/// Role of the compute pool that optimises.
+pub(crate) const OPTIMISATION: &str = "optimisation";
+
+/// What one snapshot was analysed into.
+#[derive(Debug)]
+pub(crate) struct Scanned {
+    pub(crate) weekly: Weekly,
+    pub(crate) findings: Findings,
+    pub(crate) params: ScanParams,
+    pub(crate) seed: u64,
+}
+
+/// Everything that is computed from one digest of an organisation's values.
+#[derive(Debug)]
+struct Desk {
+    digest: String,
+    table: OnceCell<Arc<MetricTable>>,
+    scan: OnceCell<Option<Arc<Scanned>>>,
+    forecasts: Mutex<BTreeMap<u32, Arc<OnceCell<Arc<Vec<Forecast>>>>>>,
+}
+
+/// The newest stored fit, decoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Fit {
+    pub(crate) id: FitId,
+    pub(crate) curves: Arc<Vec<ResponseCurve>>,
+    pub(crate) model: Arc<Model>,
+    pub(crate) provenance: Provenance,
+}
+
+/// The way to the analyses. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Analyst {
+    storage: Storage,
+    compute: Compute,
+    seed: u64,
+    desks: Arc<Mutex<BTreeMap<OrgId, Arc<Desk>>>>,
+    fits: Arc<Mutex<BTreeMap<OrgId, Fit>>>,
+}
+
+impl Analyst {
+    pub(crate) fn new(storage: Storage, compute: Compute, seed: u64) -> Self {
+        Self { storage, compute, seed, desks: Arc::default(), fits: Arc::default() }
+    }
+
+    /// Seed of everything random.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn desk(&self, org: OrgId, digest: &str) -> Arc<Desk> {
+        let mut desks = self.desks.lock().expect("no thread panics while it holds the desks");
+        match desks.get(&org) {
+            Some(desk) if desk.digest == digest => Arc::clone(desk),
+            _ => {
+                let desk = Arc::new(Desk {
+                    digest: digest.to_owned(),
+                    table: OnceCell::new(),
+                    scan: OnceCell::new(),
+                    forecasts: Mutex::default(),
+                });
+                desks.insert(org, Arc::clone(&desk));
+                desk
+            }
+        }
+    }
+
+    /// What is true now. The values are read once per digest.
+    pub(crate) async fn snapshot(&self, principal: &Principal) -> Result<Arc<Snapshot>, Error> {
+        let org = principal.org();
+        let known = |digest: &str| {
+            let desks = self.desks.lock().expect("no thread panics while it holds the desks");
+            desks.get(&org).filter(|desk| desk.digest == digest).and_then(|desk| desk.table.get().cloned())
+        };
+        let snapshot = observe(&self.storage, principal, known).await?;
+        let desk = self.desk(org, &snapshot.view.digest);
+        // Whoever was first keeps its table; the others are equal by digest.
+        let _ = desk.table.set(Arc::clone(&snapshot.table));
+        Ok(Arc::new(snapshot))
+    }
+
+    /// Fits and scans a snapshot. `None` when the data are too little for it.
+    pub(crate) async fn scan(&self, snapshot: &Arc<Snapshot>) -> Result<Option<Arc<Scanned>>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let scanned = desk.scan.get_or_try_init(|| self.scan_anew(Arc::clone(snapshot))).await?;
+        Ok(scanned.clone())
+    }
+
+    async fn scan_anew(&self, snapshot: Arc<Snapshot>) -> Result<Option<Arc<Scanned>>, Error> {
+        let seed = self.seed;
+        let work = move |task: runtime::compute::TaskHandle| {
+            let weekly = panel::weekly(&snapshot);
+            let params = ScanParams::default();
+            let cancel = || task.is_cancelled();
+            let mut progress = |share: f64| task.progress(share, "fitting and scanning");
+            match analytics::finder::scan(&weekly.panel, &params, seed, &cancel, &mut progress) {
+                Ok(findings) => Ok(Some(Arc::new(Scanned { weekly, findings, params, seed }))),
+                Err(ScanError::TooLittleData) => Ok(None),
+                Err(ScanError::Cancelled(cancelled)) => Err(Error::Analysis(cancelled.to_string())),
+            }
+        };
+        self.compute.run(ANALYSIS, "scan of the portfolio", work).await?
+    }
+
+    /// Forecasts of every own brand's outcome over all projects, `horizon` weeks ahead.
+    pub(crate) async fn forecasts(&self, snapshot: &Arc<Snapshot>, horizon: u32) -> Result<Arc<Vec<Forecast>>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let cell = {
+            let mut cells = desk.forecasts.lock().expect("no thread panics while it holds the desk");
+            Arc::clone(cells.entry(horizon).or_default())
+        };
+        let made = cell.get_or_try_init(|| forecasts::forecast_all(&self.compute, Arc::clone(snapshot), horizon)).await?;
+        Ok(Arc::clone(made))
+    }
+
+    /// The newest stored fit; decoded once and kept while it is the newest. `None` before the first fit.
+    pub(crate) async fn fit(&self, scope: &Scope) -> Result<Option<Fit>, Error> {
+        let Some(id) = scope.fits().latest_id().await? else { return Ok(None) };
+        let known = self.fits.lock().expect("no thread panics while it holds the fits").get(&scope.org()).cloned();
+        if let Some(fit) = known.filter(|fit| fit.id == id) {
+            return Ok(Some(fit));
+        }
+        let stored = scope.fits().get(id).await?;
+        let model = serde_json::from_value(stored.model).map_err(|error| Error::Analysis(format!("the stored fit cannot be read: {error}")))?;
+        let fit = Fit { id, curves: Arc::new(stored.curves), model: Arc::new(model), provenance: stored.provenance };
+        self.fits.lock().expect("no thread panics while it holds the fits").insert(scope.org(), fit.clone());
+        Ok(Some(fit))
+    }
+
+    /// Runs `work` in the pool of `role`.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        role: &'static str,
+        label: &'static str,
+        work: impl FnOnce(runtime::compute::TaskHandle) -> T + Send + 'static,
+    ) -> impl Future<Output = Result<T, Error>> {
+        let compute = self.compute.clone();
+        async move { Ok(compute.run(role, label, work).await?) }
+    }
+}
+
+/// Where the results of a snapshot come from.
+pub(crate) fn provenance(snapshot: &Snapshot, method: &str, parameters: serde_json::Value, seed: u64) -> Provenance {
+    let view = &snapshot.view;
+    Provenance {
+        slice: DataSlice {
+            brands: view.brands.iter().map(|b| b.name.clone()).collect(),
+            metrics: view.metrics.iter().map(|m| m.key.clone()).collect(),
+            from: snapshot.table.period.iter().min().copied(),
+            to: view.data_until,
+            rows: snapshot.table.len() as u64,
+            digest: view.digest.clone(),
+        },
+        method: method.to_owned(),
+        parameters,
+        seed,
+        software: SOFTWARE.to_owned(),
+    }
+}

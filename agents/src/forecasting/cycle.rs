@@ -1,0 +1,35 @@
+//! The forecasting agent's analysis: forecasts of every series beside the ones of record.
+
+use std::sync::Arc;
+
+use domain::access::{AgentKind, Permission};
+
+use super::rules::{self, Challenge};
+use crate::{
+    Error,
+    agent::{Conclusion, Results},
+    context::Ctx,
+    observe::Snapshot,
+    parameters::Parameters,
+};
+
+pub(crate) async fn conclude(ctx: Arc<Ctx>, snapshot: Arc<Snapshot>, parameters: Parameters) -> Result<Conclusion, Error> {
+    let made = ctx.analyst.forecasts(&snapshot, parameters.count("horizon_weeks")).await?;
+    let grant = ctx.agent(AgentKind::Forecasting).grant(Permission::ForecastRead)?;
+    let records = ctx.storage.scope(&grant).forecasts().all_of_record().await?;
+    let challenges: Vec<Challenge<'_>> = made
+        .iter()
+        .map(|challenger| {
+            let is_same = |r: &&domain::forecast::Forecast| {
+                (r.brand, r.metric, r.project) == (challenger.brand, challenger.metric, challenger.project)
+            };
+            Challenge { challenger, record: records.iter().find(is_same) }
+        })
+        .collect();
+    let verdicts = rules::decide(&snapshot.view, &challenges, &parameters);
+    Ok(Conclusion {
+        results: Results { forecasts: made.as_ref().clone(), ..Results::default() },
+        verdicts,
+        plans: Vec::new(),
+    })
+}
