@@ -14,9 +14,11 @@
 
 mod database;
 mod edge;
+mod engine;
 mod node;
 mod people;
 
 pub(crate) use database::{Database, importer, make_organisation, organisation};
+pub(crate) use engine::Engine;
 pub(crate) use node::Node;
 pub(crate) use people::{add_user, sign_in_link};

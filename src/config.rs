@@ -49,7 +49,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     secret("bus.redis", "", "redis://host:port that shortens waits between nodes; empty: one node, in-process bell"),
     setting("http.listen", "127.0.0.1:8080", "address and port of HTTP; port 0 takes a free one"),
     setting("http.public_url", "", "origin that browsers use, such as https://cadence.example.com; empty: http://<listen>"),
-    setting("http.body_limit_mb", "16", "largest request body in MiB, imports excepted"),
+    setting("http.body_limit_mb", "1", "largest request body in MiB, imports excepted"),
     setting("http.import_limit_mb", "2048", "largest import by REST in MiB"),
     setting("http.timeout_seconds", "30", "time a request may take, streams excepted"),
     setting("node.name", "", "name of this node in leases; empty: host name and process id"),
@@ -116,4 +116,20 @@ pub(crate) struct Config {
     pub(crate) ingest: agents::ingest::Limits,
     pub(crate) unit_values: usize,
     pub(crate) log: LogConfig,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SETTINGS;
+
+    #[test]
+    fn the_documentation_lists_every_setting_with_its_default_and_meaning() {
+        let page = include_str!("../docs/config.md");
+        for setting in SETTINGS {
+            let line = page.lines().find(|line| line.starts_with(&format!("| `{}` |", setting.key)));
+            let line = line.unwrap_or_else(|| panic!("{} is missing", setting.key));
+            assert!(line.contains(setting.doc), "{} has another meaning there", setting.key);
+            assert!(setting.default.is_empty() || line.contains(&format!("`{}`", setting.default)), "{}", setting.key);
+        }
+    }
 }

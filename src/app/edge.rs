@@ -95,7 +95,7 @@ impl DemoClock for DemoMarket {
 pub(super) fn child(config: &Config, parts: Parts, listener: TcpListener) -> Result<ChildSpec, Error> {
     let socket = Arc::new(listener.into_std().map_err(|error| no_socket(&error))?);
     let http = HttpConfig {
-        public_url: Some(config.http.public_url.clone().unwrap_or_else(|| format!("http://{}", parts.address))),
+        public_url: config.http.public_url.clone(),
         body_limit: usize::try_from(config.http.body_limit).unwrap_or(usize::MAX),
         import_limit: config.http.import_limit,
         timeout: config.http.timeout,

@@ -1,31 +1,27 @@
-//! A running node: everything started in order, and stopped in reverse.
+//! A running node: the engine, the workers, the schedules and the edge, started in order and stopped in reverse.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use agents::{
-    Agents, Deps,
+    Agents,
     ingest::{INGEST_QUEUE, ImportJob, Importer},
 };
-use domain::{
-    Error, ErrorKind,
-    clock::{Clock, SystemClock},
-};
+use domain::{Error, ErrorKind};
 use runtime::{
-    bus::Bus,
-    compute::{Compute, PoolSpec},
     doorbell::{Doorbell, Sweep},
-    health::{Check, HealthHandle, Monitor, MonitorConfig},
-    host::{Host, RestartSink},
-    jobs::{LeaseSweeper, Worker, WorkerConfig},
+    health::{Check, Monitor, MonitorConfig},
+    jobs::{Worker, WorkerConfig},
     schedules::Scheduler,
-    shutdown::Root,
-    signals::Signals,
-    supervisor::{ChildSpec, RestartRecord, Strategy, SupervisorSpec},
+    supervisor::ChildSpec,
 };
 use storage::System;
 use tokio::net::TcpListener;
 
-use super::{Database, edge, importer};
+use super::{
+    Database, edge,
+    engine::{Engine, group},
+    importer,
+};
 use crate::{
     cli::{Exit, Failure, Outcome},
     config::Config,
@@ -36,21 +32,12 @@ use crate::{
 /// longer than this.
 const IMPORT_LEASE: Duration = Duration::from_secs(3);
 
-/// Tasks that may wait for a compute pool.
-const COMPUTE_QUEUE: usize = 64;
-
-/// Signals kept for a slow listener.
-const SIGNALS: usize = 1024;
-
 /// A node that is up.
 pub(crate) struct Node {
-    /// The agents.
-    pub(crate) agents: Agents,
     /// Where HTTP is served.
     pub(crate) address: SocketAddr,
-    root: Root,
-    health: HealthHandle,
-    stop: Duration,
+    engine: Engine,
+    config: Config,
 }
 
 impl Node {
@@ -71,29 +58,11 @@ impl Node {
         let address = listener
             .local_addr()
             .map_err(|error| Error::new(ErrorKind::Unavailable, "app.port_taken", format!("no address: {error}")))?;
-        let system = database.system();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let bell = match &config.redis {
-            Some(url) => Doorbell::redis(url, "digi-cadence")?,
-            None => Doorbell::local(),
-        };
-        let bus = Bus::new(database.storage.clone(), system.clone(), bell.clone());
-        let signals = Signals::new(SIGNALS);
+        let engine = Engine::start(config, database).await?;
+        let Engine { agents, root, system, bell, signals } = &engine;
         let importer = importer(&database.storage, config)?;
-        let (compute, pools) = Compute::new(&pools(config));
-        let seed = clock.now().timestamp_micros().unsigned_abs();
-        let host = Host::new(&config.node.name, Arc::clone(&clock), seed)
-            .with_sink(Arc::new(StoredRestarts { system: system.clone() }));
-        let sweeper = LeaseSweeper::child("sweeper", system.clone(), bell.clone(), Sweep::default());
-        let fixed = SupervisorSpec::new(Strategy::RestForOne)
-            .child(group("storage", vec![sweeper]))
-            .child(group("bus", edge::consumers(&bus, &signals)))
-            .child(group("compute", pools));
-        let root = Root::start(host, fixed).await?;
-        let deps = Deps::new(database.storage.clone(), &root, compute, signals.clone(), agents::Config::default());
-        let agents = Agents::start(deps).await?;
         let up = root.supervisor();
-        up.start_child(group("runs", vec![imports(config, &system, &bell, importer.clone())])).await?;
+        up.start_child(group("runs", vec![imports(config, system, bell, importer.clone())])).await?;
         let (scheduler, _) =
             Scheduler::child("scheduler", database.storage.clone(), system.clone(), bell.clone(), Sweep::default());
         up.start_child(group("schedules", vec![scheduler])).await?;
@@ -104,8 +73,8 @@ impl Node {
             database: database.clone(),
             agents: agents.clone(),
             importer,
-            signals,
-            bell,
+            signals: signals.clone(),
+            bell: bell.clone(),
             health: health.clone(),
             tree: root.tree().clone(),
             demo,
@@ -113,9 +82,14 @@ impl Node {
         };
         up.start_child(group("edge", vec![edge::child(config, parts, listener)?])).await?;
         health.look_now();
-        wake_everybody(&system, &agents).await;
+        wake_everybody(system, agents).await;
         tracing::info!(%address, database = database.storage.backend().name(), "ready");
-        Ok(Self { agents, address, root, health, stop: config.node.stop })
+        Ok(Self { address, engine, config: config.clone() })
+    }
+
+    /// The agents.
+    pub(crate) fn agents(&self) -> &Agents {
+        &self.engine.agents
     }
 
     /// Runs until Ctrl-C, SIGTERM, or until the root supervisor gives up.
@@ -125,7 +99,7 @@ impl Node {
     pub(crate) async fn until_stopped(self) -> Outcome {
         let asked = tokio::select! {
             name = asked_to_stop() => Some(name),
-            () = self.root.ended() => None,
+            () = self.engine.root.ended() => None,
         };
         match asked {
             Some(signal) => {
@@ -141,30 +115,8 @@ impl Node {
     /// # Errors
     /// When something had to be cut off.
     pub(crate) async fn stop(self) -> Outcome {
-        let report = self.root.shutdown(self.stop).await;
-        tracing::info!(elapsed_ms = report.elapsed_ms, orderly = report.was_orderly, "stopped");
-        if report.was_orderly {
-            Ok(())
-        } else {
-            Err(Failure::new(Exit::Stopped, format!("cut off after {} ms: {}", report.elapsed_ms, report.forced.join(", "))))
-        }
+        self.engine.stop(&self.config).await
     }
-
-    /// Whether every required check passes.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.health.readiness().is_ready
-    }
-}
-
-/// A supervisor of its own for each part, so that one part's restarts do not count against another's.
-fn group(name: &str, children: Vec<ChildSpec>) -> ChildSpec {
-    let spec = children.into_iter().fold(SupervisorSpec::new(Strategy::OneForOne), SupervisorSpec::child);
-    ChildSpec::supervisor(name, spec).0
-}
-
-/// Analysis and optimisation share the processor; each role this node takes has a pool.
-fn pools(config: &Config) -> Vec<PoolSpec> {
-    config.node.roles.iter().map(|role| PoolSpec::new(role.as_str(), config.node.compute_threads, COMPUTE_QUEUE)).collect()
 }
 
 fn imports(config: &Config, system: &System, bell: &Doorbell, importer: Importer) -> ChildSpec {
@@ -219,24 +171,5 @@ async fn asked_to_stop() -> &'static str {
             // Without a handler the default action of both signals ends the program, which loses nothing durable.
             std::future::pending().await
         }
-    }
-}
-
-/// Keeps the supervisors' decisions in the database.
-struct StoredRestarts {
-    system: System,
-}
-
-impl RestartSink for StoredRestarts {
-    fn record(&self, record: &RestartRecord) {
-        let system = self.system.clone();
-        let (path, exit) = (record.path.clone(), record.exit.clone());
-        tokio::spawn(async move {
-            let class = serde_json::json!(exit.class).as_str().unwrap_or_default().to_owned();
-            let reason = exit.reason.unwrap_or_default();
-            if let Err(error) = system.actor_restarts().record(&path, &class, &reason).await {
-                tracing::warn!(%error, path, "a restart was not recorded");
-            }
-        });
     }
 }

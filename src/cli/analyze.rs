@@ -1,0 +1,408 @@
+//! `analyze`: one analysis on the stored data, printed. Scores, forecasts and promotions are computed here and now and
+//! stored nowhere; synergies and the plan are what the agents compute, after a cycle of theirs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use analytics::{
+    forecast::{self, Model},
+    promotion, score, series,
+};
+use chrono::{Days, NaiveDate};
+use clap::{Args, Subcommand, ValueEnum};
+use domain::{
+    Error, ErrorKind,
+    access::{Permission, Principal},
+    brand::Brand,
+    id::{BrandId, MetricId, ProjectId},
+    metric::{Granularity, MetricDefinition, MetricRole},
+    organisation::Organisation,
+};
+use serde_json::{Value, json};
+use storage::ValueQuery;
+
+use super::{Failure, Format, Outcome, Progress, Table, figure, say, show};
+use crate::{
+    app::{self, Database, Engine},
+    config::Config,
+};
+
+/// `digi-cadence analyze …`
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// What to analyse
+    #[arg(value_enum)]
+    what: What,
+    /// Organisation by name or id [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// Only this project (a category, a market, a shop)
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// Key of the outcome metric [default: the first one with that role]
+    #[arg(long, value_name = "KEY")]
+    metric: Option<String>,
+    /// Fewest periods with a value other than zero that a series needs
+    #[arg(long, default_value_t = 40, value_name = "N")]
+    min_periods: usize,
+    /// Periods ahead for forecasts, weeks for the plan
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    horizon: u32,
+    /// Rows to print
+    #[arg(long, default_value_t = 120, value_name = "N")]
+    limit: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum What {
+    /// The brand score of the last quarter, with its band and coverage
+    Scores,
+    /// A backtest of every model for every series, against naive
+    Forecasts,
+    /// What promotions do to the outcome, by brand, with false-discovery control
+    Promotions,
+    /// What one brand's media do to another's sales (runs the agents once)
+    Synergies,
+    /// The best budget at the same total (runs the agents once)
+    Plan,
+}
+
+/// Runs the command.
+pub(super) async fn run(config: Config, format: Format, arguments: Arguments) -> Outcome {
+    let database = Database::open(&config).await?;
+    let organisation =
+        app::organisation(&database.system(), arguments.organisation.as_deref()).await?.ok_or_else(|| {
+            Error::not_found("organisation.unknown", "there is no such organisation").advise("import a file first")
+        })?;
+    match arguments.what {
+        What::Scores => scores(&load(&database, &organisation, &arguments).await?, format, &arguments),
+        What::Forecasts => forecasts(load(&database, &organisation, &arguments).await?, format, &arguments).await,
+        What::Promotions => promotions(&load(&database, &organisation, &arguments).await?, format, &arguments),
+        What::Synergies | What::Plan => thought(&config, &database, &organisation, format, &arguments).await,
+    }
+}
+
+/// The stored values with the names of everything in them.
+struct Loaded {
+    brands: BTreeMap<BrandId, Brand>,
+    metrics: BTreeMap<MetricId, MetricDefinition>,
+    projects: BTreeMap<ProjectId, String>,
+    table: domain::series::MetricTable,
+    /// The metric to look at.
+    outcome: MetricDefinition,
+}
+
+async fn load(database: &Database, organisation: &Organisation, arguments: &Arguments) -> Result<Loaded, Failure> {
+    let scope = database.storage.scope(&Principal::system(organisation.id).grant(Permission::MetricRead)?);
+    let metrics: BTreeMap<MetricId, MetricDefinition> =
+        scope.metrics().list().await?.into_iter().map(|m| (m.id, m)).collect();
+    let projects: BTreeMap<ProjectId, String> =
+        scope.projects().list().await?.into_iter().map(|p| (p.id, p.name)).collect();
+    let outcome = metrics
+        .values()
+        .find(|m| match &arguments.metric {
+            Some(key) => m.key == *key,
+            None => m.role == MetricRole::Outcome,
+        })
+        .cloned()
+        .ok_or_else(|| {
+            let keys: Vec<&str> = metrics.values().map(|m| m.key.as_str()).collect();
+            Error::not_found("metric.unknown", "there is no such metric").advise(format!("there are {}", keys.join(", ")))
+        })?;
+    let mut query = ValueQuery::default();
+    if let Some(name) = &arguments.project {
+        let id = projects.iter().find(|(_, n)| *n == name).map(|(id, _)| *id).ok_or_else(|| {
+            Error::not_found("project.unknown", format!("there is no project {name:?}"))
+                .advise(format!("there are {}", projects.values().cloned().collect::<Vec<_>>().join(", ")))
+        })?;
+        query.projects = Some(vec![id]);
+    }
+    let table = scope.values().table(&query).await?;
+    if table.is_empty() {
+        return Err(Error::not_found("values.none", "there are no values").advise("import a file first").into());
+    }
+    let brands = scope.brands().list().await?.into_iter().map(|b| (b.id, b)).collect();
+    Ok(Loaded { brands, metrics, projects, table, outcome })
+}
+
+impl Loaded {
+    fn brand(&self, id: BrandId) -> &str {
+        self.brands.get(&id).map_or("", |b| b.name.as_str())
+    }
+
+    /// Series of the outcome, long enough, by project and brand; periods without a value are NaN.
+    fn series(&self, min_periods: usize) -> Vec<(String, String, Vec<f64>)> {
+        let mut known: BTreeMap<(ProjectId, BrandId), BTreeMap<NaiveDate, f64>> = BTreeMap::new();
+        for row in 0..self.table.len() {
+            if self.table.metric[row] == self.outcome.id {
+                known
+                    .entry((self.table.project[row], self.table.brand[row]))
+                    .or_default()
+                    .insert(self.table.period[row], self.table.value[row]);
+            }
+        }
+        known
+            .into_iter()
+            .filter(|(_, values)| values.values().filter(|v| **v != 0.0).count() >= min_periods)
+            .map(|((project, brand), values)| {
+                let project = self.projects.get(&project).cloned().unwrap_or_default();
+                (project, self.brand(brand).to_owned(), dense(&values, self.outcome.granularity))
+            })
+            .collect()
+    }
+}
+
+/// One value per period from the first to the last, NaN where there is none.
+fn dense(values: &BTreeMap<NaiveDate, f64>, granularity: Granularity) -> Vec<f64> {
+    let (Some(first), Some(last)) = (values.keys().next(), values.keys().next_back()) else { return Vec::new() };
+    (0..)
+        .map(|step| granularity.add(*first, step))
+        .take_while(|period| period <= last)
+        .map(|period| values.get(&period).copied().unwrap_or(f64::NAN))
+        .collect()
+}
+
+/// Length of the window a score looks at.
+const SCORED_DAYS: u64 = 91;
+
+fn scores(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
+    let last = loaded.table.period.iter().max().copied().unwrap_or_default();
+    let from = last - Days::new(SCORED_DAYS);
+    let mut sums: BTreeMap<(MetricId, BrandId), BTreeMap<NaiveDate, Vec<f64>>> = BTreeMap::new();
+    let mut brands: BTreeSet<BrandId> = BTreeSet::new();
+    for row in 0..loaded.table.len() {
+        if loaded.table.period[row] > from {
+            brands.insert(loaded.table.brand[row]);
+            let key = (loaded.table.metric[row], loaded.table.brand[row]);
+            sums.entry(key).or_default().entry(loaded.table.period[row]).or_default().push(loaded.table.value[row]);
+        }
+    }
+    // Per period the projects' slices are added up (or averaged), then the periods are averaged.
+    let value = |metric: &MetricDefinition, brand: BrandId| -> f64 {
+        let Some(periods) = sums.get(&(metric.id, brand)) else { return f64::NAN };
+        let each: Vec<f64> = periods
+            .values()
+            .map(|slices| {
+                let sum: f64 = slices.iter().sum();
+                let adds = metric.unit.is_additive() && metric.role != MetricRole::Price;
+                if adds { sum } else { sum / slices.len() as f64 }
+            })
+            .collect();
+        each.iter().sum::<f64>() / each.len() as f64
+    };
+    let columns: Vec<score::MetricColumn> = loaded
+        .metrics
+        .values()
+        .filter(|m| m.weight > 0.0)
+        .map(|m| score::MetricColumn {
+            direction: m.direction,
+            section: m.section,
+            weight: m.weight,
+            values: brands.iter().map(|b| value(m, *b)).collect(),
+        })
+        .collect();
+    let mut scored: Vec<(&str, score::BrandScore)> =
+        brands.iter().map(|b| loaded.brand(*b)).zip(score::score(&columns, &score::Options::default())).collect();
+    scored.sort_by(|a, b| b.1.value.unwrap_or(-1.0).total_cmp(&a.1.value.unwrap_or(-1.0)).then_with(|| a.0.cmp(b.0)));
+    let mut table = Table::new(["brand", "score", "band", "coverage"]);
+    let mut document = Vec::new();
+    for (brand, score) in scored.iter().take(arguments.limit) {
+        table.row([
+            (*brand).to_owned(),
+            score.value.map_or_else(|| "–".to_owned(), |v| figure(v, 1)),
+            json!(score.band).as_str().unwrap_or("–").to_owned(),
+            format!("{:.0} %", 100.0 * score.coverage),
+        ]);
+        document.push(json!({ "brand": brand, "score": score.value, "band": score.band, "coverage": score.coverage }));
+    }
+    show(format, &table, &document)
+}
+
+async fn forecasts(loaded: Loaded, format: Format, arguments: &Arguments) -> Outcome {
+    let series = loaded.series(arguments.min_periods);
+    let season = loaded.outcome.granularity.per_year();
+    let options = forecast::Options::new(arguments.horizon.max(1) as usize, season);
+    let progress = Progress::new(series.len() as u64, "forecasting");
+    let mut table = Table::new(["project", "brand", "periods", "champion", "MASE", "naive MASE", "against naive", "in 80 %"]);
+    let mut document = Vec::new();
+    let (mut better, mut ratios) = (0, Vec::new());
+    for (index, (project, brand, values)) in series.into_iter().enumerate() {
+        progress.to(index as u64, &brand);
+        let length = values.len();
+        let report = tokio::task::spawn_blocking(move || forecast::backtest(&values, &options))
+            .await
+            .map_err(|error| Error::new(ErrorKind::Internal, "analysis.failed", error.to_string()))?;
+        let Ok(Some(report)) = report else {
+            document.push(json!({ "project": project, "brand": brand, "periods": length, "champion": Value::Null }));
+            continue;
+        };
+        let (Some(champion), naive) = (report.score(report.champion), report.score(Model::Naive)) else { continue };
+        if let Some(ratio) = champion.against_naive {
+            better += usize::from(ratio < 1.0);
+            ratios.push(ratio);
+        }
+        let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| figure(v, 3));
+        table.row([
+            project.clone(),
+            brand.clone(),
+            length.to_string(),
+            report.champion.name().to_owned(),
+            number(Some(champion.accuracy.mase)),
+            number(naive.map(|n| n.accuracy.mase)),
+            number(champion.against_naive),
+            format!("{:.0} %", 100.0 * champion.accuracy.coverage80),
+        ]);
+        document.push(json!({
+            "project": project, "brand": brand, "periods": length, "champion": report.champion.name(),
+            "mase": champion.accuracy.mase, "naive_mase": naive.map(|n| n.accuracy.mase),
+            "against_naive": champion.against_naive, "coverage80": champion.accuracy.coverage80, "folds": report.folds,
+        }));
+    }
+    progress.done();
+    show(format, &table, &document)?;
+    if format == Format::Table {
+        let mean = ratios.iter().sum::<f64>() / ratios.len().max(1) as f64;
+        say(&format!(
+            "\n{} series; better than naive in {better} of {}; mean error against naive {}",
+            document.len(),
+            ratios.len(),
+            figure(mean, 3)
+        ))?;
+    }
+    Ok(())
+}
+
+fn promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
+    let drivers: Vec<&MetricDefinition> =
+        loaded.metrics.values().filter(|m| m.role == MetricRole::Promotion).collect();
+    if drivers.is_empty() {
+        return Err(Error::not_found("metric.unknown", "there is no metric with the role promotion").into());
+    }
+    let name = |map: &BTreeMap<ProjectId, String>, id: &ProjectId| map.get(id).cloned().unwrap_or_default();
+    let table = &loaded.table;
+    let frame = series::frame(
+        table.project.iter().map(|id| name(&loaded.projects, id)).collect(),
+        table.brand.iter().map(|id| loaded.brand(*id).to_owned()).collect(),
+        table.metric.iter().map(|id| loaded.metrics.get(id).map(|m| m.key.clone()).unwrap_or_default()).collect(),
+        &table.period,
+        table.value.clone(),
+    )
+    .map_err(|error| Error::new(ErrorKind::Internal, "analysis.failed", error.to_string()))?;
+    let keys: Vec<&str> = drivers.iter().map(|m| m.key.as_str()).collect();
+    let options = promotion::Options {
+        min_active: arguments.min_periods,
+        granularity: loaded.outcome.granularity,
+        ..promotion::Options::weekly(&loaded.outcome.key, &keys)
+    };
+    let projects: BTreeSet<String> = table.project.iter().map(|id| name(&loaded.projects, id)).collect();
+    let mut printed = Table::new(["project", "brand", "promotion", "effect per unit", "95 % interval", "t", "q", "verdict"]);
+    let mut document = Vec::new();
+    for project in projects {
+        let effects = promotion::promotion_effects(&frame, &project, &options)
+            .map_err(|error| Error::new(ErrorKind::Internal, "analysis.failed", error.to_string()))?;
+        for effect in effects {
+            if document.len() < arguments.limit {
+                printed.row([
+                    project.clone(),
+                    effect.brand.clone(),
+                    effect.driver.clone(),
+                    format!("{:+.2} %", 100.0 * effect.effect),
+                    format!("{:+.2} … {:+.2} %", 100.0 * effect.low95, 100.0 * effect.high95),
+                    figure(effect.t, 2),
+                    format!("{:.3}", effect.q),
+                    json!(effect.verdict).as_str().unwrap_or_default().to_owned(),
+                ]);
+            }
+            let mut row = json!(effect);
+            row["project"] = json!(project);
+            document.push(row);
+        }
+    }
+    show(format, &printed, &document)
+}
+
+/// What the agents know, after a cycle of theirs on the data as it is.
+async fn thought(
+    config: &Config,
+    database: &Database,
+    organisation: &Organisation,
+    format: Format,
+    arguments: &Arguments,
+) -> Outcome {
+    let engine = Engine::start(config, database).await?;
+    let result = match arguments.what {
+        What::Synergies => synergies(&engine, database, organisation, format, arguments).await,
+        _ => plan(&engine, database, organisation, format, arguments).await,
+    };
+    let stopped = engine.stop(config).await;
+    result.and(stopped)
+}
+
+async fn brand_names(database: &Database, principal: &Principal) -> Result<BTreeMap<BrandId, String>, Failure> {
+    let scope = database.storage.scope(&principal.grant(Permission::PortfolioRead)?);
+    Ok(scope.brands().list().await?.into_iter().map(|b| (b.id, b.name)).collect())
+}
+
+async fn synergies(
+    engine: &Engine,
+    database: &Database,
+    organisation: &Organisation,
+    format: Format,
+    arguments: &Arguments,
+) -> Outcome {
+    let principal = Principal::system(organisation.id);
+    engine.agents.run_all(&principal).await?;
+    let names = brand_names(database, &principal).await?;
+    let name = |id: &BrandId| names.get(id).cloned().unwrap_or_default();
+    let mut found = engine.agents.analysis().synergies(&principal).await?;
+    found.effects.sort_by(|a, b| a.q_value.total_cmp(&b.q_value));
+    let mut table = Table::new(["driver", "affected", "effect of +10 % media", "95 % interval", "q", "verdict"]);
+    for effect in found.effects.iter().take(arguments.limit) {
+        table.row([
+            name(&effect.driver),
+            name(&effect.affected),
+            figure(effect.estimate, 0),
+            format!("{} … {}", figure(effect.interval95.low, 0), figure(effect.interval95.high, 0)),
+            format!("{:.3}", effect.q_value),
+            json!(effect.verdict).as_str().unwrap_or_default().to_owned(),
+        ]);
+    }
+    show(format, &table, &found)
+}
+
+async fn plan(
+    engine: &Engine,
+    database: &Database,
+    organisation: &Organisation,
+    format: Format,
+    arguments: &Arguments,
+) -> Outcome {
+    let principal = Principal::system(organisation.id);
+    engine.agents.run_all(&principal).await?;
+    let names = brand_names(database, &principal).await?;
+    let scope = database.storage.scope(&principal.grant(Permission::PlanRead)?);
+    let channels: BTreeMap<_, _> = scope.channels().list().await?.into_iter().map(|c| (c.id, c.name)).collect();
+    let plan = engine.agents.plans().optimise(&principal, arguments.horizon, None).await?;
+    let mut table = Table::new(["brand", "channel", "now per week", "plan per week", "marginal return"]);
+    let number = |value: &dyn std::fmt::Display| figure(value.to_string().parse().unwrap_or(f64::NAN), 0);
+    for line in plan.lines.iter().take(arguments.limit) {
+        table.row([
+            names.get(&line.brand).cloned().unwrap_or_default(),
+            channels.get(&line.channel).cloned().unwrap_or_default(),
+            number(&line.current),
+            number(&line.weekly),
+            line.marginal_return.map_or_else(|| "–".to_owned(), |v| figure(v, 2)),
+        ]);
+    }
+    show(format, &table, &plan)?;
+    if let (Format::Table, Some(effect)) = (format, &plan.effect) {
+        say(&format!(
+            "\nprofit against carrying on: {} {} over {} weeks, 80 % interval {} … {}",
+            figure(effect.value, 0),
+            effect.unit,
+            effect.horizon_weeks,
+            figure(effect.interval80.low, 0),
+            figure(effect.interval80.high, 0)
+        ))?;
+    }
+    Ok(())
+}

@@ -95,7 +95,7 @@ async fn serve(config: Config, wanted: Wanted) -> Outcome {
     let node = Node::start(&config, &database).await?;
     let principal = Principal::system(made.organisation.id);
     if made.is_new || wanted.once {
-        for run in node.agents.run_all(&principal).await? {
+        for run in node.agents().run_all(&principal).await? {
             if let Some(error) = run.error {
                 tracing::error!(agent = run.agent.name(), error, "a cycle failed");
             }
@@ -104,7 +104,7 @@ async fn serve(config: Config, wanted: Wanted) -> Outcome {
     progress.done();
     let seconds = wanted.began.elapsed().as_secs_f64();
     if wanted.once {
-        let report = demo::report(&database, &node.agents, &config, seconds).await?;
+        let report = demo::report(&database, node.agents(), &config, seconds).await?;
         tell(&report, wanted.format)?;
         if let Some(path) = &wanted.report {
             let text = serde_json::to_string_pretty(&report).expect("a report is plain data");

@@ -1,12 +1,18 @@
 //! `doctor`: tries everything the program needs and says what is wrong.
 
-use std::{process::Stdio, time::Instant};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use super::{Exit, Failure, Format, Outcome, Table, show};
 use crate::{app::Database, config::Config};
+
+/// How long a service may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// One thing that was tried.
 struct Tried {
@@ -90,8 +96,9 @@ async fn worker() -> Result<String, String> {
 async fn redis(config: &Config) -> Result<String, String> {
     match &config.redis {
         None => Ok("not used: one node".to_owned()),
-        Some(url) => match runtime::doorbell::Doorbell::redis(url, "doctor").await {
-            Ok(_bell) => Ok("answers".to_owned()),
+        Some(url) => match runtime::doorbell::Doorbell::redis(url, "doctor") {
+            Ok(bell) if bell.connected_within(PATIENCE).await => Ok("answers".to_owned()),
+            Ok(_) => Err(format!("does not answer within {} s", PATIENCE.as_secs())),
             Err(error) => Err(error.to_string()),
         },
     }

@@ -116,9 +116,9 @@ impl Known {
         let mut resolved = Vec::with_capacity(values.len());
         for value in values {
             let (project, brand) = *ids
-                .entry((&value.project, &value.brand))
+                .entry((value.project.as_str(), value.brand.as_str()))
                 .or_insert_with(|| (project_id(org, &value.project), brand_id(org, &value.brand)));
-            let metric = *metrics.entry(&value.metric).or_insert_with(|| metric_id(org, &value.metric));
+            let metric = *metrics.entry(value.metric.as_str()).or_insert_with(|| metric_id(org, &value.metric));
             if !self.members.contains(&(project, brand)) {
                 self.create(unit, value, project, brand).await?;
             }
