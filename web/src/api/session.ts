@@ -22,9 +22,9 @@ export function useCurrency(): string {
 }
 
 /** Why the person may not do this, or null when they may. Controls are disabled with the reason, never hidden. */
-export function useForbidden(permission: string): string | null {
+export function useForbidden(permission: Me['permissions'][number]): string | null {
   const me = useMe()
-  if (!me || me.permissions.includes(permission as never)) return null
+  if (!me || me.permissions.includes(permission)) return null
   return `Your role (${me.user.role.replaceAll('_', ' ')}) does not include this. Ask an administrator.`
 }
 

@@ -1,6 +1,6 @@
-import { Button, SimpleGrid } from '@mantine/core'
+import { SimpleGrid } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 
 import { metricsQuery, useCatalogue } from '../api/catalogue'
 import { api, unwrap } from '../api/client'
@@ -13,6 +13,7 @@ import { share } from '../lib/format'
 import { words } from '../lib/labels'
 import { Page } from '../ui/Page'
 import { QueryView } from '../ui/QueryView'
+import { ButtonLink } from '../ui/links'
 
 /** Everything about one brand: where it comes from, where it goes, what holds it back, who it touches. */
 export function BrandPage() {
@@ -37,9 +38,9 @@ export function BrandPage() {
             brand.margin === null || brand.margin === undefined ? ', margin not stated' : `, margin ${share(brand.margin, 0)} of sales`
           }`}
           actions={
-            <Button component={Link} to="/recommendations" search={{ brand: brand.id } as never} variant="default">
+            <ButtonLink to="/recommendations" search={{ brand: brand.id }} variant="default">
               Its recommendations
-            </Button>
+            </ButtonLink>
           }
         >
           <TimelinePanel

@@ -1,7 +1,8 @@
-import { Button, Container, Text, Title } from '@mantine/core'
-import { Link, useRouter, type ErrorComponentProps } from '@tanstack/react-router'
+import { Container, Text, Title } from '@mantine/core'
+import { useRouter, type ErrorComponentProps } from '@tanstack/react-router'
 
 import { ProblemAlert } from '../ui/ProblemAlert'
+import { ButtonLink } from '../ui/links'
 
 export function NotFound() {
   return (
@@ -10,9 +11,9 @@ export function NotFound() {
       <Text c="dimmed" my="sm">
         It may have been removed, or the address has a slip in it.
       </Text>
-      <Button component={Link} to="/">
+      <ButtonLink to="/">
         To the overview
-      </Button>
+      </ButtonLink>
     </Container>
   )
 }

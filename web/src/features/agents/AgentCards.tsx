@@ -1,13 +1,13 @@
-import { Anchor, Button, Group, Paper, SimpleGrid, Text, Title, Tooltip } from '@mantine/core'
+import { Button, Group, Paper, SimpleGrid, Text, Title, Tooltip } from '@mantine/core'
 import { IconPlayerPause, IconPlayerPlay, IconRefresh } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
 
 import { useForbidden } from '../../api/session'
 import type { Agent } from '../../api/types'
 import { ago, instant, number, preciseInstant, share } from '../../lib/format'
 import { AGENT_STATUS, labelOf, RUN_STATES } from '../../lib/labels'
 import { EmptyHint } from '../../ui/EmptyHint'
+import { TextLink } from '../../ui/links'
 import { QueryView } from '../../ui/QueryView'
 import { Tag } from '../../ui/Tag'
 import { agentsQuery, useControl } from './queries'
@@ -57,9 +57,9 @@ function AgentCard({ agent }: { agent: Agent }) {
         <div>
           <dt>In the inbox</dt>
           <dd>
-            <Anchor component={Link} to="/recommendations" search={{ agent: agent.kind } as never} size="xs">
+            <TextLink to="/recommendations" search={{ agent: agent.kind }} size="xs">
               {number(agent.open_recommendations)} open
-            </Anchor>
+            </TextLink>
           </dd>
         </div>
         <div>

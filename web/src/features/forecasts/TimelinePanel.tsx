@@ -1,6 +1,5 @@
-import { Anchor, Select, Stack, Text } from '@mantine/core'
+import { Select, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
 import { useMemo } from 'react'
 
 import { api, unwrap } from '../../api/client'
@@ -12,6 +11,7 @@ import { day, number, plural, share, unitName } from '../../lib/format'
 import { KINDS, labelOf, SECTIONS, STATES } from '../../lib/labels'
 import { DataTable } from '../../ui/DataTable'
 import { EmptyHint } from '../../ui/EmptyHint'
+import { TextLink } from '../../ui/links'
 import { Panel } from '../../ui/Panel'
 import { QueryView } from '../../ui/QueryView'
 import { sourceLine } from '../../ui/ProvenanceView'
@@ -103,9 +103,9 @@ function TimelineView({ timeline, currency }: { timeline: Timeline; currency: st
               key: 'title',
               title: `${plural(actions.length, 'action')} on this axis`,
               cell: (action) => (
-                <Anchor component={Link} to="/recommendations" search={{ view: 'all', selected: action.recommendation_id } as never} size="sm">
+                <TextLink to="/recommendations" search={{ view: 'all', selected: action.recommendation_id }} size="sm">
                   {action.title}
-                </Anchor>
+                </TextLink>
               ),
             },
             { key: 'kind', title: 'Kind', cell: (action) => labelOf(KINDS, action.kind).text },

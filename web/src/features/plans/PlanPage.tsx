@@ -1,6 +1,6 @@
 import { Button, Tooltip } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { Link, useNavigate, useParams } from '@tanstack/react-router'
+import { useNavigate, useParams } from '@tanstack/react-router'
 
 import { useForbidden } from '../../api/session'
 import { Page } from '../../ui/Page'
@@ -9,6 +9,7 @@ import { QueryView } from '../../ui/QueryView'
 import { notifyProblem } from '../../ui/notify'
 import { PlanDetail } from './PlanDetail'
 import { planQuery, useSubmit } from './queries'
+import { ButtonLink } from '../../ui/links'
 
 export function PlanPage() {
   const { planId } = useParams({ from: '/app/plans/$planId' })
@@ -28,9 +29,9 @@ export function PlanPage() {
           title={plan.name}
           actions={
             plan.recommendation ? (
-              <Button component={Link} to="/recommendations" search={{ view: 'all', selected: plan.recommendation } as never} variant="default">
+              <ButtonLink to="/recommendations" search={{ view: 'all', selected: plan.recommendation }} variant="default">
                 Its recommendation
-              </Button>
+              </ButtonLink>
             ) : plan.status === 'draft' ? (
               <Tooltip label={forbidden ?? 'A person decides on it in the inbox.'}>
                 <Button disabled={forbidden !== null} loading={submit.isPending} onClick={toInbox}>

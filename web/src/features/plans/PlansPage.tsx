@@ -1,6 +1,5 @@
-import { Anchor, Button, List, Text } from '@mantine/core'
+import { List, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
 
 import { useCatalogue } from '../../api/catalogue'
 import { useCurrency } from '../../api/session'
@@ -10,6 +9,7 @@ import { ruleSentence } from '../../lib/rules'
 import { DataTable } from '../../ui/DataTable'
 import { effectWords } from '../../ui/EffectRange'
 import { EmptyHint } from '../../ui/EmptyHint'
+import { ButtonLink, TextLink } from '../../ui/links'
 import { Page } from '../../ui/Page'
 import { Panel } from '../../ui/Panel'
 import { QueryView } from '../../ui/QueryView'
@@ -29,9 +29,9 @@ export function PlansPage() {
       title="Plans"
       subtitle="Weekly media spend by brand and channel."
       actions={
-        <Button component={Link} to="/plans/what-if">
+        <ButtonLink to="/plans/what-if">
           What if…
-        </Button>
+        </ButtonLink>
       }
     >
       <Panel title={current.data ? (current.data.status === 'of_record' ? `Plan of record: ${current.data.name}` : `Carried on: ${current.data.name}`) : 'Plan of record'}>
@@ -59,9 +59,9 @@ export function PlansPage() {
                   key: 'name',
                   title: 'Plan',
                   cell: (plan) => (
-                    <Anchor component={Link} to="/plans/$planId" params={{ planId: plan.id } as never} size="sm">
+                    <TextLink to="/plans/$planId" params={{ planId: plan.id }} size="sm">
                       {plan.name}
-                    </Anchor>
+                    </TextLink>
                   ),
                 },
                 { key: 'status', title: 'Status', cell: (plan) => <Tag label={labelOf(PLAN_STATUS, plan.status)} /> },

@@ -1,4 +1,4 @@
-import { Anchor, Group, SegmentedControl, Text, UnstyledButton } from '@mantine/core'
+import { Group, SegmentedControl, Text, UnstyledButton } from '@mantine/core'
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
@@ -8,6 +8,7 @@ import { day, interval, MISSING, money, number, plural, share } from '../../lib/
 import { BANDS, labelOf } from '../../lib/labels'
 import { Delta } from '../../ui/Delta'
 import { EmptyHint } from '../../ui/EmptyHint'
+import { TextLink } from '../../ui/links'
 import { Panel } from '../../ui/Panel'
 import { Sparkline } from '../../ui/Sparkline'
 import { Tag } from '../../ui/Tag'
@@ -176,15 +177,14 @@ function BrandRow({ tile, currency }: { tile: BrandTile; currency: string }) {
       </td>
       <td className="numeric">
         {tile.open_recommendations > 0 ? (
-          <Anchor
-            component={Link}
+          <TextLink
             to="/recommendations"
-            search={{ brand: brand.id } as never}
+            search={{ brand: brand.id }}
             size="sm"
             aria-label={`${plural(tile.open_recommendations, 'open recommendation')} for ${brand.name}`}
           >
             {tile.open_recommendations}
-          </Anchor>
+          </TextLink>
         ) : (
           0
         )}

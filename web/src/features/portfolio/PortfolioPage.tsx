@@ -1,6 +1,5 @@
-import { Anchor, Button, Group, SimpleGrid } from '@mantine/core'
+import { Group, SimpleGrid } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
 import { useMemo } from 'react'
 
 import type { Portfolio } from '../../api/types'
@@ -11,6 +10,7 @@ import { day, money, plural, share, weeks } from '../../lib/format'
 import { AGENT_STATUS, AGENTS, labelOf } from '../../lib/labels'
 import { Delta } from '../../ui/Delta'
 import { EmptyHint } from '../../ui/EmptyHint'
+import { ButtonLink, TextLink } from '../../ui/links'
 import { Page } from '../../ui/Page'
 import { Panel } from '../../ui/Panel'
 import { QueryView } from '../../ui/QueryView'
@@ -26,9 +26,9 @@ export function PortfolioPage() {
       title="Portfolio overview"
       subtitle={query.data ? `${query.data.organisation}, data up to ${day(query.data.as_of)}` : undefined}
       actions={
-        <Button component={Link} to="/recommendations" variant="filled">
+        <ButtonLink to="/recommendations" variant="filled">
           Open the inbox
-        </Button>
+        </ButtonLink>
       }
     >
       <QueryView
@@ -38,7 +38,7 @@ export function PortfolioPage() {
         isEmpty={(portfolio) => portfolio.brands.length === 0}
         empty={
           <Panel title="Brands">
-            <EmptyHint title="There are no brands yet" action={<Button component={Link} to="/imports">Import a file</Button>}>
+            <EmptyHint title="There are no brands yet" action={<ButtonLink to="/imports">Import a file</ButtonLink>}>
               Brands appear when a file of metrics is imported. A mapping says which column is which metric.
             </EmptyHint>
           </Panel>
@@ -73,9 +73,9 @@ function Overview({ portfolio }: { portfolio: Portfolio }) {
           label="Open recommendations"
           value={portfolio.open_recommendations}
           detail={
-            <Anchor component={Link} to="/recommendations" size="xs">
+            <TextLink to="/recommendations" size="xs">
               Decide in the inbox
-            </Anchor>
+            </TextLink>
           }
         />
         <Stat
@@ -99,9 +99,9 @@ function Overview({ portfolio }: { portfolio: Portfolio }) {
       <Panel
         title="Agents"
         actions={
-          <Anchor component={Link} to="/agents" size="sm">
+          <TextLink to="/agents" size="sm">
             See what they do
-          </Anchor>
+          </TextLink>
         }
       >
         <Group gap="lg">

@@ -1,6 +1,5 @@
-import { Anchor, List, Stack, Text, Timeline } from '@mantine/core'
+import { List, Stack, Text, Timeline } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
 
 import type { Catalogue } from '../../api/catalogue'
 import { api, unwrap } from '../../api/client'
@@ -10,6 +9,7 @@ import { ruleSentence } from '../../lib/rules'
 import { CertificateView } from '../../ui/CertificateView'
 import { DataTable } from '../../ui/DataTable'
 import { PlanLines } from '../../ui/PlanLines'
+import { TextLink } from '../../ui/links'
 
 interface Props {
   action: Action
@@ -109,9 +109,9 @@ function BudgetPlanView({ action, names, currency }: { action: Extract<Action, {
         </div>
       )}
       {plan.data && (
-        <Anchor component={Link} to="/plans/$planId" params={{ planId: action.plan } as never} size="sm">
+        <TextLink to="/plans/$planId" params={{ planId: action.plan }} size="sm">
           Open the plan
-        </Anchor>
+        </TextLink>
       )}
     </Stack>
   )
@@ -128,9 +128,9 @@ function ForecastRevisionView({ action, names }: { action: Extract<Action, { kin
       <Text size="sm">
         The forecast of <strong>{names.metric(action.metric)?.name ?? 'the metric'}</strong> for {names.brand(action.brand)}
         {forecast.data ? ` by ${forecast.data.model}, known up to ${day(forecast.data.origin)},` : ''} becomes the forecast of record.{' '}
-        <Anchor component={Link} to="/brands/$brandId" params={{ brandId: action.brand } as never} search={{ metric: action.metric } as never} size="sm">
+        <TextLink to="/brands/$brandId" params={{ brandId: action.brand }} search={{ metric: action.metric }} size="sm">
           See it on the time axis
-        </Anchor>
+        </TextLink>
       </Text>
       {forecast.data && forecast.data.backtest.length > 0 && (
         <DataTable

@@ -11,6 +11,7 @@ import { number } from '../../lib/format'
 import { VIEWS, type InboxSearch, type View } from '../../lib/inbox-search'
 import { AGENTS, KINDS } from '../../lib/labels'
 import { EmptyHint } from '../../ui/EmptyHint'
+import { ButtonLink } from '../../ui/links'
 import { Page } from '../../ui/Page'
 import { QueryView } from '../../ui/QueryView'
 import { EditDialog } from './EditDialog'
@@ -131,9 +132,9 @@ export function InboxPage() {
                 <EmptyHint
                   title={(search.view ?? 'open') === 'open' ? 'Nothing waits for a decision' : 'Nothing here'}
                   action={
-                    <Button variant="default" component="a" href="/agents">
+                    <ButtonLink variant="default" to="/agents">
                       See the agents
-                    </Button>
+                    </ButtonLink>
                   }
                 >
                   {search.kind || search.agent || search.brand ? 'Take a filter away, or look at another view.' : 'The agents propose when the data give reason. You can let one run now.'}

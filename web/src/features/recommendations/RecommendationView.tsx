@@ -1,6 +1,5 @@
-import { ActionIcon, Alert, Anchor, Button, Divider, Group, Kbd, Stack, Text, Title, Tooltip } from '@mantine/core'
+import { ActionIcon, Alert, Button, Divider, Group, Kbd, Stack, Text, Title, Tooltip } from '@mantine/core'
 import { IconArrowLeft, IconKeyboard } from '@tabler/icons-react'
-import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 
 import type { Catalogue } from '../../api/catalogue'
@@ -16,6 +15,7 @@ import { HistoryTimeline } from './HistoryTimeline'
 import type { Dialog } from './keyboard'
 import type { Opened } from './queries'
 import { expiryWords } from './RecommendationCard'
+import { TextLink } from '../../ui/links'
 
 interface Props {
   opened: Opened
@@ -98,9 +98,9 @@ export function RecommendationView(props: Props) {
           <Stack gap={4}>
             {children.map((child) => (
               <Group key={child.id} gap="xs">
-                <Anchor component={Link} to="/recommendations" search={{ view: 'all', selected: child.id } as never} size="sm">
+                <TextLink to="/recommendations" search={{ view: 'all', selected: child.id }} size="sm">
                   {child.title}
-                </Anchor>
+                </TextLink>
                 <Tag label={labelOf(STATES, child.state)} outline />
               </Group>
             ))}
@@ -110,9 +110,9 @@ export function RecommendationView(props: Props) {
       {(recommendation.superseded_by || recommendation.parent) && (
         <Text size="sm">
           {recommendation.superseded_by ? 'A newer one took its place: ' : 'Part of an initiative: '}
-          <Anchor component={Link} to="/recommendations" search={{ view: 'all', selected: recommendation.superseded_by ?? recommendation.parent } as never} size="sm">
+          <TextLink to="/recommendations" search={{ view: 'all', selected: recommendation.superseded_by ?? recommendation.parent ?? undefined }} size="sm">
             open it
-          </Anchor>
+          </TextLink>
         </Text>
       )}
       <Part title="History">

@@ -21,7 +21,7 @@ export const inboxQuery = (search: InboxSearch) =>
         api.GET('/recommendations', {
           params: {
             query: {
-              state: VIEWS[search.view ?? 'open'].states as never,
+              state: VIEWS[search.view ?? 'open'].states,
               kind: search.kind,
               agent: search.agent,
               brand_id: search.brand,

@@ -1,11 +1,12 @@
-import { Button, Loader, Paper, Stack, Text, Title } from '@mantine/core'
+import { Loader, Paper, Stack, Text, Title } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { Link, useNavigate } from '@tanstack/react-router'
+import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useRef } from 'react'
 
 import { api, unwrap } from '../../api/client'
 import { sessionQuery } from '../../api/session'
 import { ProblemAlert } from '../../ui/ProblemAlert'
+import { ButtonLink } from '../../ui/links'
 
 /** Signs in with the token behind the `#`, which never reaches a server log, and wipes it from the address. */
 export function LinkPage() {
@@ -40,9 +41,9 @@ export function LinkPage() {
               <Text size="sm" c="dimmed">
                 A link signs in once. Start the demo again for a fresh one, or sign in with a password.
               </Text>
-              <Button component={Link} to="/sign-in" variant="default">
+              <ButtonLink to="/sign-in" variant="default">
                 Sign in with a password
-              </Button>
+              </ButtonLink>
             </>
           ) : (
             <Loader aria-label="Signing in" />

@@ -1,6 +1,4 @@
-import { Anchor } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
 
 import type { Catalogue } from '../../api/catalogue'
 import { day, interval, money, number } from '../../lib/format'
@@ -8,6 +6,7 @@ import { labelOf, VERDICTS } from '../../lib/labels'
 import { DataTable } from '../../ui/DataTable'
 import { Delta } from '../../ui/Delta'
 import { EmptyHint } from '../../ui/EmptyHint'
+import { TextLink } from '../../ui/links'
 import { Panel } from '../../ui/Panel'
 import { QueryView } from '../../ui/QueryView'
 import { Tag } from '../../ui/Tag'
@@ -22,9 +21,9 @@ export function BrandNeighbours({ brandId, names, currency }: { brandId: string;
       flush
       note={query.data?.origin ? `Change of sales for +10% of the driver’s media over the observed path, up to ${day(query.data.origin)}` : undefined}
       actions={
-        <Anchor component={Link} to="/synergies" size="sm">
+        <TextLink to="/synergies" size="sm">
           All pairs
-        </Anchor>
+        </TextLink>
       }
     >
       <QueryView query={query} height={200} lines={4}>
