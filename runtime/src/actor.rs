@@ -20,10 +20,10 @@ use tokio::task::AbortHandle;
 use crate::{
     Error,
     doorbell::{Listener, Sweep},
+    host::Host,
     mailbox::{BoundedRef, Letter},
     supervisor::ChildContext,
     tree::StateCell,
-    host::Host,
 };
 
 /// Why a hook failed. The actor's life ends with it, and its supervisor decides what follows.
@@ -41,7 +41,10 @@ pub trait Behaviour: Send + 'static {
     ///
     /// # Errors
     /// The life did not begin; the supervisor's policy decides about another try.
-    fn start(&mut self, ctx: &Context<Self::Msg>) -> impl Future<Output = Result<(), Failure>> + Send {
+    fn start(
+        &mut self,
+        ctx: &Context<Self::Msg>,
+    ) -> impl Future<Output = Result<(), Failure>> + Send {
         let _ = ctx;
         async { Ok(()) }
     }
@@ -72,7 +75,10 @@ struct Tasks(Mutex<Vec<AbortHandle>>);
 
 impl Tasks {
     fn keep(&self, handle: AbortHandle) {
-        let mut handles = self.0.lock().expect("no thread panics while it holds the tasks");
+        let mut handles = self
+            .0
+            .lock()
+            .expect("no thread panics while it holds the tasks");
         handles.retain(|handle| !handle.is_finished());
         handles.push(handle);
     }
@@ -80,7 +86,12 @@ impl Tasks {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        for handle in self.0.lock().expect("no thread panics while it holds the tasks").drain(..) {
+        for handle in self
+            .0
+            .lock()
+            .expect("no thread panics while it holds the tasks")
+            .drain(..)
+        {
             handle.abort();
         }
     }
@@ -97,7 +108,9 @@ pub struct Context<M: Send + 'static> {
 
 impl<M: Send + 'static> fmt::Debug for Context<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("path", &self.cell.path()).finish()
+        f.debug_struct("Context")
+            .field("path", &self.cell.path())
+            .finish()
     }
 }
 
@@ -125,7 +138,8 @@ impl<M: Send + 'static> Context<M> {
     /// Stops the actor after the current message, as a normal end.
     pub fn finish(&self, reason: impl Into<String>) {
         // Prefixed, so that it can never read like the reason ractor gives for a kill.
-        self.actor.stop(Some(format!("finished: {}", reason.into())));
+        self.actor
+            .stop(Some(format!("finished: {}", reason.into())));
     }
 
     /// Runs `work` beside the mailbox and sends what `then` makes of its end. The task dies with the actor; a panic
@@ -139,8 +153,10 @@ impl<M: Send + 'static> Context<M> {
         let what = self.path().to_owned();
         let task = tokio::spawn(async move {
             let outcome = AssertUnwindSafe(work).catch_unwind().await;
-            let outcome =
-                outcome.map_err(|panic| Error::Panicked { what, message: panic_message(panic.as_ref()) });
+            let outcome = outcome.map_err(|panic| Error::Panicked {
+                what,
+                message: panic_message(panic.as_ref()),
+            });
             // Only fails when the actor is gone, and then nobody waits.
             let _ = me.deliver_unmetered(then(outcome));
         });
@@ -159,7 +175,12 @@ impl<M: Send + 'static> Context<M> {
 
     /// Sends `make()` to this actor each time the bell rings or a sweep is due. A wake-up that finds the mailbox full is
     /// dropped: it says *look*, and one that says so is waiting already.
-    pub fn look_when(&self, mut bell: Listener, sweep: Sweep, make: impl Fn() -> M + Send + 'static) {
+    pub fn look_when(
+        &self,
+        mut bell: Listener,
+        sweep: Sweep,
+        make: impl Fn() -> M + Send + 'static,
+    ) {
         let me = self.me.clone();
         let mut rng = self.host.rng(self.path());
         let task = tokio::spawn(async move {
@@ -254,7 +275,11 @@ impl<B: Behaviour> Actor for Shell<B> {
         outcome
     }
 
-    async fn post_stop(&self, _myself: ActorRef<Self::Msg>, life: &mut Self::State) -> Result<(), ActorProcessingErr> {
+    async fn post_stop(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        life: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
         life.behaviour.stop(&life.ctx).await;
         life.ctx.cell.publish(life.behaviour.observe());
         Ok(())
@@ -270,9 +295,18 @@ pub(crate) async fn spawn<B: Behaviour>(
     let path = child.path.clone();
     let supervisor = child.supervisor.clone();
     // No name: ractor's registry is one per process, our paths are one per runtime.
-    let spawned = Shell::<B>::spawn_linked(None, Shell(std::marker::PhantomData), (behaviour, me, child), supervisor).await;
+    let spawned = Shell::<B>::spawn_linked(
+        None,
+        Shell(std::marker::PhantomData),
+        (behaviour, me, child),
+        supervisor,
+    )
+    .await;
     match spawned {
         Ok((actor, _)) => Ok(actor.get_cell()),
-        Err(error) => Err(Error::StartFailed { path, message: error.to_string() }),
+        Err(error) => Err(Error::StartFailed {
+            path,
+            message: error.to_string(),
+        }),
     }
 }

@@ -54,7 +54,11 @@ pub trait Consumer: Send + Sync + 'static {
     ///
     /// # Errors
     /// The event is tried again, and becomes a dead letter after its attempts.
-    fn handle<'a>(&'a self, unit: &'a Unit, event: &'a Event) -> BoxFuture<'a, Result<(), storage::Error>>;
+    fn handle<'a>(
+        &'a self,
+        unit: &'a Unit,
+        event: &'a Event,
+    ) -> BoxFuture<'a, Result<(), storage::Error>>;
 
     /// Called after the effect is committed, for wake-ups. It may be lost in a crash; a sweep of the woken must find the
     /// work too.
@@ -110,7 +114,11 @@ impl Bus {
     pub fn new(storage: Storage, system: System, bell: Doorbell) -> Self {
         let ringing = bell.clone();
         storage.on_commit(Arc::new(move |note| ringing.ring_for(note)));
-        Self { storage, system, bell }
+        Self {
+            storage,
+            system,
+            bell,
+        }
     }
 
     /// The doorbell.
@@ -127,7 +135,10 @@ impl Bus {
     ) -> (Vec<ChildSpec>, BoundedRef<ConsumerMsg>) {
         let group = consumer.group().to_owned();
         let (bus, shared, sweep) = (self.clone(), Arc::clone(&consumer), config.sweep);
-        let node = config.node.clone().unwrap_or_else(|| "single node".to_owned());
+        let node = config
+            .node
+            .clone()
+            .unwrap_or_else(|| "single node".to_owned());
         let (reader, reference) = ChildSpec::actor(group.clone(), 4, move || {
             ConsumerActor::new(bus.clone(), Arc::clone(&shared), config.clone())
         });

@@ -65,11 +65,16 @@ impl Cache {
     /// # Errors
     /// `runtime.redis_unavailable` when the URL cannot be read.
     pub fn redis(url: &str, namespace: &str) -> Result<Self, Error> {
-        Ok(Self::over(Store::Redis(RedisCache::connect(url, namespace)?)))
+        Ok(Self::over(Store::Redis(RedisCache::connect(
+            url, namespace,
+        )?)))
     }
 
     fn over(store: Store) -> Self {
-        Self { store: Arc::new(store), counters: Arc::default() }
+        Self {
+            store: Arc::new(store),
+            counters: Arc::default(),
+        }
     }
 
     /// What is stored under `key` and has not run out.
@@ -78,7 +83,11 @@ impl Cache {
             Store::Local(cache) => cache.get(key),
             Store::Redis(cache) => self.or_failure(cache.get(key).await).flatten(),
         };
-        let counter = if found.is_some() { &self.counters.hits } else { &self.counters.misses };
+        let counter = if found.is_some() {
+            &self.counters.hits
+        } else {
+            &self.counters.misses
+        };
         counter.fetch_add(1, Ordering::Relaxed);
         found
     }

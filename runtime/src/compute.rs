@@ -42,7 +42,11 @@ pub struct PoolSpec {
 impl PoolSpec {
     /// A pool for `role`.
     pub fn new(role: impl Into<String>, permits: usize, queue: usize) -> Self {
-        Self { role: role.into(), permits: permits.max(1), queue }
+        Self {
+            role: role.into(),
+            permits: permits.max(1),
+            queue,
+        }
     }
 }
 
@@ -90,11 +94,18 @@ impl Compute {
             // Room for every task that could be admitted, once as a submission and once as an end, and for some that
             // must be refused with the pool's own answer.
             let capacity = 2 * (spec.permits + spec.queue) + 64;
-            let (child, pool) = ChildSpec::actor(spec.role.clone(), capacity, move || Pool::new(Arc::clone(&shared)));
+            let (child, pool) = ChildSpec::actor(spec.role.clone(), capacity, move || {
+                Pool::new(Arc::clone(&shared))
+            });
             children.push(child.stop_budget(StopBudget::default()));
             roles.insert(spec.role.clone(), Role { pool, state });
         }
-        (Self { roles: Arc::new(roles) }, children)
+        (
+            Self {
+                roles: Arc::new(roles),
+            },
+            children,
+        )
     }
 
     /// Runs `work` in the pool of `role` and waits for what it returns. `label` is shown while it runs.
@@ -108,7 +119,9 @@ impl Compute {
         label: &str,
         work: impl FnOnce(TaskHandle) -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let found = self.roles.get(role).ok_or_else(|| Error::UnknownRole { role: role.to_owned() })?;
+        let found = self.roles.get(role).ok_or_else(|| Error::UnknownRole {
+            role: role.to_owned(),
+        })?;
         let watch = Arc::new(Watch::new(label));
         // Dropped with this future, whatever the reason: then nobody wants the result.
         let _cancel_on_drop = watch.cancel_on_drop();
@@ -127,17 +140,25 @@ impl Compute {
             let _ = give.send(outcome);
             is_fine
         });
-        let submission = Submission { watch: Arc::clone(&watch), job };
+        let submission = Submission {
+            watch: Arc::clone(&watch),
+            job,
+        };
         let admitted = found
             .pool
-            .ask(|reply| Msg::Submit(submission, reply), pool::ADMISSION_PATIENCE)
+            .ask(
+                |reply| Msg::Submit(submission, reply),
+                pool::ADMISSION_PATIENCE,
+            )
             .await
             .map_err(|error| match error {
                 Error::Overloaded { .. } => found.state.busy(),
                 other => other,
             })?;
         admitted?;
-        let outcome = take.await.unwrap_or_else(|_| Err(Error::Cancelled { what }))?;
+        let outcome = take
+            .await
+            .unwrap_or_else(|_| Err(Error::Cancelled { what }))?;
         watch.finish();
         Ok(outcome)
     }
@@ -150,7 +171,9 @@ impl Compute {
         self.roles
             .get(role)
             .map(|found| found.state.load())
-            .ok_or_else(|| Error::UnknownRole { role: role.to_owned() })
+            .ok_or_else(|| Error::UnknownRole {
+                role: role.to_owned(),
+            })
     }
 
     /// The roles of this node.

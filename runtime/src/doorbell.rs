@@ -46,7 +46,10 @@ pub struct Sweep {
 impl Default for Sweep {
     /// One to five seconds.
     fn default() -> Self {
-        Self { shortest: Duration::from_secs(1), longest: Duration::from_secs(5) }
+        Self {
+            shortest: Duration::from_secs(1),
+            longest: Duration::from_secs(5),
+        }
     }
 }
 
@@ -67,14 +70,19 @@ pub struct Doorbell {
 
 impl fmt::Debug for Doorbell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Doorbell").field("is_shared", &self.redis.is_some()).finish()
+        f.debug_struct("Doorbell")
+            .field("is_shared", &self.redis.is_some())
+            .finish()
     }
 }
 
 impl Doorbell {
     /// A doorbell for one process.
     pub fn local() -> Self {
-        Self { bells: Arc::default(), redis: None }
+        Self {
+            bells: Arc::default(),
+            redis: None,
+        }
     }
 
     /// A doorbell shared with the other nodes that use the same Redis and `namespace`. Returns at once: a Redis that is
@@ -85,7 +93,10 @@ impl Doorbell {
     pub fn redis(url: &str, namespace: &str) -> Result<Self, Error> {
         let bells: Arc<Bells> = Arc::default();
         let redis = RedisBell::connect(url, namespace, Arc::clone(&bells))?;
-        Ok(Self { bells, redis: Some(Arc::new(redis)) })
+        Ok(Self {
+            bells,
+            redis: Some(Arc::new(redis)),
+        })
     }
 
     /// Rings `topic`. Never waits and never fails.
@@ -113,12 +124,16 @@ impl Doorbell {
 
     /// Listens to `topic` from now on.
     pub fn listen(&self, topic: &str) -> Listener {
-        Listener { receiver: self.bells.listen(topic) }
+        Listener {
+            receiver: self.bells.listen(topic),
+        }
     }
 
     /// Whether bells are shared between nodes but Redis is away: work is found by sweeping.
     pub fn is_degraded(&self) -> bool {
-        self.redis.as_ref().is_some_and(|redis| !redis.is_connected())
+        self.redis
+            .as_ref()
+            .is_some_and(|redis| !redis.is_connected())
     }
 
     /// Waits until Redis is connected and listening, for at most `patience`; at once for a local doorbell.

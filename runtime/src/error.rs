@@ -87,24 +87,10 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
-    /// The lease passed to another owner: whatever this owner still writes is refused.
-    #[error("the lease on {name} was lost")]
-    LeaseLost {
-        /// What was leased.
-        name: String,
-    },
     /// The schedule cannot be read.
     #[error("{message}")]
     InvalidSchedule {
         /// What is wrong with it.
-        message: String,
-    },
-    /// A handler of an event or a step of a run failed.
-    #[error("{what} failed: {message}")]
-    HandlerFailed {
-        /// What was running.
-        what: String,
-        /// Why.
         message: String,
     },
     /// Redis is away. Only speed is lost.
@@ -121,12 +107,16 @@ pub enum Error {
 impl Classify for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Overloaded { .. } | Self::Busy { .. } | Self::TooManyChildren { .. } => ErrorKind::TooMany,
-            Self::NotRunning { .. } | Self::StartFailed { .. } | Self::RedisUnavailable { .. } => ErrorKind::Unavailable,
+            Self::Overloaded { .. } | Self::Busy { .. } | Self::TooManyChildren { .. } => {
+                ErrorKind::TooMany
+            }
+            Self::NotRunning { .. } | Self::StartFailed { .. } | Self::RedisUnavailable { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::UnknownRole { .. } | Self::InvalidSchedule { .. } => ErrorKind::Invalid,
-            Self::Panicked { .. } | Self::HandlerFailed { .. } => ErrorKind::Internal,
-            Self::Cancelled { .. } | Self::DuplicateActor { .. } | Self::LeaseLost { .. } => ErrorKind::Conflict,
+            Self::Panicked { .. } => ErrorKind::Internal,
+            Self::Cancelled { .. } | Self::DuplicateActor { .. } => ErrorKind::Conflict,
             Self::UnknownActor { .. } => ErrorKind::NotFound,
             Self::Storage(error) => error.kind(),
         }
@@ -145,9 +135,7 @@ impl Classify for Error {
             Self::UnknownActor { .. } => "runtime.unknown_actor",
             Self::DuplicateActor { .. } => "runtime.duplicate_actor",
             Self::TooManyChildren { .. } => "runtime.too_many_children",
-            Self::LeaseLost { .. } => "runtime.lease_lost",
             Self::InvalidSchedule { .. } => "schedule.invalid",
-            Self::HandlerFailed { .. } => "runtime.handler_failed",
             Self::RedisUnavailable { .. } => "runtime.redis_unavailable",
             Self::Storage(error) => error.code(),
         }

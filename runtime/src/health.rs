@@ -34,7 +34,10 @@ pub struct Check {
 
 impl fmt::Debug for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Check").field("name", &self.name).field("is_required", &self.is_required).finish()
+        f.debug_struct("Check")
+            .field("name", &self.name)
+            .field("is_required", &self.is_required)
+            .finish()
     }
 }
 
@@ -44,7 +47,11 @@ impl Check {
         name: &str,
         probe: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.to_owned(), is_required: true, probe: Arc::new(move || probe().boxed()) }
+        Self {
+            name: name.to_owned(),
+            is_required: true,
+            probe: Arc::new(move || probe().boxed()),
+        }
     }
 
     /// A check whose failure costs comfort.
@@ -52,7 +59,10 @@ impl Check {
         name: &str,
         probe: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self {
-        Self { is_required: false, ..Self::required(name, probe) }
+        Self {
+            is_required: false,
+            ..Self::required(name, probe)
+        }
     }
 }
 
@@ -134,7 +144,11 @@ impl HealthHandle {
     }
 
     /// Waits for a state that satisfies `wanted`, for at most `patience`.
-    pub async fn wait_for(&self, patience: Duration, wanted: impl FnMut(&Readiness) -> bool) -> Option<Readiness> {
+    pub async fn wait_for(
+        &self,
+        patience: Duration,
+        wanted: impl FnMut(&Readiness) -> bool,
+    ) -> Option<Readiness> {
         let mut readiness = self.readiness.clone();
         let found = tokio::time::timeout(patience, readiness.wait_for(wanted)).await;
         found.ok().and_then(Result::ok).map(|state| state.clone())
@@ -148,7 +162,11 @@ impl HealthHandle {
 
 impl Monitor {
     /// The monitor as a child, and the handle to read from.
-    pub fn child(name: &str, config: MonitorConfig, checks: Vec<Check>) -> (ChildSpec, HealthHandle) {
+    pub fn child(
+        name: &str,
+        config: MonitorConfig,
+        checks: Vec<Check>,
+    ) -> (ChildSpec, HealthHandle) {
         let (tell, readiness) = watch::channel(Readiness::default());
         let (spec, monitor) = ChildSpec::actor(name, 2, move || Self {
             config,
@@ -179,13 +197,21 @@ impl Monitor {
         }))
         .await;
         let readiness = Readiness {
-            is_ready: states.iter().all(|state| state.is_passing || !state.is_required),
-            is_degraded: states.iter().any(|state| !state.is_passing && !state.is_required),
+            is_ready: states
+                .iter()
+                .all(|state| state.is_passing || !state.is_required),
+            is_degraded: states
+                .iter()
+                .any(|state| !state.is_passing && !state.is_required),
             checks: states,
         };
         let before = self.tell.borrow().clone();
         if before.is_ready != readiness.is_ready || before.is_degraded != readiness.is_degraded {
-            tracing::info!(is_ready = readiness.is_ready, is_degraded = readiness.is_degraded, "health changed");
+            tracing::info!(
+                is_ready = readiness.is_ready,
+                is_degraded = readiness.is_degraded,
+                "health changed"
+            );
         }
         self.tell.send_replace(readiness);
     }
@@ -195,7 +221,9 @@ impl Monitor {
         let now = ctx.host().clock.now();
         let limit = TimeDelta::from_std(self.config.stuck_after).unwrap_or(TimeDelta::MAX);
         for node in ctx.host().tree.snapshot() {
-            let Some(since) = node.busy_since else { continue };
+            let Some(since) = node.busy_since else {
+                continue;
+            };
             if now - since <= limit || node.path == ctx.path() {
                 continue;
             }

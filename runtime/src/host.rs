@@ -39,14 +39,22 @@ pub struct Host {
 
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Host").field("tree", &self.tree).field("seed", &self.seed).finish()
+        f.debug_struct("Host")
+            .field("tree", &self.tree)
+            .field("seed", &self.seed)
+            .finish()
     }
 }
 
 impl Host {
     /// A host whose restarts are only kept in memory.
     pub fn new(runtime_id: &str, clock: Arc<dyn Clock>, seed: u64) -> Self {
-        Self { tree: Tree::new(runtime_id, Arc::clone(&clock)), clock, seed, sink: Arc::new(NoSink) }
+        Self {
+            tree: Tree::new(runtime_id, Arc::clone(&clock)),
+            clock,
+            seed,
+            sink: Arc::new(NoSink),
+        }
     }
 
     /// Reports restarts to `sink` too.

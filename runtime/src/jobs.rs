@@ -52,18 +52,27 @@ enum Decision {
 impl JobError {
     /// Another attempt can succeed: wait as the queue's backoff says, until the attempts are used up.
     pub fn retry(error: impl std::fmt::Display) -> Self {
-        Self { message: error.to_string(), decision: Decision::Retry }
+        Self {
+            message: error.to_string(),
+            decision: Decision::Retry,
+        }
     }
 
     /// Another attempt can succeed after `wait`.
     pub fn retry_after(error: impl std::fmt::Display, wait: Duration) -> Self {
         let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::days(1));
-        Self { message: error.to_string(), decision: Decision::RetryAfter(wait) }
+        Self {
+            message: error.to_string(),
+            decision: Decision::RetryAfter(wait),
+        }
     }
 
     /// No attempt can succeed: the job is dead at once and can be replayed by a person.
     pub fn give_up(error: impl std::fmt::Display) -> Self {
-        Self { message: error.to_string(), decision: Decision::GiveUp }
+        Self {
+            message: error.to_string(),
+            decision: Decision::GiveUp,
+        }
     }
 
     fn for_queue(&self) -> storage::Retry {
@@ -82,7 +91,11 @@ pub trait JobHandler: Send + Sync + 'static {
     ///
     /// # Errors
     /// With the decision what follows.
-    fn run<'a>(&'a self, job: &'a Job, control: &'a JobControl) -> BoxFuture<'a, Result<Finished, JobError>>;
+    fn run<'a>(
+        &'a self,
+        job: &'a Job,
+        control: &'a JobControl,
+    ) -> BoxFuture<'a, Result<Finished, JobError>>;
 }
 
 /// How a worker works.

@@ -23,7 +23,10 @@ pub struct HeldLease {
 
 impl fmt::Debug for HeldLease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HeldLease").field("name", &self.name).field("epoch", &self.epoch).finish()
+        f.debug_struct("HeldLease")
+            .field("name", &self.name)
+            .field("epoch", &self.epoch)
+            .finish()
     }
 }
 
@@ -32,13 +35,34 @@ impl HeldLease {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn acquire(system: &System, name: &str, owner: &str, ttl: Duration) -> Result<Option<Self>, Error> {
+    pub async fn acquire(
+        system: &System,
+        name: &str,
+        owner: &str,
+        ttl: Duration,
+    ) -> Result<Option<Self>, Error> {
         let span = TimeDelta::from_std(ttl).unwrap_or(TimeDelta::seconds(30));
-        let Some(lease) = system.leases().acquire(name, owner, span).await? else { return Ok(None) };
+        let Some(lease) = system.leases().acquire(name, owner, span).await? else {
+            return Ok(None);
+        };
         let (tell_lost, lost) = watch::channel(false);
         let name: Arc<str> = name.into();
-        let renewal = tokio::spawn(renew(system.clone(), Arc::clone(&name), lease.epoch, ttl, tell_lost)).abort_handle();
-        Ok(Some(Self { name, epoch: lease.epoch, system: system.clone(), lost, renewal, is_given_back: false }))
+        let renewal = tokio::spawn(renew(
+            system.clone(),
+            Arc::clone(&name),
+            lease.epoch,
+            ttl,
+            tell_lost,
+        ))
+        .abort_handle();
+        Ok(Some(Self {
+            name,
+            epoch: lease.epoch,
+            system: system.clone(),
+            lost,
+            renewal,
+            is_given_back: false,
+        }))
     }
 
     /// The fencing epoch.
@@ -91,7 +115,13 @@ async fn give_back(system: &System, name: &str, epoch: i64) {
     }
 }
 
-async fn renew(system: System, name: Arc<str>, epoch: i64, ttl: Duration, tell_lost: watch::Sender<bool>) {
+async fn renew(
+    system: System,
+    name: Arc<str>,
+    epoch: i64,
+    ttl: Duration,
+    tell_lost: watch::Sender<bool>,
+) {
     let span = TimeDelta::from_std(ttl).unwrap_or(TimeDelta::seconds(30));
     let mut last_good = tokio::time::Instant::now();
     loop {

@@ -44,13 +44,18 @@ pub struct BoundedRef<M: Send + 'static> {
 
 impl<M: Send + 'static> Clone for BoundedRef<M> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
 impl<M: Send + 'static> fmt::Debug for BoundedRef<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BoundedRef").field("path", &self.path()).field("waiting", &self.len()).finish()
+        f.debug_struct("BoundedRef")
+            .field("path", &self.path())
+            .field("waiting", &self.len())
+            .finish()
     }
 }
 
@@ -93,20 +98,32 @@ impl<M: Send + 'static> BoundedRef<M> {
     pub(crate) fn bind(&self, path: &str, actor: ActorRef<Letter<M>>) {
         // The first binding names the reference; a supervisor never moves a child, so later ones agree.
         let _ = self.shared.path.set(path.to_owned());
-        *self.shared.actor.write().expect("no thread panics while it binds a reference") = Some(actor);
+        *self
+            .shared
+            .actor
+            .write()
+            .expect("no thread panics while it binds a reference") = Some(actor);
     }
 
     fn actor(&self) -> Result<ActorRef<Letter<M>>, Error> {
-        let guard = self.shared.actor.read().expect("no thread panics while it binds a reference");
+        let guard = self
+            .shared
+            .actor
+            .read()
+            .expect("no thread panics while it binds a reference");
         guard.clone().ok_or_else(|| self.not_running())
     }
 
     fn not_running(&self) -> Error {
-        Error::NotRunning { path: self.path().to_owned() }
+        Error::NotRunning {
+            path: self.path().to_owned(),
+        }
     }
 
     fn deliver(&self, message: M, permit: Option<OwnedSemaphorePermit>) -> Result<(), Error> {
-        self.actor()?.send_message(Letter { message, permit }).map_err(|_| self.not_running())
+        self.actor()?
+            .send_message(Letter { message, permit })
+            .map_err(|_| self.not_running())
     }
 
     /// Sends outside the bound: only for what the actor or its supervisor caused itself (ends of own tasks, timers),
@@ -131,7 +148,8 @@ impl<M: Send + 'static> BoundedRef<M> {
     /// # Errors
     /// As [`tell`](Self::tell); overload only after `patience`.
     pub async fn tell_within(&self, message: M, patience: Duration) -> Result<(), Error> {
-        match tokio::time::timeout(patience, Arc::clone(&self.shared.permits).acquire_owned()).await {
+        match tokio::time::timeout(patience, Arc::clone(&self.shared.permits).acquire_owned()).await
+        {
             Ok(Ok(permit)) => self.deliver(message, Some(permit)),
             _ => Err(self.overloaded()),
         }
@@ -151,13 +169,19 @@ impl<M: Send + 'static> BoundedRef<M> {
         match tokio::time::timeout(patience, receiver).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(self.not_running()),
-            Err(_) => Err(Error::Timeout { path: self.path().to_owned(), waited: patience }),
+            Err(_) => Err(Error::Timeout {
+                path: self.path().to_owned(),
+                waited: patience,
+            }),
         }
     }
 
     fn overloaded(&self) -> Error {
         self.shared.refused.fetch_add(1, Ordering::Relaxed);
-        Error::Overloaded { path: self.path().to_owned(), capacity: self.shared.capacity }
+        Error::Overloaded {
+            path: self.path().to_owned(),
+            capacity: self.shared.capacity,
+        }
     }
 
     /// Path in the tree; only the name before the first start.
@@ -167,7 +191,9 @@ impl<M: Send + 'static> BoundedRef<M> {
 
     /// Messages sent and not yet handled, the one under way included.
     pub fn len(&self) -> usize {
-        self.shared.capacity.saturating_sub(self.shared.permits.available_permits())
+        self.shared
+            .capacity
+            .saturating_sub(self.shared.permits.available_permits())
     }
 
     /// Whether nothing waits and nothing is under way.

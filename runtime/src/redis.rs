@@ -17,7 +17,9 @@ pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_millis(500);
 const COMMAND_BUFFER: usize = 256;
 
 pub(crate) fn unavailable(error: impl std::fmt::Display) -> Error {
-    Error::RedisUnavailable { message: error.to_string() }
+    Error::RedisUnavailable {
+        message: error.to_string(),
+    }
 }
 
 /// A client builder for `url` (`redis://[user:password@]host[:port][/database]`).
@@ -38,8 +40,10 @@ pub(crate) fn builder(url: &str) -> Result<Builder, Error> {
             connection.max_command_attempts = 1;
             connection.max_command_buffer_len = COMMAND_BUFFER;
             connection.reconnect_on_auth_error = true;
-            connection.unresponsive =
-                UnresponsiveConfig { max_timeout: Some(Duration::from_secs(3)), interval: Duration::from_secs(1) };
+            connection.unresponsive = UnresponsiveConfig {
+                max_timeout: Some(Duration::from_secs(3)),
+                interval: Duration::from_secs(1),
+            };
         })
         .with_performance_config(|performance| {
             performance.default_command_timeout = COMMAND_TIMEOUT;

@@ -41,7 +41,9 @@ pub struct RestartKeeper {
 
 impl fmt::Debug for RestartKeeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RestartKeeper").field("written", &self.written).finish()
+        f.debug_struct("RestartKeeper")
+            .field("written", &self.written)
+            .finish()
     }
 }
 
@@ -80,7 +82,12 @@ impl RestartKeeper {
                 ExitClass::Stuck => "stuck",
             };
             let reason = record.exit.reason.as_deref().unwrap_or_default();
-            if let Err(error) = self.system.actor_restarts().record(&record.path, exit, reason).await {
+            if let Err(error) = self
+                .system
+                .actor_restarts()
+                .record(&record.path, exit, reason)
+                .await
+            {
                 ctx.cell().note_error(error);
                 ctx.after(RETRY, KeeperMsg::Retry);
                 return;
@@ -95,7 +102,11 @@ impl Behaviour for RestartKeeper {
     type Msg = KeeperMsg;
     const KIND: &'static str = "restart_keeper";
 
-    async fn handle(&mut self, ctx: &Context<KeeperMsg>, message: KeeperMsg) -> Result<(), Failure> {
+    async fn handle(
+        &mut self,
+        ctx: &Context<KeeperMsg>,
+        message: KeeperMsg,
+    ) -> Result<(), Failure> {
         if let KeeperMsg::Record(record) = message {
             if self.waiting.len() == WAITING {
                 self.waiting.pop_front();
@@ -116,7 +127,6 @@ impl Behaviour for RestartKeeper {
 mod tests {
     use std::time::Duration;
 
-    use storage::testkit::TestDatabase;
     use tokio::sync::mpsc;
 
     use super::*;

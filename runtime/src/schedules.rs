@@ -49,14 +49,21 @@ pub fn queued_run(id: RunId, agent: AgentKind, trigger: Trigger, now: DateTime<U
 /// `schedule.invalid`.
 pub fn armed(schedule: &Schedule, now: DateTime<Utc>) -> Result<Schedule, Error> {
     let next_at = Timetable::of(schedule)?.next_after(now);
-    Ok(Schedule { next_at, ..schedule.clone() })
+    Ok(Schedule {
+        next_at,
+        ..schedule.clone()
+    })
 }
 
 /// The next `count` ticks of a schedule, as it will fire them: none while it is paused.
 ///
 /// # Errors
 /// `schedule.invalid`.
-pub fn next_fires(schedule: &Schedule, now: DateTime<Utc>, count: usize) -> Result<Vec<DateTime<Utc>>, Error> {
+pub fn next_fires(
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+    count: usize,
+) -> Result<Vec<DateTime<Utc>>, Error> {
     if schedule.paused {
         return Ok(Vec::new());
     }

@@ -66,15 +66,30 @@ impl Root {
         let supervisor = SupervisorRef(BoundedRef::unbound(ROOT, 256));
         let cell = host.tree.register(ROOT, "supervisor");
         cell.starting();
-        let arguments = (host.clone(), ROOT.to_owned(), cell.clone(), supervisor.clone(), spec);
-        let (actor, joined) = Chief::spawn(None, Chief, arguments).await.map_err(|error| {
-            let message = error.to_string();
-            cell.ended(
-                Status::Failed,
-                Exit { class: ExitClass::Failed, reason: Some(message.clone()), at: host.clock.now() },
-            );
-            Error::StartFailed { path: ROOT.to_owned(), message }
-        })?;
+        let arguments = (
+            host.clone(),
+            ROOT.to_owned(),
+            cell.clone(),
+            supervisor.clone(),
+            spec,
+        );
+        let (actor, joined) = Chief::spawn(None, Chief, arguments)
+            .await
+            .map_err(|error| {
+                let message = error.to_string();
+                cell.ended(
+                    Status::Failed,
+                    Exit {
+                        class: ExitClass::Failed,
+                        reason: Some(message.clone()),
+                        at: host.clock.now(),
+                    },
+                );
+                Error::StartFailed {
+                    path: ROOT.to_owned(),
+                    message,
+                }
+            })?;
         cell.started(actor.get_cell(), false);
         let (tell_ended, ended) = watch::channel(false);
         let was_asked = Arc::new(AtomicBool::new(false));
@@ -84,12 +99,29 @@ impl Root {
             let (status, class, reason) = if asked.load(Ordering::Acquire) {
                 (Status::Stopped, ExitClass::Normal, "shut down")
             } else {
-                (Status::Failed, ExitClass::Failed, "the root supervisor gave up")
+                (
+                    Status::Failed,
+                    ExitClass::Failed,
+                    "the root supervisor gave up",
+                )
             };
-            cell.ended(status, Exit { class, reason: Some(reason.to_owned()), at: clock.now() });
+            cell.ended(
+                status,
+                Exit {
+                    class,
+                    reason: Some(reason.to_owned()),
+                    at: clock.now(),
+                },
+            );
             tell_ended.send_replace(true);
         });
-        Ok(Self { host, actor: actor.get_cell(), supervisor, was_asked, ended })
+        Ok(Self {
+            host,
+            actor: actor.get_cell(),
+            supervisor,
+            was_asked,
+            ended,
+        })
     }
 
     /// Orders to the root supervisor.
@@ -122,7 +154,14 @@ impl Root {
         } else {
             // A kill of the root takes every actor with it at once: the last resort when the budgets add up to more
             // than the deadline.
-            stop_actor(&self.actor, StopBudget { drain: Duration::ZERO, stop: deadline }).await
+            stop_actor(
+                &self.actor,
+                StopBudget {
+                    drain: Duration::ZERO,
+                    stop: deadline,
+                },
+            )
+            .await
         };
         if outcome != StopOutcome::Abandoned {
             self.ended().await;
@@ -135,12 +174,18 @@ impl Root {
             .filter(|node| {
                 !matches!(node.status, Status::Stopped | Status::Restarting)
                     || node.last_exit.as_ref().is_some_and(|exit| {
-                        matches!(exit.class, ExitClass::Killed | ExitClass::Stuck) && node.status == Status::Stopped
+                        matches!(exit.class, ExitClass::Killed | ExitClass::Stuck)
+                            && node.status == Status::Stopped
                     })
             })
             .map(|node| node.path)
             .collect();
-        let was_orderly = forced.is_empty() && matches!(outcome, StopOutcome::Stopped | StopOutcome::AlreadyEnded);
-        ShutdownReport { elapsed_ms: begun.elapsed().as_millis() as u64, was_orderly, forced }
+        let was_orderly = forced.is_empty()
+            && matches!(outcome, StopOutcome::Stopped | StopOutcome::AlreadyEnded);
+        ShutdownReport {
+            elapsed_ms: begun.elapsed().as_millis() as u64,
+            was_orderly,
+            forced,
+        }
     }
 }

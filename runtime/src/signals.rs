@@ -36,7 +36,9 @@ pub struct Signals {
 impl Signals {
     /// A broadcast that keeps `capacity` signals for its slowest reader.
     pub fn new(capacity: usize) -> Self {
-        Self { sender: broadcast::channel(capacity.max(1)).0 }
+        Self {
+            sender: broadcast::channel(capacity.max(1)).0,
+        }
     }
 
     /// Sends a signal to whoever listens, perhaps nobody.
@@ -47,7 +49,9 @@ impl Signals {
 
     /// Listens from now on.
     pub fn subscribe(&self) -> SignalStream {
-        SignalStream { receiver: self.sender.subscribe() }
+        SignalStream {
+            receiver: self.sender.subscribe(),
+        }
     }
 
     /// Readers at the moment.
@@ -80,7 +84,11 @@ mod tests {
     use super::*;
 
     fn tick(number: u32) -> Signal {
-        Signal { scope: "org".into(), topic: "run.progress".into(), body: json!(number) }
+        Signal {
+            scope: "org".into(),
+            topic: "run.progress".into(),
+            body: json!(number),
+        }
     }
 
     #[tokio::test]

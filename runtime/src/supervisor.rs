@@ -25,11 +25,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Error,
-    mailbox::BoundedRef,
-    tree::Exit,
-};
+use crate::{Error, mailbox::BoundedRef, tree::Exit};
 
 /// What a supervisor decided after the end of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +75,9 @@ impl SupervisorRef {
     /// `runtime.duplicate_actor`, `runtime.too_many_children`, `runtime.start_failed`, and those of an
     /// [`ask`](BoundedRef::ask).
     pub async fn start_child(&self, spec: ChildSpec) -> Result<(), Error> {
-        self.0.ask(|reply| Order::Start { spec, reply }, ORDER_PATIENCE).await?
+        self.0
+            .ask(|reply| Order::Start { spec, reply }, ORDER_PATIENCE)
+            .await?
     }
 
     /// Stops a child within its budget and forgets it when it is dynamic.
@@ -88,7 +86,9 @@ impl SupervisorRef {
     /// `runtime.unknown_actor`, and those of an [`ask`](BoundedRef::ask).
     pub async fn stop_child(&self, name: &str) -> Result<StopOutcome, Error> {
         let name = name.to_owned();
-        self.0.ask(|reply| Order::Stop { name, reply }, ORDER_PATIENCE).await?
+        self.0
+            .ask(|reply| Order::Stop { name, reply }, ORDER_PATIENCE)
+            .await?
     }
 
     /// Stops a child in order and starts it again at once; does not count towards the intensity.
@@ -97,7 +97,9 @@ impl SupervisorRef {
     /// `runtime.unknown_actor`, `runtime.start_failed`, and those of an [`ask`](BoundedRef::ask).
     pub async fn restart_child(&self, name: &str) -> Result<(), Error> {
         let name = name.to_owned();
-        self.0.ask(|reply| Order::Restart { name, reply }, ORDER_PATIENCE).await?
+        self.0
+            .ask(|reply| Order::Restart { name, reply }, ORDER_PATIENCE)
+            .await?
     }
 
     /// Names of the children, in start order.

@@ -55,9 +55,19 @@ pub async fn wait_until(tree: &Tree, wanted: impl Fn(&[NodeState]) -> bool) -> V
 ///
 /// # Panics
 /// As [`wait_until`].
-pub async fn wait_for_node(tree: &Tree, path: &str, wanted: impl Fn(&NodeState) -> bool) -> NodeState {
-    let found = wait_until(tree, |nodes| nodes.iter().any(|node| node.path == path && wanted(node))).await;
-    found.into_iter().find(|node| node.path == path).expect("it was there a moment ago")
+pub async fn wait_for_node(
+    tree: &Tree,
+    path: &str,
+    wanted: impl Fn(&NodeState) -> bool,
+) -> NodeState {
+    let found = wait_until(tree, |nodes| {
+        nodes.iter().any(|node| node.path == path && wanted(node))
+    })
+    .await;
+    found
+        .into_iter()
+        .find(|node| node.path == path)
+        .expect("it was there a moment ago")
 }
 
 /// Fails when an actor of the tree has not ended or still holds messages.
@@ -68,7 +78,9 @@ pub fn assert_nothing_left(tree: &Tree) {
     let left: Vec<_> = tree
         .snapshot()
         .into_iter()
-        .filter(|node| !matches!(node.status, Status::Stopped | Status::Failed) || node.mailbox_len > 0)
+        .filter(|node| {
+            !matches!(node.status, Status::Stopped | Status::Failed) || node.mailbox_len > 0
+        })
         .collect();
     assert!(left.is_empty(), "left behind: {left:#?}");
 }
@@ -104,7 +116,12 @@ pub struct Probe {
 impl Probe {
     /// A probe that reports to `journal`.
     pub fn new(name: &str, journal: mpsc::UnboundedSender<String>) -> Self {
-        Self { name: name.to_owned(), journal, count: 0, hangs_at_stop: false }
+        Self {
+            name: name.to_owned(),
+            journal,
+            count: 0,
+            hangs_at_stop: false,
+        }
     }
 
     /// A probe whose stop never ends.
@@ -165,9 +182,13 @@ pub fn entries(journal: &mut mpsc::UnboundedReceiver<String>) -> Vec<String> {
 ///
 /// # Panics
 /// When `DIGI_TEST_REDIS` is not set: a missing service is a failure, never a skip.
-#[allow(clippy::disallowed_methods, reason = "the one place where tests learn of their Redis")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place where tests learn of their Redis"
+)]
 pub fn redis_url() -> String {
-    std::env::var("DIGI_TEST_REDIS").expect("DIGI_TEST_REDIS must name a Redis for tests, such as redis://127.0.0.1:6379")
+    std::env::var("DIGI_TEST_REDIS")
+        .expect("DIGI_TEST_REDIS must name a Redis for tests, such as redis://127.0.0.1:6379")
 }
 
 /// A namespace that no other test uses.
@@ -185,7 +206,10 @@ pub fn dead_redis_url() -> String {
 
 fn free_port() -> u16 {
     let socket = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-    socket.local_addr().expect("a bound socket has an address").port()
+    socket
+        .local_addr()
+        .expect("a bound socket has an address")
+        .port()
 }
 
 /// A Redis of one test's own, for tests that take it away.
@@ -207,12 +231,25 @@ impl RedisServer {
 
     fn on(port: u16) -> Self {
         let child = std::process::Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .spawn()
             .expect("redis-server must be installed for this test");
-        Self { port, url: format!("redis://127.0.0.1:{port}"), child }
+        Self {
+            port,
+            url: format!("redis://127.0.0.1:{port}"),
+            child,
+        }
     }
 
     /// Where it answers.

@@ -129,7 +129,10 @@ pub struct Tree {
 
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tree").field("id", &self.shared.id).field("nodes", &self.lock().len()).finish()
+        f.debug_struct("Tree")
+            .field("id", &self.shared.id)
+            .field("nodes", &self.lock().len())
+            .finish()
     }
 }
 
@@ -156,7 +159,14 @@ impl Tree {
     /// An empty tree of the runtime called `id`.
     pub fn new(id: impl Into<String>, clock: Arc<dyn Clock>) -> Self {
         let (version, _) = watch::channel(0);
-        Self { shared: Arc::new(Shared { id: id.into(), clock, nodes: Mutex::new(Vec::new()), version }) }
+        Self {
+            shared: Arc::new(Shared {
+                id: id.into(),
+                clock,
+                nodes: Mutex::new(Vec::new()),
+                version,
+            }),
+        }
     }
 
     /// The runtime's id.
@@ -165,7 +175,10 @@ impl Tree {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Mutex<Node>>>> {
-        self.shared.nodes.lock().expect("no thread panics while it holds the tree")
+        self.shared
+            .nodes
+            .lock()
+            .expect("no thread panics while it holds the tree")
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -177,7 +190,10 @@ impl Tree {
     }
 
     fn find(&self, path: &str) -> Option<Arc<Mutex<Node>>> {
-        self.lock().iter().find(|node| hold(node).state.path == path).cloned()
+        self.lock()
+            .iter()
+            .find(|node| hold(node).state.path == path)
+            .cloned()
     }
 
     /// The cell of the actor at `path`; made when it is not there yet.
@@ -208,7 +224,11 @@ impl Tree {
             node
         });
         self.changed();
-        StateCell { tree: self.clone(), node, path: path.into() }
+        StateCell {
+            tree: self.clone(),
+            node,
+            path: path.into(),
+        }
     }
 
     /// Forgets the actor at `path` and everything below it.
@@ -224,7 +244,8 @@ impl Tree {
     /// Forgets everything below `path`.
     pub(crate) fn forget_below(&self, path: &str) {
         let below = format!("{path}/");
-        self.lock().retain(|node| !hold(node).state.path.starts_with(&below));
+        self.lock()
+            .retain(|node| !hold(node).state.path.starts_with(&below));
         self.changed();
     }
 
@@ -248,7 +269,11 @@ impl Tree {
         let nodes: Vec<_> = self.lock().clone();
         let mut by_parent: BTreeMap<String, Vec<NodeState>> = BTreeMap::new();
         for state in nodes.iter().map(|node| read(node)) {
-            let parent = state.path.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
+            let parent = state
+                .path
+                .rsplit_once('/')
+                .map_or("", |(parent, _)| parent)
+                .to_owned();
             by_parent.entry(parent).or_default().push(state);
         }
         fn grow(parent: &str, by_parent: &mut BTreeMap<String, Vec<NodeState>>) -> Vec<TreeNode> {
@@ -279,15 +304,21 @@ impl Tree {
     /// # Errors
     /// `runtime.unknown_actor`, or `runtime.not_running` between two lives.
     pub fn kill(&self, path: &str) -> Result<(), Error> {
-        let node = self.find(path).ok_or_else(|| Error::UnknownActor { path: path.to_owned() })?;
-        let actor = hold(&node).actor.clone().ok_or_else(|| Error::NotRunning { path: path.to_owned() })?;
+        let node = self.find(path).ok_or_else(|| Error::UnknownActor {
+            path: path.to_owned(),
+        })?;
+        let actor = hold(&node).actor.clone().ok_or_else(|| Error::NotRunning {
+            path: path.to_owned(),
+        })?;
         actor.kill();
         Ok(())
     }
 
     /// Kills the actor at `path` for want of progress; its exit is [`ExitClass::Stuck`].
     pub(crate) fn condemn(&self, path: &str, reason: String) -> Result<(), Error> {
-        let node = self.find(path).ok_or_else(|| Error::UnknownActor { path: path.to_owned() })?;
+        let node = self.find(path).ok_or_else(|| Error::UnknownActor {
+            path: path.to_owned(),
+        })?;
         hold(&node).condemned = Some(reason);
         self.kill(path)
     }
@@ -303,7 +334,9 @@ pub struct StateCell {
 
 impl fmt::Debug for StateCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StateCell").field("path", &self.path).finish()
+        f.debug_struct("StateCell")
+            .field("path", &self.path)
+            .finish()
     }
 }
 

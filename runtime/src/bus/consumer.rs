@@ -2,12 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use domain::{
-    Classify,
-    event::Event,
-    id::OrgId,
-    job::NewJob,
-};
+use domain::{Classify, event::Event, id::OrgId, job::NewJob};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -77,19 +72,33 @@ pub struct ConsumerActor {
 
 impl fmt::Debug for ConsumerActor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConsumerActor").field("group", &self.consumer.group()).field("counts", &self.counts).finish()
+        f.debug_struct("ConsumerActor")
+            .field("group", &self.consumer.group())
+            .field("counts", &self.counts)
+            .finish()
     }
 }
 
 impl ConsumerActor {
     pub(super) fn new(bus: Bus, consumer: Arc<dyn Consumer>, config: ConsumerConfig) -> Self {
-        Self { bus, consumer, config, troubles: BTreeMap::new(), lease: None, counts: Counts::default() }
+        Self {
+            bus,
+            consumer,
+            config,
+            troubles: BTreeMap::new(),
+            lease: None,
+            counts: Counts::default(),
+        }
     }
 
     /// One look over all organisations. Says whether more waits.
     async fn look(&mut self, ctx: &Context<ConsumerMsg>) -> Result<bool, Error> {
         self.bus.system.outbox().sequence(STAMPED).await?;
-        let lagging = self.bus.system.lagging(self.consumer.group(), ORGANISATIONS).await?;
+        let lagging = self
+            .bus
+            .system
+            .lagging(self.consumer.group(), ORGANISATIONS)
+            .await?;
         if lagging.is_empty() {
             if let Some(lease) = self.lease.take() {
                 lease.release().await;
@@ -101,7 +110,11 @@ impl ConsumerActor {
         }
         let mut more = lagging.len() == ORGANISATIONS as usize;
         for lag in lagging {
-            if self.troubles.get(&lag.org).is_some_and(|trouble| trouble.not_before > Instant::now()) {
+            if self
+                .troubles
+                .get(&lag.org)
+                .is_some_and(|trouble| trouble.not_before > Instant::now())
+            {
                 continue;
             }
             match self.turn(ctx, lag.org, lag.position).await? {
@@ -114,7 +127,9 @@ impl ConsumerActor {
 
     /// Whether this node is the one to work: always without a node name, else while it holds the lease.
     async fn may_work(&mut self) -> Result<bool, Error> {
-        let Some(node) = &self.config.node else { return Ok(true) };
+        let Some(node) = &self.config.node else {
+            return Ok(true);
+        };
         if self.lease.as_ref().is_some_and(HeldLease::is_lost) {
             self.lease = None;
         }
@@ -125,8 +140,18 @@ impl ConsumerActor {
         Ok(self.lease.is_some())
     }
 
-    async fn turn(&mut self, ctx: &Context<ConsumerMsg>, org: OrgId, from: i64) -> Result<Turn, Error> {
-        let events = self.bus.system.outbox().of_organisation(org, from, BATCH).await?;
+    async fn turn(
+        &mut self,
+        ctx: &Context<ConsumerMsg>,
+        org: OrgId,
+        from: i64,
+    ) -> Result<Turn, Error> {
+        let events = self
+            .bus
+            .system
+            .outbox()
+            .of_organisation(org, from, BATCH)
+            .await?;
         let is_full = events.len() == BATCH as usize;
         let mut cursor = from;
         let mut passed = from;
@@ -174,7 +199,9 @@ impl ConsumerActor {
                 let (consumer, event) = (Arc::clone(&consumer), event.clone());
                 Box::pin(async move {
                     // First the cursor: when somebody else was quicker, the effect is not even tried.
-                    unit.cursors().advance(consumer.group(), cursor, event.position).await?;
+                    unit.cursors()
+                        .advance(consumer.group(), cursor, event.position)
+                        .await?;
                     consumer.handle(unit, &event).await
                 })
             })
@@ -206,8 +233,16 @@ impl ConsumerActor {
     }
 
     /// Notes a failure. Says whether the event has used up its attempts.
-    fn note_trouble(&mut self, ctx: &Context<ConsumerMsg>, event: &Event, error: &storage::Error) -> bool {
-        let before = self.troubles.get(&event.org).filter(|trouble| trouble.position == event.position);
+    fn note_trouble(
+        &mut self,
+        ctx: &Context<ConsumerMsg>,
+        event: &Event,
+        error: &storage::Error,
+    ) -> bool {
+        let before = self
+            .troubles
+            .get(&event.org)
+            .filter(|trouble| trouble.position == event.position);
         let attempts = before.map_or(0, |trouble| trouble.attempts) + 1;
         tracing::warn!(group = self.consumer.group(), event.id = %event.id, org.id = %event.org, attempts, %error,
             "an event could not be handled");
@@ -220,12 +255,21 @@ impl ConsumerActor {
             return true;
         }
         let doublings = attempts.saturating_sub(1).min(20);
-        let wait = self.config.first_retry.saturating_mul(1 << doublings).min(self.config.longest_retry);
+        let wait = self
+            .config
+            .first_retry
+            .saturating_mul(1 << doublings)
+            .min(self.config.longest_retry);
         self.counts.retried += 1;
         let attempts = if counts { attempts } else { attempts - 1 };
         self.troubles.insert(
             event.org,
-            Trouble { position: event.position, attempts, not_before: Instant::now() + wait, error: error.to_string() },
+            Trouble {
+                position: event.position,
+                attempts,
+                not_before: Instant::now() + wait,
+                error: error.to_string(),
+            },
         );
         ctx.after(wait, ConsumerMsg::Look);
         false
@@ -243,14 +287,19 @@ impl ConsumerActor {
             run_at: None,
             max_attempts: 1,
         };
-        let grant = self.consumer.grant(event.org).map_err(storage::Error::from)?;
+        let grant = self
+            .consumer
+            .grant(event.org)
+            .map_err(storage::Error::from)?;
         let (consumer, position) = (Arc::clone(&self.consumer), event.position);
         self.bus
             .storage
             .unit(&grant, move |unit| {
                 let (consumer, letter) = (Arc::clone(&consumer), letter.clone());
                 Box::pin(async move {
-                    unit.cursors().advance(consumer.group(), cursor, position).await?;
+                    unit.cursors()
+                        .advance(consumer.group(), cursor, position)
+                        .await?;
                     unit.jobs().enqueue(&letter).await.map(|_| ())
                 })
             })
@@ -268,13 +317,19 @@ impl Behaviour for ConsumerActor {
     const KIND: &'static str = "consumer";
 
     async fn start(&mut self, ctx: &Context<ConsumerMsg>) -> Result<(), Failure> {
-        ctx.look_when(self.bus.bell.listen(EVENTS), self.config.sweep, || ConsumerMsg::Look);
+        ctx.look_when(self.bus.bell.listen(EVENTS), self.config.sweep, || {
+            ConsumerMsg::Look
+        });
         // What was written before it listened.
         ctx.after(Duration::ZERO, ConsumerMsg::Look);
         Ok(())
     }
 
-    async fn handle(&mut self, ctx: &Context<ConsumerMsg>, _look: ConsumerMsg) -> Result<(), Failure> {
+    async fn handle(
+        &mut self,
+        ctx: &Context<ConsumerMsg>,
+        _look: ConsumerMsg,
+    ) -> Result<(), Failure> {
         match self.look(ctx).await {
             Ok(true) => ctx.after(Duration::ZERO, ConsumerMsg::Look),
             Ok(false) => {}

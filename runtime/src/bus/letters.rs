@@ -47,7 +47,11 @@ impl Letters {
 }
 
 impl JobHandler for Letters {
-    fn run<'a>(&'a self, job: &'a Job, _control: &'a JobControl) -> BoxFuture<'a, Result<Finished, JobError>> {
+    fn run<'a>(
+        &'a self,
+        job: &'a Job,
+        _control: &'a JobControl,
+    ) -> BoxFuture<'a, Result<Finished, JobError>> {
         self.deliver(job).boxed()
     }
 }

@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{
-    event::NewEvent,
-    job::JobState,
-};
+use domain::{event::NewEvent, job::JobState};
 use futures::FutureExt;
 use serde_json::json;
 use storage::{SystemGrant, testkit::TestDatabase};
@@ -65,10 +62,14 @@ impl Consumer for Tally {
     }
 
     fn wants(&self, kind: EventKind) -> bool {
-        kind != EventKind::ClockAdvanced
+        kind == EventKind::PlanChanged
     }
 
-    fn handle<'a>(&'a self, unit: &'a Unit, event: &'a Event) -> BoxFuture<'a, Result<(), storage::Error>> {
+    fn handle<'a>(
+        &'a self,
+        unit: &'a Unit,
+        event: &'a Event,
+    ) -> BoxFuture<'a, Result<(), storage::Error>> {
         async move {
             if event.key == self.poison && self.failures.load(Ordering::SeqCst) > 0 {
                 self.failures.fetch_sub(1, Ordering::SeqCst);
@@ -92,23 +93,37 @@ impl Consumer for Tally {
     }
 
     fn committed(&self, event: &Event) {
-        self.seen.lock().unwrap().push(format!("{}{}", event.key, event.body["number"]));
+        self.seen
+            .lock()
+            .unwrap()
+            .push(format!("{}{}", event.key, event.body["number"]));
         self.woken.fetch_add(1, Ordering::SeqCst);
     }
 }
 
 /// Never sweeps within a test: what is found was rung for.
 fn bell_only() -> Sweep {
-    Sweep { shortest: Duration::from_secs(3_600), longest: Duration::from_secs(3_600) }
+    Sweep {
+        shortest: Duration::from_secs(3_600),
+        longest: Duration::from_secs(3_600),
+    }
 }
 
 /// Sweeps at once: what is found needs no bell.
 fn sweep_only() -> Sweep {
-    Sweep { shortest: Duration::from_millis(20), longest: Duration::from_millis(40) }
+    Sweep {
+        shortest: Duration::from_millis(20),
+        longest: Duration::from_millis(40),
+    }
 }
 
 fn config(sweep: Sweep) -> ConsumerConfig {
-    ConsumerConfig { attempts: 3, first_retry: Duration::from_millis(10), sweep, ..ConsumerConfig::default() }
+    ConsumerConfig {
+        attempts: 3,
+        first_retry: Duration::from_millis(10),
+        sweep,
+        ..ConsumerConfig::default()
+    }
 }
 
 fn grant(org: OrgId) -> Grant {
@@ -123,8 +138,14 @@ fn bus(db: &TestDatabase, bell: Doorbell) -> Bus {
 
 async fn start(bus: &Bus, name: &str, consumer: Arc<dyn Consumer>, config: ConsumerConfig) -> Root {
     let (children, _) = bus.consumer(consumer, config);
-    let spec = SupervisorSpec::new(Strategy::OneForOne).backoff(Backoff::constant(Duration::from_millis(1)));
-    Root::start(host(name), children.into_iter().fold(spec, SupervisorSpec::child)).await.unwrap()
+    let spec = SupervisorSpec::new(Strategy::OneForOne)
+        .backoff(Backoff::constant(Duration::from_millis(1)));
+    Root::start(
+        host(name),
+        children.into_iter().fold(spec, SupervisorSpec::child),
+    )
+    .await
+    .unwrap()
 }
 
 async fn publish(storage: &Storage, org: OrgId, kind: EventKind, key: &str, number: u32) {
@@ -133,7 +154,14 @@ async fn publish(storage: &Storage, org: OrgId, kind: EventKind, key: &str, numb
         .unit(&grant(org), move |unit| {
             let key = key.clone();
             Box::pin(async move {
-                unit.events().publish(NewEvent { kind, key, body: json!({ "number": number }) }).await.map(|_| ())
+                unit.events()
+                    .publish(NewEvent {
+                        kind,
+                        key,
+                        body: json!({ "number": number }),
+                    })
+                    .await
+                    .map(|_| ())
             })
         })
         .await
@@ -142,7 +170,12 @@ async fn publish(storage: &Storage, org: OrgId, kind: EventKind, key: &str, numb
 
 /// Numbers of the effects that were committed for one group.
 async fn effects(storage: &Storage, org: OrgId, group: &str) -> Vec<u64> {
-    let jobs = storage.scope(&grant(org)).jobs().list(JobState::Queued, 10_000).await.unwrap();
+    let jobs = storage
+        .scope(&grant(org))
+        .jobs()
+        .list(JobState::Queued, 10_000)
+        .await
+        .unwrap();
     let mut numbers: Vec<_> = jobs
         .into_iter()
         .filter(|job| job.queue == "effects" && job.kind == group)
@@ -154,11 +187,17 @@ async fn effects(storage: &Storage, org: OrgId, group: &str) -> Vec<u64> {
 
 async fn handled(root: &Root, group: &str, times: u64) {
     let path = format!("root/{group}");
-    wait_for_node(root.tree(), &path, |node| node.observed["counts"]["handled"].as_u64() >= Some(times)).await;
+    wait_for_node(root.tree(), &path, |node| {
+        node.observed["counts"]["handled"].as_u64() >= Some(times)
+    })
+    .await;
 }
 
 async fn wait_until_seen(root: &Root, tally: &Tally, entry: &str) {
-    wait_until(root.tree(), |_| tally.seen().iter().any(|seen| seen == entry)).await;
+    wait_until(root.tree(), |_| {
+        tally.seen().iter().any(|seen| seen == entry)
+    })
+    .await;
 }
 
 storage::on_both! {

@@ -43,7 +43,9 @@ pub(super) struct LocalCache {
 
 impl fmt::Debug for LocalCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalCache").field("max_bytes", &self.max_bytes).finish()
+        f.debug_struct("LocalCache")
+            .field("max_bytes", &self.max_bytes)
+            .finish()
     }
 }
 
@@ -51,7 +53,11 @@ const HELD: &str = "no thread panics while it holds the cache";
 
 impl LocalCache {
     pub(super) fn new(max_bytes: usize, clock: Arc<dyn Clock>) -> Self {
-        Self { max_bytes, clock, shelf: Mutex::default() }
+        Self {
+            max_bytes,
+            clock,
+            shelf: Mutex::default(),
+        }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Vec<u8>> {
@@ -79,14 +85,23 @@ impl LocalCache {
             return;
         }
         while shelf.bytes + size > self.max_bytes {
-            let Some((_, oldest)) = shelf.order.first_key_value() else { break };
+            let Some((_, oldest)) = shelf.order.first_key_value() else {
+                break;
+            };
             let oldest = oldest.clone();
             shelf.remove(&oldest);
         }
         shelf.uses += 1;
         let until = self.clock.now() + TimeDelta::from_std(ttl).unwrap_or(TimeDelta::days(365));
         shelf.order.insert(shelf.uses, key.to_owned());
-        shelf.entries.insert(key.to_owned(), Entry { value, until, used: shelf.uses });
+        shelf.entries.insert(
+            key.to_owned(),
+            Entry {
+                value,
+                until,
+                used: shelf.uses,
+            },
+        );
         shelf.bytes += size;
     }
 

@@ -17,7 +17,9 @@ pub(super) struct RedisCache {
 
 impl fmt::Debug for RedisCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisCache").field("namespace", &self.namespace).finish()
+        f.debug_struct("RedisCache")
+            .field("namespace", &self.namespace)
+            .finish()
     }
 }
 
@@ -26,7 +28,10 @@ impl RedisCache {
         let client = builder(url)?.build().map_err(unavailable)?;
         // In the background and for ever again; until then everything misses.
         let _ = client.connect();
-        Ok(Self { client, namespace: namespace.to_owned() })
+        Ok(Self {
+            client,
+            namespace: namespace.to_owned(),
+        })
     }
 
     fn key(&self, key: &str) -> String {
@@ -35,7 +40,11 @@ impl RedisCache {
 
     /// Not even asked while the connection is away: a miss must be quick.
     fn ready(&self) -> Result<(), Error> {
-        if self.client.is_connected() { Ok(()) } else { Err(unavailable("not connected")) }
+        if self.client.is_connected() {
+            Ok(())
+        } else {
+            Err(unavailable("not connected"))
+        }
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
@@ -47,7 +56,13 @@ impl RedisCache {
         self.ready()?;
         let millis = i64::try_from(ttl.as_millis().max(1)).unwrap_or(i64::MAX);
         self.client
-            .set(self.key(key), value.as_slice(), Some(Expiration::PX(millis)), None, false)
+            .set(
+                self.key(key),
+                value.as_slice(),
+                Some(Expiration::PX(millis)),
+                None,
+                false,
+            )
             .await
             .map_err(unavailable)
     }
@@ -62,6 +77,9 @@ impl RedisCache {
     }
 
     pub(super) async fn connected_within(&self, patience: Duration) -> bool {
-        matches!(tokio::time::timeout(patience, self.client.wait_for_connect()).await, Ok(Ok(())))
+        matches!(
+            tokio::time::timeout(patience, self.client.wait_for_connect()).await,
+            Ok(Ok(()))
+        )
     }
 }

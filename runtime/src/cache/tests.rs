@@ -19,7 +19,14 @@ async fn what_was_put_is_found_until_it_runs_out() {
     assert_eq!(cache.get("k").await, Some(b"v".to_vec()));
     clock.advance(TimeDelta::seconds(1));
     assert_eq!(cache.get("k").await, None);
-    assert_eq!(cache.stats(), CacheStats { hits: 1, misses: 1, failures: 0 });
+    assert_eq!(
+        cache.stats(),
+        CacheStats {
+            hits: 1,
+            misses: 1,
+            failures: 0
+        }
+    );
 }
 
 #[tokio::test]
@@ -31,9 +38,16 @@ async fn a_full_cache_drops_what_was_used_longest_ago() {
     cache.get("a").await.unwrap();
     cache.put("d", vec![0; 10], MINUTE).await;
     assert!(cache.get("b").await.is_none());
-    assert!(cache.get("a").await.is_some() && cache.get("c").await.is_some() && cache.get("d").await.is_some());
+    assert!(
+        cache.get("a").await.is_some()
+            && cache.get("c").await.is_some()
+            && cache.get("d").await.is_some()
+    );
     cache.put("huge", vec![0; 100], MINUTE).await;
-    assert!(cache.get("huge").await.is_none(), "larger than the whole cache");
+    assert!(
+        cache.get("huge").await.is_none(),
+        "larger than the whole cache"
+    );
     assert!(cache.get("a").await.is_some());
 }
 
@@ -44,7 +58,9 @@ async fn reading_through_makes_a_value_once_and_an_error_is_not_stored() {
     assert_eq!(failed, Err("no"));
     let made: Result<_, Infallible> = cache.get_or("k", MINUTE, || async { Ok(vec![1]) }).await;
     assert_eq!(made, Ok(vec![1]));
-    let found: Result<_, &str> = cache.get_or("k", MINUTE, || async { Err("not called") }).await;
+    let found: Result<_, &str> = cache
+        .get_or("k", MINUTE, || async { Err("not called") })
+        .await;
     assert_eq!(found, Ok(vec![1]));
     cache.forget("k").await;
     assert_eq!(cache.get("k").await, None);
@@ -53,7 +69,10 @@ async fn reading_through_makes_a_value_once_and_an_error_is_not_stored() {
 #[tokio::test]
 async fn nodes_share_a_cache_in_redis_within_one_namespace() {
     let (url, namespace) = (testkit::redis_url(), testkit::namespace());
-    let (one, two) = (Cache::redis(&url, &namespace).unwrap(), Cache::redis(&url, &namespace).unwrap());
+    let (one, two) = (
+        Cache::redis(&url, &namespace).unwrap(),
+        Cache::redis(&url, &namespace).unwrap(),
+    );
     let stranger = Cache::redis(&url, &testkit::namespace()).unwrap();
     for cache in [&one, &two, &stranger] {
         assert!(cache.connected_within(testkit::PATIENCE).await);
@@ -75,5 +94,9 @@ async fn a_redis_that_is_away_is_a_cache_that_misses_at_once() {
     assert_eq!(made, Ok(vec![2]));
     assert!(cache.is_degraded());
     assert!(cache.stats().failures >= 3);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
 }

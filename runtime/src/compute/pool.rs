@@ -69,8 +69,20 @@ impl PoolState {
     }
 
     pub(super) fn load(&self) -> PoolLoad {
-        let running = self.running.lock().expect(HELD).iter().map(|(id, watch)| watch.view(*id)).collect();
-        let waiting = self.waiting.lock().expect(HELD).iter().map(|watch| watch.label.clone()).collect();
+        let running = self
+            .running
+            .lock()
+            .expect(HELD)
+            .iter()
+            .map(|(id, watch)| watch.view(*id))
+            .collect();
+        let waiting = self
+            .waiting
+            .lock()
+            .expect(HELD)
+            .iter()
+            .map(|watch| watch.label.clone())
+            .collect();
         PoolLoad {
             permits: self.spec.permits,
             queue: self.spec.queue,
@@ -106,33 +118,49 @@ impl Pool {
     pub(super) fn new(state: Arc<PoolState>) -> Self {
         // The queue of an earlier life went with it.
         state.waiting.lock().expect(HELD).clear();
-        Self { state, queue: VecDeque::new(), begun: Vec::new() }
+        Self {
+            state,
+            queue: VecDeque::new(),
+            begun: Vec::new(),
+        }
     }
 
     /// Starts waiting tasks while there are permits.
     fn pump(&mut self, ctx: &Context<Msg>) {
         self.drop_unwanted();
         while !self.queue.is_empty() {
-            let Ok(permit) = Arc::clone(&self.state.permits).try_acquire_owned() else { break };
+            let Ok(permit) = Arc::clone(&self.state.permits).try_acquire_owned() else {
+                break;
+            };
             if let Some(submission) = self.queue.pop_front() {
                 self.begin(submission, permit, ctx);
             }
         }
-        *self.state.waiting.lock().expect(HELD) =
-            self.queue.iter().map(|submission| Arc::clone(&submission.watch)).collect();
+        *self.state.waiting.lock().expect(HELD) = self
+            .queue
+            .iter()
+            .map(|submission| Arc::clone(&submission.watch))
+            .collect();
     }
 
     /// Forgets waiting tasks whose callers went away.
     fn drop_unwanted(&mut self) {
         let before = self.queue.len();
-        self.queue.retain(|submission| !submission.watch.is_cancelled());
-        self.state.cancelled.fetch_add((before - self.queue.len()) as u64, Ordering::Relaxed);
+        self.queue
+            .retain(|submission| !submission.watch.is_cancelled());
+        self.state
+            .cancelled
+            .fetch_add((before - self.queue.len()) as u64, Ordering::Relaxed);
     }
 
     fn begin(&mut self, submission: Submission, permit: OwnedSemaphorePermit, ctx: &Context<Msg>) {
         let Submission { watch, job } = submission;
         let id = self.state.next_id.fetch_add(1, Ordering::Relaxed);
-        self.state.running.lock().expect(HELD).push((id, Arc::clone(&watch)));
+        self.state
+            .running
+            .lock()
+            .expect(HELD)
+            .push((id, Arc::clone(&watch)));
         self.begun.retain(|begun| Arc::strong_count(begun) > 1);
         self.begun.push(Arc::clone(&watch));
         let state = Arc::clone(&self.state);
@@ -146,7 +174,11 @@ impl Pool {
                 (true, false) => &state.done,
             };
             counter.fetch_add(1, Ordering::Relaxed);
-            state.running.lock().expect(HELD).retain(|(other, _)| *other != id);
+            state
+                .running
+                .lock()
+                .expect(HELD)
+                .retain(|(other, _)| *other != id);
             drop(permit);
             // Whichever life of the pool is there now has a thread to give away.
             let _ = me.deliver_unmetered(Msg::Ended);
@@ -168,7 +200,8 @@ impl Behaviour for Pool {
 
     async fn start(&mut self, ctx: &Context<Msg>) -> Result<(), Failure> {
         let state = Arc::clone(&self.state);
-        ctx.cell().publish_live(move || serde_json::to_value(state.load()).unwrap_or(Value::Null));
+        ctx.cell()
+            .publish_live(move || serde_json::to_value(state.load()).unwrap_or(Value::Null));
         Ok(())
     }
 
@@ -176,8 +209,8 @@ impl Behaviour for Pool {
         match message {
             Msg::Submit(submission, reply) => {
                 self.drop_unwanted();
-                let has_room =
-                    self.state.permits.available_permits() > 0 || self.queue.len() < self.state.spec.queue;
+                let has_room = self.state.permits.available_permits() > 0
+                    || self.queue.len() < self.state.spec.queue;
                 if has_room {
                     self.queue.push_back(submission);
                     reply.send(Ok(()));

@@ -53,7 +53,11 @@ impl Watch {
             id,
             label: self.label.clone(),
             progress: f64::from_bits(self.progress.load(Ordering::Relaxed)),
-            note: self.note.lock().expect("no thread panics while it notes progress").clone(),
+            note: self
+                .note
+                .lock()
+                .expect("no thread panics while it notes progress")
+                .clone(),
             heartbeats: self.beats.load(Ordering::Relaxed),
             is_cancelled: self.is_cancelled(),
         }
@@ -111,9 +115,15 @@ impl TaskHandle {
 
     /// Reports progress, 0 to 1, and what is being done.
     pub fn progress(&self, share: f64, note: &str) {
-        self.watch.progress.store(share.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);
+        self.watch
+            .progress
+            .store(share.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);
         self.watch.beats.fetch_add(1, Ordering::Relaxed);
-        let mut held = self.watch.note.lock().expect("no thread panics while it notes progress");
+        let mut held = self
+            .watch
+            .note
+            .lock()
+            .expect("no thread panics while it notes progress");
         if *held != note {
             note.clone_into(&mut held);
         }

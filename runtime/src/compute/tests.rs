@@ -20,7 +20,8 @@ use crate::{
 
 async fn pools(specs: &[PoolSpec]) -> (Root, Compute) {
     let (compute, children) = Compute::new(specs);
-    let spec = SupervisorSpec::new(Strategy::OneForOne).backoff(Backoff::constant(Duration::from_millis(1)));
+    let spec = SupervisorSpec::new(Strategy::OneForOne)
+        .backoff(Backoff::constant(Duration::from_millis(1)));
     let spec = children.into_iter().fold(spec, SupervisorSpec::child);
     (Root::start(host("compute"), spec).await.unwrap(), compute)
 }
@@ -51,15 +52,27 @@ async fn until(root: &Root, wanted: impl Fn(&serde_json::Value) -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(crate::testkit::PATIENCE, waiting).await.expect("the pool never became as wanted");
+    tokio::time::timeout(crate::testkit::PATIENCE, waiting)
+        .await
+        .expect("the pool never became as wanted");
 }
 
 #[tokio::test]
 async fn a_result_comes_back_and_is_counted() {
     let (root, compute) = pools(&[PoolSpec::new("analysis", 1, 4)]).await;
-    assert_eq!(compute.run("analysis", "sum", |_| 20 + 22).await.unwrap(), 42);
+    assert_eq!(
+        compute.run("analysis", "sum", |_| 20 + 22).await.unwrap(),
+        42
+    );
     until(&root, |pool| pool["done"] == 1).await;
-    assert_eq!(compute.run("painting", "x", |_| ()).await.unwrap_err().code(), "compute.unknown_role");
+    assert_eq!(
+        compute
+            .run("painting", "x", |_| ())
+            .await
+            .unwrap_err()
+            .code(),
+        "compute.unknown_role"
+    );
 }
 
 #[tokio::test]
@@ -89,9 +102,17 @@ async fn a_full_pool_refuses_and_shows_what_it_holds() {
         tokio::spawn(async move { compute.run("analysis", label, move |_| gate.pass()).await })
     };
     let first = begin("first");
-    until(&root, |pool| pool["running"].as_array().is_some_and(|running| running.len() == 1)).await;
+    until(&root, |pool| {
+        pool["running"]
+            .as_array()
+            .is_some_and(|running| running.len() == 1)
+    })
+    .await;
     let second = begin("second");
-    until(&root, |pool| pool["waiting"] == serde_json::json!(["second"])).await;
+    until(&root, |pool| {
+        pool["waiting"] == serde_json::json!(["second"])
+    })
+    .await;
     let refused = compute.run("analysis", "third", |_| ()).await.unwrap_err();
     assert_eq!(refused.code(), "compute.busy");
     assert_eq!(compute.load("analysis").unwrap().refused, 1);
@@ -117,7 +138,10 @@ async fn dropping_the_future_cancels_the_task_and_frees_its_place() {
             })
             .await
     });
-    until(&root, |pool| pool["running"][0]["progress"] == 0.25 && pool["running"][0]["note"] == "spinning").await;
+    until(&root, |pool| {
+        pool["running"][0]["progress"] == 0.25 && pool["running"][0]["note"] == "spinning"
+    })
+    .await;
     caller.abort();
     until(&root, |pool| pool["cancelled"] == 1).await;
     assert!(saw_cancel.load(Ordering::SeqCst));
@@ -130,14 +154,28 @@ async fn a_waiting_task_whose_caller_left_never_runs() {
     let gate = Gate::default();
     let held = gate.clone();
     let holding = compute.clone();
-    let first = tokio::spawn(async move { holding.run("analysis", "first", move |_| held.pass()).await });
-    until(&root, |pool| pool["running"].as_array().is_some_and(|running| running.len() == 1)).await;
+    let first =
+        tokio::spawn(async move { holding.run("analysis", "first", move |_| held.pass()).await });
+    until(&root, |pool| {
+        pool["running"]
+            .as_array()
+            .is_some_and(|running| running.len() == 1)
+    })
+    .await;
     let ran = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&ran);
     let waiting = compute.clone();
-    let second =
-        tokio::spawn(async move { waiting.run("analysis", "second", move |_| told.store(true, Ordering::SeqCst)).await });
-    until(&root, |pool| pool["waiting"] == serde_json::json!(["second"])).await;
+    let second = tokio::spawn(async move {
+        waiting
+            .run("analysis", "second", move |_| {
+                told.store(true, Ordering::SeqCst)
+            })
+            .await
+    });
+    until(&root, |pool| {
+        pool["waiting"] == serde_json::json!(["second"])
+    })
+    .await;
     second.abort();
     let _ = second.await;
     gate.open();
@@ -149,7 +187,10 @@ async fn a_waiting_task_whose_caller_left_never_runs() {
 #[tokio::test]
 async fn a_panic_is_reported_to_its_caller_and_hurts_nobody_else() {
     let (root, compute) = pools(&[PoolSpec::new("analysis", 1, 4)]).await;
-    let error = compute.run("analysis", "bad", |_| -> u32 { panic!("no such column") }).await.unwrap_err();
+    let error = compute
+        .run("analysis", "bad", |_| -> u32 { panic!("no such column") })
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), "runtime.panicked");
     assert!(error.to_string().contains("no such column"));
     until(&root, |pool| pool["panicked"] == 1).await;
@@ -158,7 +199,8 @@ async fn a_panic_is_reported_to_its_caller_and_hurts_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_killed_pool_cancels_its_tasks_and_its_next_life_takes_over_without_exceeding_the_permits() {
+async fn a_killed_pool_cancels_its_tasks_and_its_next_life_takes_over_without_exceeding_the_permits()
+ {
     let (root, compute) = pools(&[PoolSpec::new("analysis", 1, 4)]).await;
     let gate = Gate::default();
     let held = gate.clone();
@@ -171,13 +213,27 @@ async fn a_killed_pool_cancels_its_tasks_and_its_next_life_takes_over_without_ex
             })
             .await
     });
-    until(&root, |pool| pool["running"].as_array().is_some_and(|running| running.len() == 1)).await;
+    until(&root, |pool| {
+        pool["running"]
+            .as_array()
+            .is_some_and(|running| running.len() == 1)
+    })
+    .await;
     root.tree().kill("root/analysis").unwrap();
-    wait_for_node(root.tree(), "root/analysis", |node| node.restarts == 1 && node.status == Status::Running).await;
+    wait_for_node(root.tree(), "root/analysis", |node| {
+        node.restarts == 1 && node.status == Status::Running
+    })
+    .await;
     let next = compute.clone();
     let after = tokio::spawn(async move { next.run("analysis", "after", |_| 7).await });
-    until(&root, |pool| pool["waiting"] == serde_json::json!(["after"])).await;
+    until(&root, |pool| {
+        pool["waiting"] == serde_json::json!(["after"])
+    })
+    .await;
     gate.open();
-    assert!(zombie.await.unwrap().unwrap(), "the task of the dead pool was told to stop");
+    assert!(
+        zombie.await.unwrap().unwrap(),
+        "the task of the dead pool was told to stop"
+    );
     assert_eq!(after.await.unwrap().unwrap(), 7);
 }

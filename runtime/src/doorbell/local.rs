@@ -26,7 +26,13 @@ impl Bells {
 
     /// Rings every topic that starts with `prefix`.
     pub(super) fn ring_all_below(&self, prefix: &str) {
-        for (_, bell) in self.topics.lock().expect(HELD).iter().filter(|(topic, _)| topic.starts_with(prefix)) {
+        for (_, bell) in self
+            .topics
+            .lock()
+            .expect(HELD)
+            .iter()
+            .filter(|(topic, _)| topic.starts_with(prefix))
+        {
             bell.send_modify(|rings| *rings += 1);
         }
     }
@@ -35,6 +41,9 @@ impl Bells {
         let mut topics = self.topics.lock().expect(HELD);
         // Topics nobody listens to any more would pile up otherwise.
         topics.retain(|name, bell| name == topic || bell.receiver_count() > 0);
-        topics.entry(topic.to_owned()).or_insert_with(|| watch::channel(0).0).subscribe()
+        topics
+            .entry(topic.to_owned())
+            .or_insert_with(|| watch::channel(0).0)
+            .subscribe()
     }
 }

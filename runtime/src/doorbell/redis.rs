@@ -44,11 +44,29 @@ impl RedisBell {
         let _ = publisher.connect();
         let _ = subscriber.connect();
         let tasks = vec![
-            tokio::spawn(publish(publisher.clone(), channel.clone(), node.clone(), queued)).abort_handle(),
+            tokio::spawn(publish(
+                publisher.clone(),
+                channel.clone(),
+                node.clone(),
+                queued,
+            ))
+            .abort_handle(),
             tokio::spawn(receive(subscriber.clone(), node, Arc::clone(&bells))).abort_handle(),
-            tokio::spawn(keep_listening(subscriber.clone(), channel, bells, tell_listening)).abort_handle(),
+            tokio::spawn(keep_listening(
+                subscriber.clone(),
+                channel,
+                bells,
+                tell_listening,
+            ))
+            .abort_handle(),
         ];
-        Ok(Self { outgoing, publisher, subscriber, listening, tasks })
+        Ok(Self {
+            outgoing,
+            publisher,
+            subscriber,
+            listening,
+            tasks,
+        })
     }
 
     pub(super) fn ring(&self, topic: &str) {
@@ -64,7 +82,8 @@ impl RedisBell {
     pub(super) async fn connected_within(&self, patience: Duration) -> bool {
         let mut listening = self.listening.clone();
         let both = async {
-            self.publisher.wait_for_connect().await.is_ok() && listening.wait_for(|is| *is).await.is_ok()
+            self.publisher.wait_for_connect().await.is_ok()
+                && listening.wait_for(|is| *is).await.is_ok()
         };
         tokio::time::timeout(patience, both).await.unwrap_or(false)
     }
@@ -86,7 +105,12 @@ impl Drop for RedisBell {
     }
 }
 
-async fn publish(client: Client, channel: String, node: String, mut queued: mpsc::Receiver<String>) {
+async fn publish(
+    client: Client,
+    channel: String,
+    node: String,
+    mut queued: mpsc::Receiver<String>,
+) {
     while let Some(first) = queued.recv().await {
         let mut topics = std::collections::BTreeSet::from([first]);
         while let Ok(topic) = queued.try_recv() {
@@ -96,7 +120,9 @@ async fn publish(client: Client, channel: String, node: String, mut queued: mpsc
             continue;
         }
         for topic in topics {
-            let sent: Result<i64, _> = client.publish(channel.as_str(), format!("{node}|{topic}")).await;
+            let sent: Result<i64, _> = client
+                .publish(channel.as_str(), format!("{node}|{topic}"))
+                .await;
             if let Err(error) = sent {
                 tracing::debug!(topic, %error, "a bell was lost on its way to redis");
             }
@@ -124,10 +150,16 @@ async fn receive(client: Client, node: String, bells: Arc<Bells>) {
 
 /// Subscribes, says so, and says when the connection is lost; after each return every bell rings once, because some may
 /// have been missed.
-async fn keep_listening(client: Client, channel: String, bells: Arc<Bells>, tell: watch::Sender<bool>) {
+async fn keep_listening(
+    client: Client,
+    channel: String,
+    bells: Arc<Bells>,
+    tell: watch::Sender<bool>,
+) {
     let mut errors = client.error_rx();
     loop {
-        let stands = client.wait_for_connect().await.is_ok() && client.subscribe(channel.as_str()).await.is_ok();
+        let stands = client.wait_for_connect().await.is_ok()
+            && client.subscribe(channel.as_str()).await.is_ok();
         if !stands {
             tokio::time::sleep(RETRY).await;
             continue;
@@ -138,6 +170,8 @@ async fn keep_listening(client: Client, channel: String, bells: Arc<Bells>, tell
         // Any error of the connection: look again.
         let _ = errors.recv().await;
         tell.send_replace(false);
-        tracing::warn!("redis is away: bells ring in this process only, and work is found by sweeping");
+        tracing::warn!(
+            "redis is away: bells ring in this process only, and work is found by sweeping"
+        );
     }
 }

@@ -26,7 +26,8 @@ impl JobControl {
 
     /// Reports progress, 0 to 1; stored with the next heartbeat.
     pub fn progress(&self, share: f64) {
-        self.progress.store(share.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);
+        self.progress
+            .store(share.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);
     }
 
     /// Progress as last reported.
@@ -47,7 +48,11 @@ impl JobControl {
     /// Resolves when the work is not wanted any more.
     pub async fn cancelled(&self) {
         // The sender lives in self.
-        let _ = self.tell_cancelled.subscribe().wait_for(|cancelled| *cancelled).await;
+        let _ = self
+            .tell_cancelled
+            .subscribe()
+            .wait_for(|cancelled| *cancelled)
+            .await;
     }
 
     pub(super) fn cancel(&self) {

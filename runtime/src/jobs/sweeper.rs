@@ -29,7 +29,9 @@ pub struct LeaseSweeper {
 
 impl fmt::Debug for LeaseSweeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LeaseSweeper").field("requeued", &self.requeued).finish()
+        f.debug_struct("LeaseSweeper")
+            .field("requeued", &self.requeued)
+            .finish()
     }
 }
 
@@ -39,7 +41,13 @@ const NEVER_RUNG: &str = "leases";
 impl LeaseSweeper {
     /// The sweeper as a child.
     pub fn child(name: &str, system: System, bell: Doorbell, sweep: Sweep) -> ChildSpec {
-        let make = move || Self { system: system.clone(), bell: bell.clone(), sweep, requeued: 0, dead: 0 };
+        let make = move || Self {
+            system: system.clone(),
+            bell: bell.clone(),
+            sweep,
+            requeued: 0,
+            dead: 0,
+        };
         ChildSpec::actor(name, 2, make).0
     }
 }
@@ -49,17 +57,26 @@ impl Behaviour for LeaseSweeper {
     const KIND: &'static str = "lease_sweeper";
 
     async fn start(&mut self, ctx: &Context<SweeperMsg>) -> Result<(), Failure> {
-        ctx.look_when(self.bell.listen(NEVER_RUNG), self.sweep, || SweeperMsg::Look);
+        ctx.look_when(self.bell.listen(NEVER_RUNG), self.sweep, || {
+            SweeperMsg::Look
+        });
         Ok(())
     }
 
-    async fn handle(&mut self, ctx: &Context<SweeperMsg>, _look: SweeperMsg) -> Result<(), Failure> {
+    async fn handle(
+        &mut self,
+        ctx: &Context<SweeperMsg>,
+        _look: SweeperMsg,
+    ) -> Result<(), Failure> {
         match self.system.queue().sweep().await {
             Ok(swept) => {
                 self.requeued += swept.requeued;
                 self.dead += swept.dead;
                 if swept.requeued > 0 {
-                    tracing::warn!(jobs = swept.requeued, "the leases of lost workers ran out; their jobs wait again");
+                    tracing::warn!(
+                        jobs = swept.requeued,
+                        "the leases of lost workers ran out; their jobs wait again"
+                    );
                     // Which queue they are in is not worth a query: workers look, and find nothing or something.
                     self.bell.ring_all_jobs();
                 }

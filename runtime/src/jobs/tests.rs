@@ -28,7 +28,8 @@ use crate::{
     tree::Status,
 };
 
-type Doing = Box<dyn Fn(Job, JobControl) -> BoxFuture<'static, Result<Finished, JobError>> + Send + Sync>;
+type Doing =
+    Box<dyn Fn(Job, JobControl) -> BoxFuture<'static, Result<Finished, JobError>> + Send + Sync>;
 
 /// A handler that is a closure.
 struct Does(Doing);
@@ -38,12 +39,18 @@ impl Does {
     where
         F: Future<Output = Result<Finished, JobError>> + Send + 'static,
     {
-        Arc::new(Self(Box::new(move |job, control| does(job, control).boxed())))
+        Arc::new(Self(Box::new(move |job, control| {
+            does(job, control).boxed()
+        })))
     }
 }
 
 impl JobHandler for Does {
-    fn run<'a>(&'a self, job: &'a Job, control: &'a JobControl) -> BoxFuture<'a, Result<Finished, JobError>> {
+    fn run<'a>(
+        &'a self,
+        job: &'a Job,
+        control: &'a JobControl,
+    ) -> BoxFuture<'a, Result<Finished, JobError>> {
         (self.0)(job.clone(), control.clone())
     }
 }
@@ -60,7 +67,10 @@ fn grant(org: OrgId) -> Grant {
 }
 
 fn quick() -> Sweep {
-    Sweep { shortest: Duration::from_millis(20), longest: Duration::from_millis(40) }
+    Sweep {
+        shortest: Duration::from_millis(20),
+        longest: Duration::from_millis(40),
+    }
 }
 
 impl Shop {
@@ -71,7 +81,12 @@ impl Shop {
         // For the bell: commits ring it.
         let _bus = Bus::new(storage.clone(), system.clone(), bell.clone());
         let org = db.org("acme").await;
-        Self { storage, system, bell, org }
+        Self {
+            storage,
+            system,
+            bell,
+            org,
+        }
     }
 
     async fn queue(&self, key: &str, max_attempts: u32) -> JobId {
@@ -95,15 +110,21 @@ impl Shop {
     async fn worker(&self, node: &str, parallel: usize, handler: Arc<dyn JobHandler>) -> Root {
         let mut config = WorkerConfig::new("analysis", node).parallel(parallel);
         config.sweep = quick();
-        config.lease = Duration::from_millis(300);
+        config.lease = Duration::from_millis(900);
         config.grace = Duration::from_millis(50);
         let (child, _) = Worker::child(config, self.system.clone(), self.bell.clone(), handler);
-        let spec = SupervisorSpec::new(Strategy::OneForOne).backoff(Backoff::constant(Duration::from_millis(1)));
+        let spec = SupervisorSpec::new(Strategy::OneForOne)
+            .backoff(Backoff::constant(Duration::from_millis(1)));
         Root::start(host(node), spec.child(child)).await.unwrap()
     }
 
     async fn job(&self, id: JobId) -> Job {
-        self.storage.scope(&grant(self.org)).jobs().get(id).await.unwrap()
+        self.storage
+            .scope(&grant(self.org))
+            .jobs()
+            .get(id)
+            .await
+            .unwrap()
     }
 
     async fn until(&self, id: JobId, wanted: impl Fn(&Job) -> bool) -> Job {
@@ -116,7 +137,9 @@ impl Shop {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("the job never became as wanted")
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .expect("the job never became as wanted")
     }
 }
 
@@ -159,7 +182,7 @@ storage::on_both! {
                 match (job.unique_key.as_str(), attempt) {
                     ("hopeless", _) => Err(JobError::give_up("no such thing")),
                     ("panics", _) => panic!("boom"),
-                    (_, 0) => Err(JobError::retry_after("not yet", Duration::from_millis(10))),
+                    (_, 0) => Err(JobError::retry_after("not yet", Duration::from_secs(60))),
                     _ => Ok(Finished::With(json!("fine"))),
                 }
             }
@@ -168,7 +191,7 @@ storage::on_both! {
         let twice = shop.queue("twice", 3).await;
         let waiting = shop.until(twice, |job| job.attempt == 1 && job.state == JobState::Queued).await;
         assert_eq!(waiting.result, Some(json!({ "error": "not yet" })));
-        db.shift_time(TimeDelta::seconds(1));
+        db.shift_time(TimeDelta::seconds(61));
         let job = shop.until(twice, |job| job.state == JobState::Done).await;
         assert_eq!((job.attempt, job.result), (2, Some(json!("fine"))));
         let hopeless = shop.queue("hopeless", 3).await;
@@ -195,9 +218,9 @@ storage::on_both! {
         let id = shop.queue("long", 3).await;
         let first = shop.until(id, |job| job.progress == 0.4).await;
         // Several beats later it is still the same lease.
-        for beat in 1..=3 {
-            db.shift_time(TimeDelta::milliseconds(100));
-            let past = first.updated_at + TimeDelta::milliseconds(100 * beat);
+        for beat in 1..=5 {
+            db.shift_time(TimeDelta::milliseconds(300));
+            let past = first.updated_at + TimeDelta::milliseconds(300 * beat);
             shop.until(id, |job| job.updated_at >= past).await;
         }
         let later = shop.job(id).await;

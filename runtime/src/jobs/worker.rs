@@ -76,7 +76,10 @@ pub struct Worker {
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").field("config", &self.config).field("running", &self.running.len()).finish()
+        f.debug_struct("Worker")
+            .field("config", &self.config)
+            .field("running", &self.running.len())
+            .finish()
     }
 }
 
@@ -100,7 +103,13 @@ impl Worker {
             stopping: watch::Sender::new(false),
             counts: Counts::default(),
         });
-        (spec.stop_budget(StopBudget { drain: Duration::ZERO, stop }), worker)
+        (
+            spec.stop_budget(StopBudget {
+                drain: Duration::ZERO,
+                stop,
+            }),
+            worker,
+        )
     }
 
     fn lease(&self) -> TimeDelta {
@@ -113,7 +122,12 @@ impl Worker {
             return;
         }
         let limit = u32::try_from(free).unwrap_or(u32::MAX);
-        match self.system.queue().claim(&self.config.queue, &self.config.worker, limit, self.lease()).await {
+        match self
+            .system
+            .queue()
+            .claim(&self.config.queue, &self.config.worker, limit, self.lease())
+            .await
+        {
             Ok(jobs) => {
                 for job in jobs {
                     self.begin(ctx, job);
@@ -142,7 +156,15 @@ impl Worker {
             // Fails when the worker is gone; then nobody counts.
             let _ = me.deliver_unmetered(WorkerMsg::Ended(id, ending));
         });
-        self.running.insert(id, Running { kind, attempt, control, task: task.abort_handle() });
+        self.running.insert(
+            id,
+            Running {
+                kind,
+                attempt,
+                control,
+                task: task.abort_handle(),
+            },
+        );
     }
 }
 
@@ -168,7 +190,11 @@ impl Behaviour for Worker {
         Ok(())
     }
 
-    async fn handle(&mut self, ctx: &Context<WorkerMsg>, message: WorkerMsg) -> Result<(), Failure> {
+    async fn handle(
+        &mut self,
+        ctx: &Context<WorkerMsg>,
+        message: WorkerMsg,
+    ) -> Result<(), Failure> {
         if let WorkerMsg::Ended(id, ending) = message {
             self.running.remove(&id);
             match ending {
@@ -227,7 +253,10 @@ impl Attended {
             () = told_to_stop(&mut stopping) => return self.give_back().await,
         };
         let outcome = outcome.unwrap_or_else(|panic| {
-            Err(JobError::retry(format!("the handler panicked: {}", panic_message(panic.as_ref()))))
+            Err(JobError::retry(format!(
+                "the handler panicked: {}",
+                panic_message(panic.as_ref())
+            )))
         });
         self.settle(outcome).await
     }
@@ -239,7 +268,16 @@ impl Attended {
         loop {
             tokio::time::sleep(lease / 3).await;
             let (queue, job) = (self.system.queue(), &self.job);
-            match queue.heartbeat(job.org, job.id, job.epoch, self.control.reported(), self.lease).await {
+            match queue
+                .heartbeat(
+                    job.org,
+                    job.id,
+                    job.epoch,
+                    self.control.reported(),
+                    self.lease,
+                )
+                .await
+            {
                 Ok(()) => last_good = tokio::time::Instant::now(),
                 Err(error) if is_lost(&error) => break,
                 // The database is away. Until the lease has run out nobody else can hold it.
@@ -273,11 +311,20 @@ impl Attended {
         let (queue, job) = (self.system.queue(), &self.job);
         let settled = match outcome {
             Ok(Finished::InItsUnit) => Ok(Ending::Done),
-            Ok(Finished::With(result)) => {
-                queue.complete(job.org, job.id, job.epoch, &result).await.map(|()| Ending::Done)
-            }
+            Ok(Finished::With(result)) => queue
+                .complete(job.org, job.id, job.epoch, &result)
+                .await
+                .map(|()| Ending::Done),
             Err(error) => {
-                let failed = queue.fail(job.org, job.id, job.epoch, &error.to_string(), error.for_queue()).await;
+                let failed = queue
+                    .fail(
+                        job.org,
+                        job.id,
+                        job.epoch,
+                        &error.to_string(),
+                        error.for_queue(),
+                    )
+                    .await;
                 failed.map(|state| {
                     let is_dead = state == JobState::Dead;
                     if is_dead {

@@ -61,7 +61,8 @@ pub enum RunMsg {
 }
 
 /// The steps of a run. Called again, with the same journal entries, when the run is resumed.
-pub type Work = Arc<dyn Fn(Arc<RunJournal>) -> BoxFuture<'static, Result<(), RunError>> + Send + Sync>;
+pub type Work =
+    Arc<dyn Fn(Arc<RunJournal>) -> BoxFuture<'static, Result<(), RunError>> + Send + Sync>;
 
 /// Panics of one run before it counts as failed.
 const MOST_PANICS: u32 = 3;
@@ -90,7 +91,9 @@ pub fn run_child(setup: RunSetup, work: Work) -> ChildSpec {
         panics: Arc::clone(&panics),
         waits: 0,
     };
-    ChildSpec::actor(name, 4, make).0.restart(Restart::Transient)
+    ChildSpec::actor(name, 4, make)
+        .0
+        .restart(Restart::Transient)
 }
 
 /// Opens the journal, does the work and ends the run.
@@ -101,19 +104,34 @@ async fn drive(
     panics: Arc<AtomicU32>,
     host: Host,
 ) -> Result<(), RunError> {
-    let mut journal = RunJournal::open(&setup.storage, &setup.system, setup.grant, setup.run, &setup.node).await?;
+    let mut journal = RunJournal::open(
+        &setup.storage,
+        &setup.system,
+        setup.grant,
+        setup.run,
+        &setup.node,
+    )
+    .await?;
     journal.watch(&host, &setup.bell, setup.sweep);
-    *shown.lock().expect("no thread panics while it holds the step") = Some(journal.step_reader());
+    *shown
+        .lock()
+        .expect("no thread panics while it holds the step") = Some(journal.step_reader());
     let journal = Arc::new(journal);
-    let worked = AssertUnwindSafe(work(Arc::clone(&journal))).catch_unwind().await.unwrap_or_else(|panic| {
-        let message = panic_message(panic.as_ref());
-        tracing::error!(run.id = %setup.run, message, "a run panicked");
-        if panics.fetch_add(1, Ordering::SeqCst) + 1 < MOST_PANICS {
-            Err(RunError::Panicked { message })
-        } else {
-            Err(RunError::step("run", format!("it panicked {MOST_PANICS} times, at last with: {message}")))
-        }
-    });
+    let worked = AssertUnwindSafe(work(Arc::clone(&journal)))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| {
+            let message = panic_message(panic.as_ref());
+            tracing::error!(run.id = %setup.run, message, "a run panicked");
+            if panics.fetch_add(1, Ordering::SeqCst) + 1 < MOST_PANICS {
+                Err(RunError::Panicked { message })
+            } else {
+                Err(RunError::step(
+                    "run",
+                    format!("it panicked {MOST_PANICS} times, at last with: {message}"),
+                ))
+            }
+        });
     let outcome = match worked {
         Ok(()) => journal.succeed().await.map(|_| ()),
         Err(error) if error.can_resume() => Err(error),
@@ -133,8 +151,16 @@ impl Behaviour for RunActor {
     async fn start(&mut self, ctx: &Context<RunMsg>) -> Result<(), Failure> {
         let (run, shown) = (self.setup.run, Arc::clone(&self.step));
         ctx.cell().publish_live(move || {
-            let reader = shown.lock().expect("no thread panics while it holds the step").clone();
-            let step = reader.and_then(|reader| reader.lock().expect("no thread panics while it holds the step").clone());
+            let reader = shown
+                .lock()
+                .expect("no thread panics while it holds the step")
+                .clone();
+            let step = reader.and_then(|reader| {
+                reader
+                    .lock()
+                    .expect("no thread panics while it holds the step")
+                    .clone()
+            });
             json!({ "run": run, "step": step })
         });
         ctx.after(Duration::ZERO, RunMsg::Go);
@@ -152,11 +178,17 @@ impl Behaviour for RunActor {
                     ctx.host().clone(),
                 );
                 ctx.pipe(driven, |outcome| {
-                    RunMsg::Ended(outcome.unwrap_or_else(|error| Err(RunError::Panicked { message: error.to_string() })))
+                    RunMsg::Ended(outcome.unwrap_or_else(|error| {
+                        Err(RunError::Panicked {
+                            message: error.to_string(),
+                        })
+                    }))
                 });
             }
             RunMsg::Ended(Ok(())) => ctx.finish("the run has ended"),
-            RunMsg::Ended(Err(RunError::Ended { state })) => ctx.finish(format!("the run is {state:?}")),
+            RunMsg::Ended(Err(RunError::Ended { state })) => {
+                ctx.finish(format!("the run is {state:?}"))
+            }
             // Its holder ends it, or its lease runs out.
             RunMsg::Ended(Err(RunError::Held)) => {
                 self.waits += 1;

@@ -84,7 +84,10 @@ impl Classify for RunError {
 impl RunError {
     /// A failure of a step that no further attempt can mend.
     pub fn step(step: &str, message: impl fmt::Display) -> Self {
-        Self::Step { step: step.to_owned(), message: message.to_string() }
+        Self::Step {
+            step: step.to_owned(),
+            message: message.to_string(),
+        }
     }
 
     /// Whether the run itself is fine and somebody may go on with it later.
@@ -121,7 +124,10 @@ impl Drop for Watcher {
 
 impl fmt::Debug for RunJournal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunJournal").field("run", &self.run.id).field("lease", &self.lease).finish()
+        f.debug_struct("RunJournal")
+            .field("run", &self.run.id)
+            .field("lease", &self.lease)
+            .finish()
     }
 }
 
@@ -179,7 +185,12 @@ impl RunJournal {
     /// Watches for a cancellation while steps are under way, and for the loss of the lease. Sets the flag of
     /// [`cancel_flag`](Self::cancel_flag).
     pub fn watch(&mut self, host: &Host, bell: &Doorbell, sweep: Sweep) {
-        let (storage, grant, run, cancel) = (self.storage.clone(), self.grant, self.run.id, Arc::clone(&self.cancel));
+        let (storage, grant, run, cancel) = (
+            self.storage.clone(),
+            self.grant,
+            self.run.id,
+            Arc::clone(&self.cancel),
+        );
         let mut listener = bell.listen(EVENTS);
         let mut rng = host.rng(&lease_name(run));
         let task = tokio::spawn(async move {
@@ -264,7 +275,8 @@ impl RunJournal {
         }
         match work().await {
             Ok(output) => {
-                let stored = serde_json::to_value(&output).map_err(|error| RunError::step(key, error))?;
+                let stored =
+                    serde_json::to_value(&output).map_err(|error| RunError::step(key, error))?;
                 let (run, owned) = (self.run.id, key.to_owned());
                 self.unit(move |unit| {
                     let (owned, stored) = (owned.clone(), stored.clone());
@@ -316,7 +328,10 @@ impl RunJournal {
     }
 
     async fn begin<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, RunError> {
-        *self.step.lock().expect("no thread panics while it holds the step") = Some(key.to_owned());
+        *self
+            .step
+            .lock()
+            .expect("no thread panics while it holds the step") = Some(key.to_owned());
         let (run, owned) = (self.run.id, key.to_owned());
         let begun = self
             .unit(move |unit| {
@@ -326,9 +341,9 @@ impl RunJournal {
             .await?;
         match begun {
             StepStart::Do(_) => Ok(None),
-            StepStart::Done(output) => serde_json::from_value(output)
-                .map(Some)
-                .map_err(|error| RunError::step(key, format!("its record has another shape by now: {error}"))),
+            StepStart::Done(output) => serde_json::from_value(output).map(Some).map_err(|error| {
+                RunError::step(key, format!("its record has another shape by now: {error}"))
+            }),
         }
     }
 
@@ -366,7 +381,8 @@ impl RunJournal {
     /// Those of [`unit`](Self::unit).
     pub async fn progress(&self, share: f64) -> Result<(), RunError> {
         let run = self.run.id;
-        self.unit(move |unit| Box::pin(async move { unit.runs().set_progress(run, share).await })).await
+        self.unit(move |unit| Box::pin(async move { unit.runs().set_progress(run, share).await }))
+            .await
     }
 
     /// Ends the run well.

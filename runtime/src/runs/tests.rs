@@ -45,8 +45,15 @@ impl Yard {
         let system = storage.system(SystemGrant::for_app());
         let bell = Doorbell::local();
         let _bus = Bus::new(storage.clone(), system.clone(), bell.clone());
-        let grant = Principal::system(db.org("acme").await).grant(Permission::RunWrite).unwrap();
-        let run = queued_run(RunId(storage.fresh_id()), AgentKind::Metrics, Trigger::Person, storage.now().await.unwrap());
+        let grant = Principal::system(db.org("acme").await)
+            .grant(Permission::RunWrite)
+            .unwrap();
+        let run = queued_run(
+            RunId(storage.fresh_id()),
+            AgentKind::Metrics,
+            Trigger::Person,
+            storage.now().await.unwrap(),
+        );
         let id = run.id;
         storage
             .unit(&grant, move |unit| {
@@ -55,7 +62,13 @@ impl Yard {
             })
             .await
             .unwrap();
-        Self { storage, system, bell, grant, run: id }
+        Self {
+            storage,
+            system,
+            bell,
+            grant,
+            run: id,
+        }
     }
 
     async fn journal(&self, owner: &str) -> Result<RunJournal, RunError> {
@@ -70,33 +83,58 @@ impl Yard {
             grant: self.grant,
             run: self.run,
             node: "node".into(),
-            sweep: Sweep { shortest: Duration::from_millis(20), longest: Duration::from_millis(40) },
+            sweep: Sweep {
+                shortest: Duration::from_millis(20),
+                longest: Duration::from_millis(40),
+            },
         }
     }
 
     async fn until(&self, state: RunState) -> domain::run::Run {
         let waiting = async {
             loop {
-                let run = self.storage.scope(&self.grant).runs().get(self.run).await.unwrap();
+                let run = self
+                    .storage
+                    .scope(&self.grant)
+                    .runs()
+                    .get(self.run)
+                    .await
+                    .unwrap();
                 if run.state == state {
                     return run;
                 }
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("the run never became as wanted")
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .expect("the run never became as wanted")
     }
 
     async fn steps(&self) -> Vec<(String, u32, bool)> {
-        let steps = self.storage.scope(&self.grant).runs().steps(self.run).await.unwrap();
-        steps.into_iter().map(|step| (step.key, step.attempt, step.ended_at.is_some())).collect()
+        let steps = self
+            .storage
+            .scope(&self.grant)
+            .runs()
+            .steps(self.run)
+            .await
+            .unwrap();
+        steps
+            .into_iter()
+            .map(|step| (step.key, step.attempt, step.ended_at.is_some()))
+            .collect()
     }
 
     async fn cancel(&self) {
         let run = self.run;
         self.storage
             .unit(&self.grant, move |unit| {
-                Box::pin(async move { unit.runs().end(run, RunState::Cancelled, None).await.map(|_| ()) })
+                Box::pin(async move {
+                    unit.runs()
+                        .end(run, RunState::Cancelled, None)
+                        .await
+                        .map(|_| ())
+                })
             })
             .await
             .unwrap();
@@ -104,7 +142,8 @@ impl Yard {
 }
 
 async fn root_of_runs() -> Root {
-    let spec = SupervisorSpec::new(Strategy::OneForOne).backoff(Backoff::constant(Duration::from_millis(1)));
+    let spec = SupervisorSpec::new(Strategy::OneForOne)
+        .backoff(Backoff::constant(Duration::from_millis(1)));
     Root::start(host("runs"), spec).await.unwrap()
 }
 
@@ -132,7 +171,13 @@ impl Probe for storage::Unit {
 }
 
 async fn probes(yard: &Yard) -> usize {
-    let jobs = yard.storage.scope(&yard.grant).jobs().list(domain::job::JobState::Queued, 100).await.unwrap();
+    let jobs = yard
+        .storage
+        .scope(&yard.grant)
+        .jobs()
+        .list(domain::job::JobState::Queued, 100)
+        .await
+        .unwrap();
     jobs.iter().filter(|job| job.queue == "probe").count()
 }
 
@@ -142,7 +187,9 @@ async fn wait_until_logged(log: &Mutex<Vec<&'static str>>, entries: usize) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("the work goes on");
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .expect("the work goes on");
 }
 
 storage::on_both! {

@@ -57,7 +57,10 @@ pub struct Scheduler {
 
 impl fmt::Debug for Scheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scheduler").field("timer", &self.timer).field("counts", &self.counts).finish()
+        f.debug_struct("Scheduler")
+            .field("timer", &self.timer)
+            .field("counts", &self.counts)
+            .finish()
     }
 }
 
@@ -99,7 +102,9 @@ impl Scheduler {
 
     /// A timer for the next tick, so that it does not wait for the sweep.
     async fn set_timer(&mut self, ctx: &Context<SchedulerMsg>) -> Result<(), Error> {
-        let Some(next) = self.system.schedules().next_tick().await? else { return Ok(()) };
+        let Some(next) = self.system.schedules().next_tick().await? else {
+            return Ok(());
+        };
         if self.timer == Some(next) {
             return Ok(());
         }
@@ -114,8 +119,15 @@ impl Scheduler {
     }
 
     /// Deals with every tick of one schedule that is due. Says whether the schedule moved on.
-    async fn fire(&mut self, ctx: &Context<SchedulerMsg>, org: OrgId, schedule: &Schedule) -> Result<bool, Error> {
-        let Some(first) = schedule.next_at else { return Ok(false) };
+    async fn fire(
+        &mut self,
+        ctx: &Context<SchedulerMsg>,
+        org: OrgId,
+        schedule: &Schedule,
+    ) -> Result<bool, Error> {
+        let Some(first) = schedule.next_at else {
+            return Ok(false);
+        };
         let table = match Timetable::of(schedule) {
             Ok(table) => table,
             Err(error) => {
@@ -123,7 +135,8 @@ impl Scheduler {
                 tracing::error!(schedule.id = %schedule.id, org.id = %org, %error, "a schedule cannot be read and stands still");
                 ctx.cell().note_error(error);
                 self.counts.invalid += 1;
-                self.move_on(org, schedule, first, None, Tick::Missed(0)).await?;
+                self.move_on(org, schedule, first, None, Tick::Missed(0))
+                    .await?;
                 return Ok(true);
             }
         };
@@ -132,7 +145,11 @@ impl Scheduler {
         let mut at = first;
         if due.missed > 0 {
             let next = due.fire.first().copied().or(due.next);
-            if self.move_on(org, schedule, at, next, Tick::Missed(due.missed)).await? == Fired::Before {
+            if self
+                .move_on(org, schedule, at, next, Tick::Missed(due.missed))
+                .await?
+                == Fired::Before
+            {
                 self.counts.raced += 1;
                 return Ok(true);
             }
@@ -141,7 +158,10 @@ impl Scheduler {
         }
         for tick in due.fire {
             at = tick;
-            match self.move_on(org, schedule, at, table.next_after(at), Tick::Due(now)).await? {
+            match self
+                .move_on(org, schedule, at, table.next_after(at), Tick::Due(now))
+                .await?
+            {
                 Fired::Now => {}
                 // Another scheduler was quicker; it deals with the rest too.
                 Fired::Before => {
@@ -162,7 +182,9 @@ impl Scheduler {
         next: Option<DateTime<Utc>>,
         tick: Tick,
     ) -> Result<Fired, Error> {
-        let grant = Principal::system(org).grant(Permission::RunWrite).map_err(storage::Error::from)?;
+        let grant = Principal::system(org)
+            .grant(Permission::RunWrite)
+            .map_err(storage::Error::from)?;
         let schedule = schedule.clone();
         let (fired, overlapped) = self
             .storage
@@ -173,26 +195,43 @@ impl Scheduler {
                         Tick::Missed(0) => None,
                         Tick::Missed(ticks) => {
                             let what = json!({ "tick": at, "ticks": ticks, "why": "missed" });
-                            unit.audit().record("schedule.tick_skipped", &schedule.id.to_string(), what).await?;
+                            unit.audit()
+                                .record("schedule.tick_skipped", &schedule.id.to_string(), what)
+                                .await?;
                             None
                         }
                         Tick::Due(now) => {
                             let unfinished = unit.runs().unfinished().await?;
-                            let mut own = unfinished.iter().filter(|run| run.schedule == Some(schedule.id));
+                            let mut own = unfinished
+                                .iter()
+                                .filter(|run| run.schedule == Some(schedule.id));
                             let is_free = match schedule.overlap {
                                 Overlap::Allow => true,
                                 Overlap::Skip => own.next().is_none(),
                                 Overlap::BufferOne => own.all(|run| run.state != RunState::Queued),
                             };
-                            is_free.then(|| queued_run(RunId(unit.fresh_id()), schedule.agent, Trigger::Schedule, now))
+                            is_free.then(|| {
+                                queued_run(
+                                    RunId(unit.fresh_id()),
+                                    schedule.agent,
+                                    Trigger::Schedule,
+                                    now,
+                                )
+                            })
                         }
                     };
                     let overlapped = run.is_none() && matches!(tick, Tick::Due(_));
                     if overlapped {
-                        let what = json!({ "tick": at, "why": "the run before is still under way" });
-                        unit.audit().record("schedule.tick_skipped", &schedule.id.to_string(), what).await?;
+                        let what =
+                            json!({ "tick": at, "why": "the run before is still under way" });
+                        unit.audit()
+                            .record("schedule.tick_skipped", &schedule.id.to_string(), what)
+                            .await?;
                     }
-                    let fired = unit.schedules().fire(schedule.id, at, next, run.as_ref()).await?;
+                    let fired = unit
+                        .schedules()
+                        .fire(schedule.id, at, next, run.as_ref())
+                        .await?;
                     if fired == Fired::Before {
                         // Nothing of this unit may stay, the note in the audit trail least of all.
                         return Err(already_fired());
@@ -201,7 +240,13 @@ impl Scheduler {
                 })
             })
             .await
-            .or_else(|error| if is_already_fired(&error) { Ok((Fired::Before, false)) } else { Err(error) })?;
+            .or_else(|error| {
+                if is_already_fired(&error) {
+                    Ok((Fired::Before, false))
+                } else {
+                    Err(error)
+                }
+            })?;
         match (fired, overlapped, tick) {
             (Fired::Now, true, _) => self.counts.overlapped += 1,
             (Fired::Now, false, Tick::Due(_)) => self.counts.fired += 1,
@@ -235,13 +280,19 @@ impl Behaviour for Scheduler {
     const KIND: &'static str = "scheduler";
 
     async fn start(&mut self, ctx: &Context<SchedulerMsg>) -> Result<(), Failure> {
-        ctx.look_when(self.bell.listen(SCHEDULES_CHANGED), self.sweep, || SchedulerMsg::Look);
+        ctx.look_when(self.bell.listen(SCHEDULES_CHANGED), self.sweep, || {
+            SchedulerMsg::Look
+        });
         // Ticks that fell due while nobody was there.
         ctx.after(Duration::ZERO, SchedulerMsg::Look);
         Ok(())
     }
 
-    async fn handle(&mut self, ctx: &Context<SchedulerMsg>, _look: SchedulerMsg) -> Result<(), Failure> {
+    async fn handle(
+        &mut self,
+        ctx: &Context<SchedulerMsg>,
+        _look: SchedulerMsg,
+    ) -> Result<(), Failure> {
         if let Err(error) = self.look(ctx).await {
             // The database is away: the next sweep looks again.
             ctx.cell().note_error(error);

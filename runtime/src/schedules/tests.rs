@@ -21,12 +21,17 @@ use crate::{
 };
 
 fn grant(org: OrgId) -> Grant {
-    Principal::system(org).grant(Permission::ScheduleWrite).unwrap()
+    Principal::system(org)
+        .grant(Permission::ScheduleWrite)
+        .unwrap()
 }
 
 /// Looks only when told to.
 fn never() -> Sweep {
-    Sweep { shortest: Duration::from_secs(3_600), longest: Duration::from_secs(3_600) }
+    Sweep {
+        shortest: Duration::from_secs(3_600),
+        longest: Duration::from_secs(3_600),
+    }
 }
 
 struct Desk {
@@ -42,9 +47,26 @@ impl Desk {
         let storage: Storage = (**db).clone();
         let system = storage.system(SystemGrant::for_app());
         let org = db.org("acme").await;
-        let (child, scheduler) = Scheduler::child("scheduler", storage.clone(), system, Doorbell::local(), never());
-        let root = Root::start(host(name), SupervisorSpec::new(Strategy::OneForOne).child(child)).await.unwrap();
-        let desk = Self { storage, org, root, scheduler, looks: std::cell::Cell::new(0) };
+        let (child, scheduler) = Scheduler::child(
+            "scheduler",
+            storage.clone(),
+            system,
+            Doorbell::local(),
+            never(),
+        );
+        let root = Root::start(
+            host(name),
+            SupervisorSpec::new(Strategy::OneForOne).child(child),
+        )
+        .await
+        .unwrap();
+        let desk = Self {
+            storage,
+            org,
+            root,
+            scheduler,
+            looks: std::cell::Cell::new(0),
+        };
         desk.looked().await;
         desk
     }
@@ -53,9 +75,11 @@ impl Desk {
     async fn looked(&self) -> serde_json::Value {
         self.looks.set(self.looks.get() + 1);
         let looks = self.looks.get();
-        wait_for_node(self.root.tree(), "root/scheduler", |node| node.handled >= looks && node.busy_since.is_none())
-            .await
-            .observed["counts"]
+        wait_for_node(self.root.tree(), "root/scheduler", |node| {
+            node.handled >= looks && node.busy_since.is_none()
+        })
+        .await
+        .observed["counts"]
             .clone()
     }
 
@@ -90,8 +114,18 @@ impl Desk {
     }
 
     async fn runs(&self) -> Vec<Run> {
-        let page = PageRequest { limit: 200, after: None };
-        let mut runs = self.storage.scope(&grant(self.org)).runs().list(None, &page).await.unwrap().items;
+        let page = PageRequest {
+            limit: 200,
+            after: None,
+        };
+        let mut runs = self
+            .storage
+            .scope(&grant(self.org))
+            .runs()
+            .list(None, &page)
+            .await
+            .unwrap()
+            .rows;
         runs.sort_by_key(|run| run.tick);
         runs
     }
@@ -99,7 +133,12 @@ impl Desk {
     async fn end(&self, run: RunId) {
         self.storage
             .unit(&grant(self.org), move |unit| {
-                Box::pin(async move { unit.runs().end(run, RunState::Cancelled, None).await.map(|_| ()) })
+                Box::pin(async move {
+                    unit.runs()
+                        .end(run, RunState::Cancelled, None)
+                        .await
+                        .map(|_| ())
+                })
             })
             .await
             .unwrap();
@@ -108,7 +147,8 @@ impl Desk {
     /// Moves database time to `past` after the schedule's next tick.
     async fn pass(&self, schedule: &Schedule, past: TimeDelta) {
         let tick = schedule.next_at.unwrap();
-        self.storage.shift_time(tick + past - self.storage.now().await.unwrap());
+        self.storage
+            .shift_time(tick + past - self.storage.now().await.unwrap());
     }
 }
 

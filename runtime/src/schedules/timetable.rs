@@ -65,7 +65,11 @@ impl Timetable {
     /// # Errors
     /// `schedule.invalid`.
     pub fn of(schedule: &Schedule) -> Result<Self, Error> {
-        Self::new(&schedule.cron, &schedule.time_zone, schedule.catch_up_seconds)
+        Self::new(
+            &schedule.cron,
+            &schedule.time_zone,
+            schedule.catch_up_seconds,
+        )
     }
 
     /// Delays each start by up to `jitter`, so that many schedules of one minute do not start at once. The tick itself,
@@ -86,32 +90,44 @@ impl Timetable {
         let hash = name
             .bytes()
             .chain(tick.timestamp().to_le_bytes())
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
         tick + TimeDelta::milliseconds((hash % span.unsigned_abs()).cast_signed())
     }
 
     /// The first tick after `instant`; `None` when the expression never matches again.
     pub fn next_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let local = instant.with_timezone(&self.zone);
-        self.cron.find_next_occurrence(&local, false).ok().map(|tick| tick.with_timezone(&Utc))
+        self.cron
+            .find_next_occurrence(&local, false)
+            .ok()
+            .map(|tick| tick.with_timezone(&Utc))
     }
 
     /// The next `count` ticks after `instant`.
     pub fn next_fires(&self, instant: DateTime<Utc>, count: usize) -> Vec<DateTime<Utc>> {
-        std::iter::successors(self.next_after(instant), |tick| self.next_after(*tick)).take(count).collect()
+        std::iter::successors(self.next_after(instant), |tick| self.next_after(*tick))
+            .take(count)
+            .collect()
     }
 
     /// What is due at `now`, when the last tick that was dealt with is `last` (for a new schedule: when it was made).
     /// Ticks are due in `(last, now]`; those older than the catch-up window are missed.
     pub fn due(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> Due {
         if last >= now {
-            return Due { fire: Vec::new(), missed: 0, next: self.next_after(last.max(now)) };
+            return Due {
+                fire: Vec::new(),
+                missed: 0,
+                next: self.next_after(last.max(now)),
+            };
         }
         let horizon = now - self.catch_up;
-        let ticks: Vec<_> = std::iter::successors(self.next_after(last), |tick| self.next_after(*tick))
-            .take_while(|tick| *tick <= now)
-            .take(MOST_TICKS)
-            .collect();
+        let ticks: Vec<_> =
+            std::iter::successors(self.next_after(last), |tick| self.next_after(*tick))
+                .take_while(|tick| *tick <= now)
+                .take(MOST_TICKS)
+                .collect();
         let missed = ticks.iter().filter(|tick| **tick < horizon).count();
         Due {
             fire: ticks[missed..].to_vec(),
@@ -126,7 +142,9 @@ mod tests {
     use super::*;
 
     fn at(text: &str) -> DateTime<Utc> {
-        DateTime::parse_from_rfc3339(text).unwrap().with_timezone(&Utc)
+        DateTime::parse_from_rfc3339(text)
+            .unwrap()
+            .with_timezone(&Utc)
     }
 
     fn daily(catch_up: u32) -> Timetable {
@@ -136,17 +154,30 @@ mod tests {
     #[test]
     fn a_tick_fires_once_at_its_time_and_not_before() {
         let last = at("2026-03-01T06:30:00Z");
-        assert!(daily(60).due(last, at("2026-03-02T06:29:59Z")).fire.is_empty());
+        assert!(
+            daily(60)
+                .due(last, at("2026-03-02T06:29:59Z"))
+                .fire
+                .is_empty()
+        );
         let due = daily(60).due(last, at("2026-03-02T06:30:00Z"));
         assert_eq!(due.fire, [at("2026-03-02T06:30:00Z")]);
         assert_eq!(due.next, Some(at("2026-03-03T06:30:00Z")));
-        assert!(daily(60).due(at("2026-03-02T06:30:00Z"), at("2026-03-02T06:30:00Z")).fire.is_empty());
+        assert!(
+            daily(60)
+                .due(at("2026-03-02T06:30:00Z"), at("2026-03-02T06:30:00Z"))
+                .fire
+                .is_empty()
+        );
     }
 
     #[test]
     fn ticks_within_the_window_are_caught_up_and_older_ones_are_counted_as_missed() {
         let due = daily(2 * 86_400).due(at("2026-03-01T06:30:00Z"), at("2026-03-06T12:00:00Z"));
-        assert_eq!(due.fire, [at("2026-03-05T06:30:00Z"), at("2026-03-06T06:30:00Z")]);
+        assert_eq!(
+            due.fire,
+            [at("2026-03-05T06:30:00Z"), at("2026-03-06T06:30:00Z")]
+        );
         assert_eq!(due.missed, 3);
     }
 
@@ -171,8 +202,13 @@ mod tests {
         // Berlin, 2026-03-29: 02:00 becomes 03:00, which is 01:00 UTC.
         let table = Timetable::new("30 2 * * *", "Europe/Berlin", 0).unwrap();
         let fires = table.next_fires(at("2026-03-27T12:00:00Z"), 4);
-        let expected =
-            ["2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z", "2026-03-31T00:30:00Z"].map(at);
+        let expected = [
+            "2026-03-28T01:30:00Z",
+            "2026-03-29T01:00:00Z",
+            "2026-03-30T00:30:00Z",
+            "2026-03-31T00:30:00Z",
+        ]
+        .map(at);
         assert_eq!(fires, expected);
     }
 
@@ -181,7 +217,10 @@ mod tests {
         // Berlin, 2026-10-25: 03:00 becomes 02:00; 02:30 comes at 00:30 and at 01:30 UTC.
         let table = Timetable::new("30 2 * * *", "Europe/Berlin", 0).unwrap();
         let fires = table.next_fires(at("2026-10-24T12:00:00Z"), 2);
-        assert_eq!(fires, [at("2026-10-25T00:30:00Z"), at("2026-10-26T01:30:00Z")]);
+        assert_eq!(
+            fires,
+            [at("2026-10-25T00:30:00Z"), at("2026-10-26T01:30:00Z")]
+        );
     }
 
     #[test]
@@ -189,7 +228,9 @@ mod tests {
         let table = Timetable::new("0 * * * *", "Europe/Berlin", 0).unwrap();
         for start in ["2026-03-28T23:00:00Z", "2026-10-24T22:00:00Z"].map(at) {
             let fires = table.next_fires(start, 6);
-            let expected: Vec<_> = (1..=6).map(|hours| start + TimeDelta::hours(hours)).collect();
+            let expected: Vec<_> = (1..=6)
+                .map(|hours| start + TimeDelta::hours(hours))
+                .collect();
             assert_eq!(fires, expected);
         }
     }
@@ -199,16 +240,38 @@ mod tests {
         let tick = at("2026-03-02T06:30:00Z");
         assert_eq!(daily(0).starts_at("a", tick), tick);
         let table = daily(0).jittered(TimeDelta::seconds(300));
-        let starts: Vec<_> = ["a", "b", "c", "d"].iter().map(|name| table.starts_at(name, tick)).collect();
-        assert!(starts.iter().all(|start| (tick..tick + TimeDelta::seconds(300)).contains(start)), "{starts:?}");
-        assert!(starts.windows(2).any(|pair| pair[0] != pair[1]), "{starts:?}");
+        let starts: Vec<_> = ["a", "b", "c", "d"]
+            .iter()
+            .map(|name| table.starts_at(name, tick))
+            .collect();
+        assert!(
+            starts
+                .iter()
+                .all(|start| (tick..tick + TimeDelta::seconds(300)).contains(start)),
+            "{starts:?}"
+        );
+        assert!(
+            starts.windows(2).any(|pair| pair[0] != pair[1]),
+            "{starts:?}"
+        );
         assert_eq!(table.starts_at("a", tick), starts[0]);
     }
 
     #[test]
     fn an_expression_that_cannot_be_read_says_so() {
-        for (cron, zone) in [("30 6 * *", "UTC"), ("0 30 6 * * *", "UTC"), ("61 6 * * *", "UTC"), ("30 6 * * *", "Berlin")] {
-            assert!(matches!(Timetable::new(cron, zone, 0), Err(Error::InvalidSchedule { .. })), "{cron} {zone}");
+        for (cron, zone) in [
+            ("30 6 * *", "UTC"),
+            ("0 30 6 * * *", "UTC"),
+            ("61 6 * * *", "UTC"),
+            ("30 6 * * *", "Berlin"),
+        ] {
+            assert!(
+                matches!(
+                    Timetable::new(cron, zone, 0),
+                    Err(Error::InvalidSchedule { .. })
+                ),
+                "{cron} {zone}"
+            );
         }
     }
 
@@ -216,6 +279,11 @@ mod tests {
     fn an_expression_that_never_matches_ends() {
         let table = Timetable::new("0 0 30 2 *", "UTC", 0).unwrap();
         assert_eq!(table.next_after(at("2026-01-01T00:00:00Z")), None);
-        assert!(table.due(at("2026-01-01T00:00:00Z"), at("2026-06-01T00:00:00Z")).fire.is_empty());
+        assert!(
+            table
+                .due(at("2026-01-01T00:00:00Z"), at("2026-06-01T00:00:00Z"))
+                .fire
+                .is_empty()
+        );
     }
 }

@@ -41,7 +41,10 @@ pub struct Intensity {
 impl Default for Intensity {
     /// Ten restarts in a minute.
     fn default() -> Self {
-        Self { max_restarts: 10, window: Duration::from_secs(60) }
+        Self {
+            max_restarts: 10,
+            window: Duration::from_secs(60),
+        }
     }
 }
 
@@ -52,7 +55,11 @@ pub(super) struct Recent(VecDeque<Instant>);
 impl Recent {
     /// Counts one restart and says whether that is still tolerated.
     pub(super) fn admit(&mut self, now: Instant, intensity: Intensity) -> bool {
-        while self.0.front().is_some_and(|first| now.duration_since(*first) > intensity.window) {
+        while self
+            .0
+            .front()
+            .is_some_and(|first| now.duration_since(*first) > intensity.window)
+        {
             self.0.pop_front();
         }
         self.0.push_back(now);
@@ -95,7 +102,13 @@ impl Default for Backoff {
 impl Backoff {
     /// The same delay each time, without chance.
     pub fn constant(delay: Duration) -> Self {
-        Self { first: delay, longest: delay, factor: 1.0, jitter: 0.0, forget_after: Duration::from_secs(60) }
+        Self {
+            first: delay,
+            longest: delay,
+            factor: 1.0,
+            jitter: 0.0,
+            forget_after: Duration::from_secs(60),
+        }
     }
 
     /// The delay before the life after the `failures`-th failure in a row (1 is the first).
@@ -121,7 +134,10 @@ pub struct StopBudget {
 impl Default for StopBudget {
     /// No draining, three seconds to stop.
     fn default() -> Self {
-        Self { drain: Duration::ZERO, stop: Duration::from_secs(3) }
+        Self {
+            drain: Duration::ZERO,
+            stop: Duration::from_secs(3),
+        }
     }
 }
 

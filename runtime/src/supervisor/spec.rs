@@ -30,7 +30,8 @@ pub struct ChildContext {
     pub supervisor: ActorCell,
 }
 
-pub(crate) type Start = Arc<dyn Fn(ChildContext) -> BoxFuture<'static, Result<ActorCell, Error>> + Send + Sync>;
+pub(crate) type Start =
+    Arc<dyn Fn(ChildContext) -> BoxFuture<'static, Result<ActorCell, Error>> + Send + Sync>;
 
 /// A child: how to begin a life of it, and what follows an end.
 #[derive(Clone)]
@@ -46,7 +47,10 @@ pub struct ChildSpec {
 
 impl fmt::Debug for ChildSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChildSpec").field("name", &self.name).field("restart", &self.restart).finish()
+        f.debug_struct("ChildSpec")
+            .field("name", &self.name)
+            .field("restart", &self.restart)
+            .finish()
     }
 }
 
@@ -84,15 +88,28 @@ impl ChildSpec {
             let (orders, spec) = (orders.clone(), spec.clone());
             async move {
                 let (path, supervisor) = (child.path.clone(), child.supervisor.clone());
-                match Chief::spawn_linked(None, Chief, (child.host, child.path, child.cell, orders, spec), supervisor).await {
+                match Chief::spawn_linked(
+                    None,
+                    Chief,
+                    (child.host, child.path, child.cell, orders, spec),
+                    supervisor,
+                )
+                .await
+                {
                     Ok((actor, _)) => Ok(actor.get_cell()),
-                    Err(error) => Err(Error::StartFailed { path, message: error.to_string() }),
+                    Err(error) => Err(Error::StartFailed {
+                        path,
+                        message: error.to_string(),
+                    }),
                 }
             }
             .boxed()
         });
         let spec = Self::new(name, "supervisor", start)
-            .stop_budget(StopBudget { drain: Duration::ZERO, stop: NESTED_STOP })
+            .stop_budget(StopBudget {
+                drain: Duration::ZERO,
+                stop: NESTED_STOP,
+            })
             // Its children start within it.
             .start_timeout(START_TIMEOUT * 3);
         (spec, reference)
@@ -176,7 +193,10 @@ impl SupervisorSpec {
     /// Sets how many restarts are too many.
     #[must_use]
     pub fn intensity(mut self, max_restarts: u32, window: Duration) -> Self {
-        self.intensity = Intensity { max_restarts, window };
+        self.intensity = Intensity {
+            max_restarts,
+            window,
+        };
         self
     }
 
