@@ -1,14 +1,28 @@
-//! analytics
+//! Deterministic maths on polars frames: input struct in, result struct out, seed and cancellation passed in.
+//!
+//! Nothing here awaits, logs, reads a clock or draws a random number it was not given.
+//!
+//! From data to a plan: [`panel::Panel::from_frame`] → [`finder::scan`] (which fits [`response::fit_all`] and tests every
+//! candidate in one false-discovery family) → [`budget::ValueModel::from_findings`] → [`budget::plan`], and
+//! [`budget::evaluate`] for a what-if. [`market`] is the simulator with known truth; only the demo and tests read it.
 
+pub mod budget;
 pub mod cancel;
+pub mod competition;
+pub mod estimate;
+pub mod finder;
 pub mod forecast;
 pub mod gap;
+pub mod indicator;
 pub mod inference;
 pub mod ingest;
 pub mod linear;
 pub mod market;
+pub mod panel;
 pub mod promotion;
 pub mod quality;
+pub mod response;
 pub mod rng;
 pub mod score;
 pub mod series;
+pub mod synergy;

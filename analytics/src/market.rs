@@ -15,6 +15,7 @@
 pub mod catalogue;
 pub mod curves;
 mod facts;
+pub mod judge;
 mod observe;
 mod path;
 mod spec;
@@ -23,6 +24,7 @@ mod truth;
 use serde::{Deserialize, Serialize};
 
 use catalogue::{BRANDS, CHANNEL_COUNT, CHANNELS, LINES, METRICS, OWN};
+use crate::panel::{BrandInfo, MetricInfo, Panel, PanelError};
 pub use facts::OracleT;
 pub use observe::{Row, first_week};
 pub use path::{Path, Segment};
@@ -37,7 +39,7 @@ pub const WORLD_VERSION: u32 = 1;
 pub struct World {
     seed: u64,
     kind: Kind,
-    pub spec: Spec,
+    spec: Spec,
     segments: Vec<Segment>,
     path: Path,
     oracle: Option<OracleT>,
@@ -182,6 +184,51 @@ impl World {
     #[must_use]
     pub fn rows(&self, from: usize, to: usize) -> Vec<Row> {
         observe::rows(self.seed, &self.spec, &self.path, from, to.min(self.weeks()))
+    }
+
+    /// The panel that an importer of all rows so far would hand to the estimators.
+    ///
+    /// # Errors
+    /// [`PanelError`](crate::panel::PanelError) when the rows cannot be read back, which a test rules out.
+    pub fn panel(&self) -> Result<Panel, PanelError> {
+        let rows = self.rows(0, self.weeks());
+        let text = |f: &dyn Fn(&Row) -> &'static str| rows.iter().map(|r| f(r).to_owned()).collect::<Vec<String>>();
+        let periods: Vec<_> = rows.iter().map(|r| r.period).collect();
+        let table = crate::series::frame(
+            text(&|r| r.project),
+            text(&|r| r.brand),
+            text(&|r| r.metric),
+            &periods,
+            rows.iter().map(|r| r.value).collect(),
+        )
+        .map_err(|error| PanelError::Frame { reason: error.to_string() })?;
+        let (brands, metrics) = self.description();
+        Panel::from_frame(&table, brands, metrics)
+    }
+
+    /// Descriptions of the brands and metrics, as an organisation would keep them.
+    #[must_use]
+    pub fn description(&self) -> (Vec<BrandInfo>, Vec<MetricInfo>) {
+        let brands = BRANDS
+            .iter()
+            .enumerate()
+            .map(|(b, brand)| BrandInfo {
+                key: brand.key.to_owned(),
+                own: brand.own,
+                margin: self.spec.brands.get(b).map_or(1.0, |own| own.margin),
+            })
+            .collect();
+        let metrics = METRICS
+            .iter()
+            .map(|m| MetricInfo {
+                key: m.key.to_owned(),
+                role: m.role,
+                channel: m.channel.map(str::to_owned),
+                higher_is_better: m.higher_is_better,
+                additive: m.additive,
+            })
+            .collect();
+        (brands, metrics)
     }
 
     /// Weekly spend of every line without a change: the mean of the last 52 weeks.

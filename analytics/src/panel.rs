@@ -70,10 +70,8 @@ pub struct PanelQuality {
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum PanelError {
     /// A needed column is missing or has the wrong type.
-    #[error("column {column}: {reason}")]
-    Column {
-        /// Name of the column.
-        column: String,
+    #[error("the table cannot be read: {reason}")]
+    Frame {
         /// What is wrong with it.
         reason: String,
     },

@@ -24,6 +24,9 @@ use design::Design;
 pub use fit::{ShapePrior, ShapePriors};
 use fit::{Fitted, SHAPE, unpack};
 
+/// Weeks of spend kept with a fit: enough for every carry-over to forget what was before.
+pub const RECENT: usize = 60;
+
 /// Parameters of the fits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ResponseParams {
@@ -68,8 +71,17 @@ pub struct ResponseFit {
     pub interval95: (f64, f64),
     /// Two-sided p-value against break-even.
     pub p_value: f64,
-    /// Bootstrap draws of the curve, with the marginal return of each.
-    pub draws: Vec<(Curve, f64)>,
+    /// Bootstrap draws.
+    pub draws: Vec<CurveDraw>,
+}
+
+/// One draw of a line's curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurveDraw {
+    /// The drawn shape, with the coefficient that gives it a marginal return of one over the observed path.
+    pub at_break_even: Curve,
+    /// The drawn marginal return over the observed path.
+    pub marginal_return: f64,
 }
 
 /// A fitted brand: what the other estimators build on.
@@ -286,7 +298,6 @@ fn line(
     } else {
         1.0
     };
-    if claimed > 2.0 && std::env::var("DBG").is_ok() { eprintln!("DBG {} {} est {estimate:.2} wald {:.2} lr {:.2} ret {:.2} delay {:.2}", design.brand, media.channel, claimed, claimed/widening, fitted.curve(design,c).retention, fitted.curve(design,c).delay); }
     let inflation = params.form_inflation * widening;
     let std_error = error * inflation;
     let interval = |level: f64| {
@@ -302,7 +313,11 @@ fn line(
             for k in SHAPE * c..SHAPE * (c + 1) {
                 theta[k] += deviation[k];
             }
-            (with_return(unpack(&theta, c, media.mean), marginal, &media.spend, media.before, media.after), marginal)
+            let unit = unpack(&theta, c, media.mean);
+            CurveDraw {
+                at_break_even: with_return(unit, 1.0, &media.spend, media.before, media.after),
+                marginal_return: marginal,
+            }
         })
         .collect();
     ResponseFit {
@@ -311,7 +326,7 @@ fn line(
         metric: panel.metrics()[media.metric].key.clone(),
         curve: fitted.curve(design, c),
         current: media.after,
-        recent: media.spend[media.spend.len().saturating_sub(curve::TAIL)..].to_vec(),
+        recent: media.spend[media.spend.len().saturating_sub(RECENT)..].to_vec(),
         marginal_return: estimate,
         std_error,
         dof: fitted.dof,

@@ -1,0 +1,365 @@
+//! Budget plans: how to spend the same total better, with proof.
+//!
+//! A plan is a constant weekly spend per line (brand × channel) over a horizon. Its profit is the margin of the whole
+//! portfolio over the horizon plus the carry-over tail at current spend, minus media cost, always against carrying on
+//! as now. Expected profit is the mean over parameter draws, so a line that may be good or bad is not treated as
+//! certainly middling; the allocation is exact ([`solver`](self)) and comes with its certificate.
+
+pub(crate) mod solver;
+mod value;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::inference::quantile;
+use solver::{Group, Table};
+pub use value::{ValueDraw, ValueLine, ValueModel};
+
+/// Points at which each line is tabulated between its bounds.
+const NODES: usize = 32;
+
+/// A standing rule in the solver's terms. `None` means any.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "snake_case")]
+pub enum PlanRule {
+    /// Weekly spend of the matching lines together is at most this.
+    AtMost {
+        /// Brand, or any.
+        brand: Option<String>,
+        /// Channel, or any.
+        channel: Option<String>,
+        /// Amount per week.
+        weekly: f64,
+    },
+    /// Weekly spend of the matching lines together is at least this.
+    AtLeast {
+        /// Brand, or any.
+        brand: Option<String>,
+        /// Channel, or any.
+        channel: Option<String>,
+        /// Amount per week.
+        weekly: f64,
+    },
+    /// The matching lines stay as they are.
+    Unchanged {
+        /// Brand, or any.
+        brand: Option<String>,
+        /// Channel, or any.
+        channel: Option<String>,
+    },
+}
+
+/// What is asked of the planner.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanRequest {
+    /// Length of the plan in weeks.
+    pub weeks: usize,
+    /// Total weekly spend; `None` keeps the current total.
+    pub total: Option<f64>,
+    /// Largest cut of a line, as a share of its current spend.
+    pub most_cut: f64,
+    /// Largest rise of a line, as a share of its current spend.
+    pub most_rise: f64,
+    /// Standing rules.
+    pub rules: Vec<PlanRule>,
+    /// Least expected gain, as a share of the horizon's spend, that is worth proposing.
+    pub least_gain: f64,
+    /// Least probability of a gain that is worth proposing.
+    pub least_confidence: f64,
+}
+
+impl Default for PlanRequest {
+    fn default() -> Self {
+        Self {
+            weeks: 12,
+            total: None,
+            most_cut: 0.5,
+            most_rise: 0.5,
+            rules: Vec::new(),
+            least_gain: 0.01,
+            least_confidence: 0.9,
+        }
+    }
+}
+
+/// Where a line ended up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// Between its bounds: its marginal return is the price of money.
+    Free,
+    /// At its lower bound.
+    AtLower,
+    /// At its upper bound.
+    AtUpper,
+}
+
+/// One line of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AllocatedLine {
+    /// Brand key.
+    pub brand: String,
+    /// Channel key.
+    pub channel: String,
+    /// Weekly spend now.
+    pub current: f64,
+    /// Planned weekly spend.
+    pub weekly: f64,
+    /// Lower bound.
+    pub lower: f64,
+    /// Upper bound.
+    pub upper: f64,
+    /// Expected margin per extra unit spent here under the plan.
+    pub marginal_return: f64,
+    /// Where the line ended up.
+    pub held: Held,
+}
+
+/// A rule that binds, and what relaxing it by one unit of money would earn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The rule in words.
+    pub rule: String,
+    /// Margin per unit of money by which the rule is relaxed.
+    pub shadow_price: f64,
+}
+
+/// Proof of how good a plan is under the expected curves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanCertificate {
+    /// Expected margin that one more unit of total budget would earn.
+    pub shadow_price: f64,
+    /// What the best conceivable plan under the same rules could add at most, in currency over the horizon.
+    pub gap: f64,
+    /// The same as a share of the plan's value.
+    pub relative_gap: f64,
+    /// Largest difference between a free line's marginal return and its price.
+    pub stationarity: f64,
+    /// Bounds and rules that bind, dearest first.
+    pub binding: Vec<Binding>,
+}
+
+/// A change of profit with its uncertainty, in currency over the horizon and its tail.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ProfitEffect {
+    /// Mean over the parameter draws.
+    pub expected: f64,
+    /// 80 % interval.
+    pub interval80: (f64, f64),
+    /// 95 % interval.
+    pub interval95: (f64, f64),
+    /// Probability that the change is positive.
+    pub confidence: f64,
+}
+
+impl ProfitEffect {
+    /// Summarises draws.
+    #[must_use]
+    pub fn of(draws: &[f64]) -> Self {
+        let mut sorted = draws.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let n = sorted.len().max(1) as f64;
+        Self {
+            expected: sorted.iter().sum::<f64>() / n,
+            interval80: (quantile(&sorted, 0.1), quantile(&sorted, 0.9)),
+            interval95: (quantile(&sorted, 0.025), quantile(&sorted, 0.975)),
+            confidence: sorted.iter().filter(|g| **g > 0.0).count() as f64 / n,
+        }
+    }
+}
+
+/// An optimal plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// The lines, in the order of the value model.
+    pub lines: Vec<AllocatedLine>,
+    /// Length in weeks.
+    pub weeks: usize,
+    /// Weekly total.
+    pub total: f64,
+    /// The proof.
+    pub certificate: PlanCertificate,
+    /// Effect on profit against carrying on as now.
+    pub effect: ProfitEffect,
+    /// Whether gain and confidence justify proposing it.
+    pub worth_proposing: bool,
+}
+
+impl Allocation {
+    /// Planned weekly spend of every line.
+    #[must_use]
+    pub fn spend(&self) -> Vec<f64> {
+        self.lines.iter().map(|l| l.weekly).collect()
+    }
+}
+
+/// No plan obeys all rules.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("no plan obeys all rules: {}; the smallest relaxation is {relaxation:.2} a week", conflict.join(" and "))]
+pub struct Infeasible {
+    /// The rules that contradict each other.
+    pub conflict: Vec<String>,
+    /// Amount per week by which one of them would have to give way.
+    pub relaxation: f64,
+}
+
+/// Finds the plan with the highest expected profit.
+///
+/// # Errors
+/// [`Infeasible`] with the contradicting rules and the smallest relaxation.
+pub fn plan(model: &ValueModel, request: &PlanRequest) -> Result<Allocation, Infeasible> {
+    let weeks = request.weeks as f64;
+    let total = request.total.unwrap_or_else(|| model.lines.iter().map(|l| l.current).sum());
+    let bounds: Vec<(f64, f64)> = model.lines.iter().map(|line| bounds(line, request)).collect();
+    let tables: Vec<Table> = model
+        .lines
+        .iter()
+        .zip(&bounds)
+        .map(|(line, &(lower, upper))| {
+            Table::sample(lower, upper, NODES, |x| {
+                let n = line.draws.len().max(1) as f64;
+                let (value, slope) = line
+                    .draws
+                    .iter()
+                    .map(|d| value::value_and_slope(d, x, line.current, request.weeks))
+                    .fold((0.0, 0.0), |(v, s), (dv, ds)| (v + dv, s + ds));
+                (value / n, slope / n)
+            })
+        })
+        .collect();
+    let (groups, names) = groups(model, request);
+    feasible(&tables, &groups, &names, total)?;
+    let solution = solver::solve(&tables, &groups, total);
+    let mut binding = Vec::new();
+    let mut stationarity = 0.0f64;
+    let mut lines = Vec::with_capacity(tables.len());
+    for (i, (line, table)) in model.lines.iter().zip(&tables).enumerate() {
+        let x = solution.x[i];
+        let room = 1e-6 * (1.0 + table.upper());
+        let price = groups.iter().zip(&solution.mu).filter(|(g, _)| g.members.contains(&i)).fold(
+            solution.lambda,
+            |price, (g, mu)| if g.at_most { price + mu } else { price - mu },
+        );
+        let over = (table.slope(x) - price) / weeks;
+        let held = if table.upper() - table.lower() <= room || (x <= table.lower() + room && over <= 0.0) {
+            Held::AtLower
+        } else if x >= table.upper() - room && over >= 0.0 {
+            Held::AtUpper
+        } else {
+            Held::Free
+        };
+        if held == Held::Free {
+            stationarity = stationarity.max(over.abs());
+        } else if over.abs() > 1e-9 {
+            let side = if held == Held::AtUpper { "at most" } else { "at least" };
+            let rule = format!("{} {} {side} {:.2} a week", line.brand, line.channel, x);
+            binding.push(Binding { rule, shadow_price: over.abs() });
+        }
+        lines.push(AllocatedLine {
+            brand: line.brand.clone(),
+            channel: line.channel.clone(),
+            current: line.current,
+            weekly: x,
+            lower: table.lower(),
+            upper: table.upper(),
+            marginal_return: table.slope(x) / weeks,
+            held,
+        });
+    }
+    for (name, mu) in names.iter().zip(&solution.mu).filter(|(_, mu)| **mu > 1e-9) {
+        binding.push(Binding { rule: name.clone(), shadow_price: mu / weeks });
+    }
+    binding.sort_by(|a, b| b.shadow_price.total_cmp(&a.shadow_price));
+    let effect = ProfitEffect::of(&model.gains(&solution.x, request.weeks));
+    let gap = solution.bound - solution.value;
+    Ok(Allocation {
+        lines,
+        weeks: request.weeks,
+        total,
+        certificate: PlanCertificate {
+            shadow_price: solution.lambda / weeks,
+            gap,
+            relative_gap: if solution.value.abs() > 0.0 { gap / solution.value.abs() } else { 0.0 },
+            stationarity,
+            binding,
+        },
+        effect,
+        worth_proposing: effect.expected >= request.least_gain * total * weeks
+            && effect.confidence >= request.least_confidence,
+    })
+}
+
+/// Effect of any weekly spend per line against carrying on as now: the what-if.
+#[must_use]
+pub fn evaluate(model: &ValueModel, spend: &[f64], weeks: usize) -> ProfitEffect {
+    ProfitEffect::of(&model.gains(spend, weeks))
+}
+
+fn bounds(line: &ValueLine, request: &PlanRequest) -> (f64, f64) {
+    let fixed = request.rules.iter().any(|rule| match rule {
+        PlanRule::Unchanged { brand, channel } => matches(line, brand.as_deref(), channel.as_deref()),
+        _ => false,
+    });
+    if fixed {
+        (line.current, line.current)
+    } else {
+        ((1.0 - request.most_cut).max(0.0) * line.current, (1.0 + request.most_rise) * line.current)
+    }
+}
+
+fn matches(line: &ValueLine, brand: Option<&str>, channel: Option<&str>) -> bool {
+    brand.is_none_or(|b| b == line.brand) && channel.is_none_or(|c| c == line.channel)
+}
+
+fn groups(model: &ValueModel, request: &PlanRequest) -> (Vec<Group>, Vec<String>) {
+    let mut groups = Vec::new();
+    let mut names = Vec::new();
+    for rule in &request.rules {
+        let (brand, channel, weekly, at_most) = match rule {
+            PlanRule::AtMost { brand, channel, weekly } => (brand, channel, *weekly, true),
+            PlanRule::AtLeast { brand, channel, weekly } => (brand, channel, *weekly, false),
+            PlanRule::Unchanged { .. } => continue,
+        };
+        let members: Vec<usize> = (0..model.lines.len())
+            .filter(|&i| matches(&model.lines[i], brand.as_deref(), channel.as_deref()))
+            .collect();
+        names.push(format!(
+            "{} {} together {} {weekly:.2} a week",
+            brand.as_deref().unwrap_or("all brands"),
+            channel.as_deref().unwrap_or("all channels"),
+            if at_most { "at most" } else { "at least" },
+        ));
+        groups.push(Group { members, at_most, amount: weekly });
+    }
+    (groups, names)
+}
+
+fn feasible(tables: &[Table], groups: &[Group], names: &[String], total: f64) -> Result<(), Infeasible> {
+    let slack = 1e-9 * (1.0 + total.abs());
+    for (group, name) in groups.iter().zip(names) {
+        let least: f64 = group.members.iter().map(|&i| tables[i].lower()).sum();
+        let most: f64 = group.members.iter().map(|&i| tables[i].upper()).sum();
+        let short = if group.at_most { least - group.amount } else { group.amount - most };
+        if short > slack {
+            let side = if group.at_most { "the lower bounds of its lines" } else { "the upper bounds of its lines" };
+            return Err(Infeasible { conflict: vec![name.clone(), side.to_owned()], relaxation: short });
+        }
+    }
+    let (low, high) = solver::reachable(tables, groups);
+    let budget = format!("the total of {total:.2} a week");
+    let with_rules = |side: &str, at_most: bool| {
+        let mut conflict = vec![budget.clone(), format!("the {side} bounds of the lines")];
+        conflict.extend(groups.iter().zip(names).filter(|(g, _)| g.at_most == at_most).map(|(_, n)| n.clone()));
+        conflict
+    };
+    if low > total + slack {
+        return Err(Infeasible { conflict: with_rules("lower", false), relaxation: low - total });
+    }
+    if high < total - slack {
+        return Err(Infeasible { conflict: with_rules("upper", true), relaxation: total - high });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
