@@ -85,7 +85,7 @@ impl Model {
 }
 
 /// What to forecast and how to test it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     /// Steps ahead, at least 1.
     pub horizon: usize,
@@ -97,6 +97,11 @@ pub struct Options {
     pub stride: usize,
     /// Fewest values in the training part of a fold.
     pub min_train: usize,
+    /// Standard errors by which a model's mean error over the folds must be smaller than the combination's, or a naive method's
+    /// smaller than the champion's, before it takes over. 0 believes every backtest: no champion is then more than 2 % worse
+    /// than naive in its own backtest, at the price of worse forecasts (on the M3 monthly series OWA 0.86
+    /// instead of 0.81).
+    pub evidence: f64,
 }
 
 impl Options {
@@ -108,6 +113,7 @@ impl Options {
             folds: 6,
             stride: 0,
             min_train: 20,
+            evidence: 2.5,
         }
     }
 }

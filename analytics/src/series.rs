@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{Days, NaiveDate};
 use domain::metric::Granularity;
-use polars::prelude::{Column, DataFrame, DataType, NamedFrom, PolarsError};
+use polars::prelude::{Column, DataFrame, DataType, PolarsError};
 
 /// One series of a table.
 #[derive(Clone, Debug, PartialEq)]
