@@ -5,6 +5,7 @@
 //! moves `applying` and `applied` are one unit of work: a crash at any moment leaves either nothing or everything, and of
 //! several appliers the first wins. An action that cannot be carried out ends as `failed` with nothing changed.
 
+use chrono::NaiveDate;
 use domain::{
     access::{Permission, Principal},
     budget::{Constraint, Plan, PlanStatus},
@@ -12,11 +13,11 @@ use domain::{
     id::{ConstraintId, CorrectionId, ForecastId, PlanId, RecommendationId, TargetId},
     outcome::{Correction, Target},
     page::MAX_LIMIT,
-    recommendation::{Action, Move, Recommendation, State},
+    recommendation::{Action, HistoryEntry, Move, Recommendation, State},
 };
 use storage::{Drafted, Storage, Transition, Unit};
 
-use crate::{Error, observe::evidence_digest};
+use crate::{Error, decisions::domain_date, observe::evidence_digest};
 
 /// What one round did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,8 +30,10 @@ pub struct Applied {
     pub failed: Vec<RecommendationId>,
 }
 
-/// Marks the id of what a change replaced in the note of its history entry; see [`replaced`].
-const REPLACED: &str = "replaced ";
+/// Begins the note of the history entry of an application; the domain date follows.
+const APPLIED_ON: &str = "applied on ";
+/// Stands before the id of what was replaced, in the same note.
+const REPLACED: &str = ", replaced ";
 
 /// Carries out every approval of the organisation that is due. Running it again, or several at once, changes nothing more.
 ///
@@ -80,11 +83,10 @@ async fn apply_one(u: &Unit, id: RecommendationId) -> Result<State, storage::Err
         return Ok(State::Withdrawn);
     }
     let applying = recommendations.transition(&Transition::by_runtime(id, Move::StartApplying).expecting(seen.version)).await?;
-    let note = carry_out(u, &applying).await?;
-    let mut finish = Transition::by_runtime(id, Move::Finish).expecting(applying.version);
-    if let Some(note) = note {
-        finish = finish.note(note);
-    }
+    let replaced = carry_out(u, &applying).await?.map(|id| format!("{REPLACED}{id}")).unwrap_or_default();
+    let today = domain_date(u.organisations(), u.now()).await?;
+    let note = format!("{APPLIED_ON}{today}{replaced}");
+    let finish = Transition::by_runtime(id, Move::Finish).expecting(applying.version).note(note);
     Ok(recommendations.transition(&finish).await?.state)
 }
 
@@ -107,7 +109,7 @@ async fn fail(storage: &Storage, principal: &Principal, id: RecommendationId, wh
     }
 }
 
-/// Does what the kind of action means. Returns a note for the history, which names what was replaced where there is such a thing.
+/// Does what the kind of action means. Returns the id of what was replaced, where there is such a thing.
 async fn carry_out(u: &Unit, of: &Recommendation) -> Result<Option<String>, storage::Error> {
     let own_id = of.id.to_string();
     match &of.action {
@@ -137,7 +139,7 @@ async fn carry_out(u: &Unit, of: &Recommendation) -> Result<Option<String>, stor
             }
             let before = u.plans().make_of_record(*plan).await?;
             tell(u, EventKind::PlanChanged, plan.to_string()).await?;
-            Ok(before.map(|before| format!("{REPLACED}{before}")))
+            Ok(before.map(|before| before.to_string()))
         }
         Action::Guard { rule } | Action::Synergy { rule } => {
             let constraint = Constraint {
@@ -155,7 +157,7 @@ async fn carry_out(u: &Unit, of: &Recommendation) -> Result<Option<String>, stor
         Action::ForecastRevision { forecast, .. } => {
             let before = u.forecasts().set_of_record(*forecast).await?;
             tell(u, EventKind::ForecastsComputed, forecast.to_string()).await?;
-            Ok(before.map(|before| format!("{REPLACED}{before}")))
+            Ok(before.map(|before| before.to_string()))
         }
         Action::MetricTarget { brand, metric, from, to, due } => {
             let target = Target {
@@ -180,7 +182,7 @@ async fn carry_out(u: &Unit, of: &Recommendation) -> Result<Option<String>, stor
                     u.recommendations().transition(&Transition::by_runtime(child.id, Move::Propose)).await?;
                 }
             }
-            Ok(Some(format!("{} steps are in the inbox", steps.len())))
+            Ok(None)
         }
         Action::DataFix { project, brand, metric, period, to, .. } => {
             let correction = Correction {
@@ -274,8 +276,17 @@ pub(crate) async fn take_back(u: &Unit, of: &Recommendation) -> Result<(), stora
 /// What the application of a recommendation replaced, from the note of its history.
 async fn replaced<T: std::str::FromStr>(u: &Unit, id: RecommendationId) -> Result<Option<T>, storage::Error> {
     let history = u.recommendations().history(id).await?;
-    let note = history.into_iter().rev().find(|entry| entry.step == Some(Move::Finish)).and_then(|entry| entry.note);
-    Ok(note.and_then(|note| note.strip_prefix(REPLACED).and_then(|id| id.parse().ok())))
+    let note = finish_note(&history);
+    Ok(note.and_then(|note| note.split_once(REPLACED)).and_then(|(_, id)| id.parse().ok()))
+}
+
+/// The domain date on which a recommendation was applied, from its history.
+pub(crate) fn applied_on(history: &[HistoryEntry]) -> Option<NaiveDate> {
+    finish_note(history)?.strip_prefix(APPLIED_ON)?.get(..10)?.parse().ok()
+}
+
+fn finish_note(history: &[HistoryEntry]) -> Option<&str> {
+    history.iter().rev().find(|entry| entry.step == Some(Move::Finish))?.note.as_deref()
 }
 
 async fn tell(u: &Unit, kind: EventKind, key: String) -> Result<(), storage::Error> {

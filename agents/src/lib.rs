@@ -186,7 +186,7 @@ impl std::fmt::Debug for Agents {
     }
 }
 
-/// How long starting an organisation's actors may wait for the supervisor.
+/// How often somebody who waits for idle agents looks.
 const IDLE_POLL: Duration = Duration::from_millis(40);
 
 impl Agents {
@@ -456,18 +456,22 @@ impl Agents {
     /// Waits until an organisation's agents have nothing left to do: no run, no draft, no approval that is due.
     ///
     /// # Errors
-    /// When the database cannot be reached.
+    /// `agent.busy` when that took longer than a cycle may; when the database cannot be reached.
     pub async fn wait_idle(&self, org: OrgId) -> Result<(), Error> {
         let up = self.inner.up(org).await?;
         let grant = Principal::system(org).grant(Permission::RunWrite)?;
         let scope = self.inner.deps.storage.scope(&grant);
-        loop {
-            if self.inner.is_idle(&scope).await? {
-                return Ok(());
+        let working = async {
+            while !self.inner.is_idle(&scope).await? {
+                up.wake();
+                tokio::time::sleep(IDLE_POLL).await;
             }
-            up.wake();
-            tokio::time::sleep(IDLE_POLL).await;
-        }
+            Ok(())
+        };
+        tokio::time::timeout(self.inner.deps.config.cycle_timeout, working).await.unwrap_or_else(|_| {
+            let message = "the agents are still at work after the time a cycle may take";
+            Err(domain::Error::new(domain::ErrorKind::Timeout, "agent.busy", message).advise("look at the agents' tree for what they do").into())
+        })
     }
 
     /// People's decisions.
@@ -594,3 +598,6 @@ pub(crate) async fn parameters_of(scope: &Scope, kind: AgentKind) -> Result<Para
     let stored = scope.settings().get::<Value>(&parameters::setting_key(kind)).await?;
     Ok(Parameters::stored(kind, stored.as_ref().map(|setting| &setting.value)))
 }
+
+#[cfg(test)]
+mod tests;

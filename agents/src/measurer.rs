@@ -26,15 +26,13 @@ use domain::{
 use serde_json::json;
 use storage::{Filter, Scope, Transition};
 
-use crate::{Error, context::Ctx, decisions::domain_date, observe::Snapshot, plans::next_monday};
+use crate::{Error, applier, context::Ctx, decisions::domain_date, observe::Snapshot, plans::next_monday};
 use verdict::Measured;
 
 /// Weeks after which a rule, a forecast or a joint action is measured.
 const WINDOW_WEEKS: u32 = 12;
 /// Weeks of a forecast that are compared with what happened.
 const FORECAST_WEEKS: u32 = 8;
-/// Start of the note that says from when on something is measured.
-const FROM: &str = "measured from ";
 
 /// Starts measuring what was applied, and measures what has had enough weeks. Doing it again changes nothing. Returns how
 /// many recommendations moved.
@@ -54,15 +52,23 @@ pub(crate) async fn measure_due(ctx: &Ctx) -> Result<usize, Error> {
     let mut moved = 0;
     let mut snapshot = None;
     for recommendation in waiting {
-        if recommendation.state == State::Applied {
-            let from = begins(&recommendation.action, today);
-            let start = Transition::by_runtime(recommendation.id, Move::StartMeasuring)
-                .expecting(recommendation.version)
-                .note(format!("{FROM}{from}"));
-            moved += usize::from(make(ctx, start, None).await?);
-            continue;
-        }
-        let from = measured_from(&scope, &recommendation).await?.unwrap_or(recommendation.proposed_on);
+        let history = scope.recommendations().history(recommendation.id).await?;
+        let applied_on = applier::applied_on(&history).unwrap_or(recommendation.proposed_on);
+        let from = begins(&recommendation.action, applied_on);
+        let recommendation = match recommendation.state {
+            State::Applied if today >= from => {
+                let start = Transition::by_runtime(recommendation.id, Move::StartMeasuring)
+                    .expecting(recommendation.version)
+                    .note(format!("from {from}"));
+                if !make(ctx, start, None).await? {
+                    continue;
+                }
+                moved += 1;
+                scope.recommendations().get(recommendation.id).await?
+            }
+            State::Applied => continue,
+            _ => recommendation,
+        };
         let to = ends(&recommendation.action, from);
         if !is_over(&recommendation.action, to, today, until) {
             continue;
@@ -79,11 +85,11 @@ pub(crate) async fn measure_due(ctx: &Ctx) -> Result<usize, Error> {
 }
 
 /// The first day that counts.
-fn begins(action: &Action, today: NaiveDate) -> NaiveDate {
+fn begins(action: &Action, applied_on: NaiveDate) -> NaiveDate {
     match action {
         Action::BudgetPlan { start, .. } => *start,
-        Action::DataFix { .. } => today,
-        _ => next_monday(today),
+        Action::DataFix { .. } => applied_on,
+        _ => next_monday(applied_on),
     }
 }
 
@@ -106,12 +112,6 @@ fn is_over(action: &Action, to: NaiveDate, today: NaiveDate, until: Option<Naive
         Action::Initiative { .. } | Action::DataFix { .. } => true,
         _ => until.is_some_and(|until| until >= to),
     }
-}
-
-async fn measured_from(scope: &Scope, of: &Recommendation) -> Result<Option<NaiveDate>, Error> {
-    let history = scope.recommendations().history(of.id).await?;
-    let note = history.into_iter().rev().find(|entry| entry.step == Some(Move::StartMeasuring)).and_then(|entry| entry.note);
-    Ok(note.and_then(|note| note.strip_prefix(FROM)?.parse().ok()))
 }
 
 async fn measure(

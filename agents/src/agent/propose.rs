@@ -59,21 +59,17 @@ pub(crate) async fn keep(ctx: &Ctx, principal: &Principal, run: RunId, view: &Vi
 }
 
 async fn keep_all(u: &Unit, run: RunId, origin: chrono::NaiveDate, results: &Results) -> Result<(), storage::Error> {
-    let tell = async |kind: EventKind| {
-        let event = NewEvent { kind, key: run.to_string(), body: json!({ "run": run }) };
-        u.events().publish(event).await.map(|_| ())
-    };
     if let Some(fit) = &results.fit
         && u.fits().latest().await?.is_none_or(|latest| latest.id != fit.id)
     {
         u.fits().record(fit).await?;
-        tell(EventKind::FitComputed).await?;
+        tell(u, run, EventKind::FitComputed).await?;
     }
     if !results.effects.is_empty() {
         let latest: BTreeSet<_> = u.synergies().latest().await?.into_iter().map(|effect| effect.id).collect();
         if results.effects.iter().any(|effect| !latest.contains(&effect.id)) {
             u.synergies().record(&results.effects).await?;
-            tell(EventKind::CrossEffectsComputed).await?;
+            tell(u, run, EventKind::CrossEffectsComputed).await?;
         }
     }
     if !results.forecasts.is_empty() {
@@ -82,7 +78,7 @@ async fn keep_all(u: &Unit, run: RunId, origin: chrono::NaiveDate, results: &Res
             for forecast in &results.forecasts {
                 u.forecasts().record(forecast).await?;
             }
-            tell(EventKind::ForecastsComputed).await?;
+            tell(u, run, EventKind::ForecastsComputed).await?;
         }
     }
     if !results.scores.is_empty() {
@@ -93,7 +89,7 @@ async fn keep_all(u: &Unit, run: RunId, origin: chrono::NaiveDate, results: &Res
             for benchmark in &results.benchmarks {
                 u.scores().set_benchmark(benchmark).await?;
             }
-            tell(EventKind::ScoresComputed).await?;
+            tell(u, run, EventKind::ScoresComputed).await?;
         }
     }
     for (kind, set) in &results.findings {
@@ -104,6 +100,11 @@ async fn keep_all(u: &Unit, run: RunId, origin: chrono::NaiveDate, results: &Res
         }
     }
     Ok(())
+}
+
+async fn tell(u: &Unit, run: RunId, kind: EventKind) -> Result<(), storage::Error> {
+    let event = NewEvent { kind, key: run.to_string(), body: json!({ "run": run }) };
+    u.events().publish(event).await.map(|_| ())
 }
 
 /// Turns proposals into drafts, withdraws what the agent no longer stands by, and ends the run: one unit.

@@ -21,6 +21,8 @@ use crate::{Error, observe::Snapshot};
 
 /// Fewest known values of a series that is worth forecasting.
 const LEAST_VALUES: usize = 12;
+/// Tasks that the series are split into: enough for every processor, few enough for the pool's queue.
+const TASKS: usize = 8;
 /// Values in a season of each granularity.
 fn season(granularity: Granularity) -> usize {
     match granularity {
@@ -42,11 +44,17 @@ struct Series {
 
 /// Forecasts every own brand's outcome, summed over projects.
 pub(crate) async fn forecast_all(compute: &Compute, snapshot: Arc<Snapshot>, horizon: u32) -> Result<Arc<Vec<Forecast>>, Error> {
-    let tasks = series(&snapshot).into_iter().map(|series| {
-        let digest = snapshot.view.digest.clone();
-        let label = format!("forecast of {}", series.name);
-        let compute = compute.clone();
-        async move { compute.run(ANALYSIS, &label, move |_| forecast_one(&series, horizon, &digest)).await }
+    let all = series(&snapshot);
+    let share = all.len().div_ceil(TASKS).max(1);
+    let tasks = all.chunks(share).map(|part| {
+        let (part, digest, compute) = (part.to_vec(), snapshot.view.digest.clone(), compute.clone());
+        async move {
+            let label = format!("forecasts of {} series", part.len());
+            let work = move |task: runtime::compute::TaskHandle| -> Vec<Forecast> {
+                part.iter().take_while(|_| !task.is_cancelled()).filter_map(|series| forecast_one(series, horizon, &digest)).collect()
+            };
+            compute.run(ANALYSIS, &label, work).await
+        }
     });
     let made = try_join_all(tasks).await?;
     Ok(Arc::new(made.into_iter().flatten().collect()))

@@ -20,11 +20,11 @@ use crate::{
 
 /// An effect with the probability that it is positive.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Priced {
+pub(crate) struct Priced {
     /// The effect.
-    pub effect: Effect,
+    pub(crate) effect: Effect,
     /// P(effect > 0).
-    pub confidence: f64,
+    pub(crate) confidence: f64,
 }
 
 /// A model with where it comes from: answers the rules' what-ifs.

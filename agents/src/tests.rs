@@ -1,0 +1,169 @@
+//! The four agents as they run: a cycle of all of them, twice; killed in the middle; paused; with other thresholds.
+
+use std::sync::Arc;
+
+use domain::{
+    Classify,
+    access::{AgentKind, Permission},
+    clock::SystemClock,
+    recommendation::{Kind, State},
+    run::RunState,
+};
+use runtime::{
+    compute::{Compute, PoolSpec},
+    host::Host,
+    shutdown::{Root, SHUTDOWN_DEADLINE},
+    signals::Signals,
+    supervisor::{Strategy, SupervisorSpec},
+    testkit::wait_for_node,
+};
+use serde_json::json;
+use storage::{on_both, testkit::TestDatabase};
+
+use super::*;
+use crate::fixture::House;
+
+/// A runtime with the agents on it.
+struct Stage {
+    root: Root,
+    agents: Agents,
+    house: House,
+}
+
+impl Stage {
+    async fn set(db: &TestDatabase) -> Self {
+        let house = House::build(db).await;
+        let (compute, pools) = Compute::new(&[PoolSpec::new("analysis", 2, 64), PoolSpec::new("optimisation", 1, 8)]);
+        let spec = pools.into_iter().fold(SupervisorSpec::new(Strategy::OneForOne), SupervisorSpec::child);
+        let host = Host::new("agents", Arc::new(SystemClock), 7);
+        let root = Root::start(host, spec).await.expect("the root starts");
+        let storage: Storage = Storage::clone(db);
+        let deps = Deps::new(storage, &root, compute, Signals::new(64), Config::default());
+        let agents = Agents::start(deps).await.expect("the agents start");
+        Self { root, agents, house }
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("root/agents/{}/{rest}", self.house.org)
+    }
+
+    async fn strike(self) {
+        self.root.shutdown(SHUTDOWN_DEADLINE).await;
+    }
+}
+
+on_both! {
+    async fn a_cycle_of_all_four_fills_the_inbox_and_the_same_cycle_again_changes_nothing(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let system = stage.house.system();
+        let runs = stage.agents.run_all(&system).await.expect("they run");
+        assert!(runs.iter().all(|run| run.state == RunState::Succeeded), "{runs:?}");
+        let first = stage.house.states(&db).await;
+        assert!(first.iter().any(|(subject, state)| subject.starts_with("series:") && *state == State::Proposed), "{first:?}");
+        let grant = system.grant(Permission::RecommendationRead).expect("held");
+        let considered = db.scope(&grant).recommendations().considered(None, 1_000).await.expect("read").len();
+        assert!(considered > 0, "what was not proposed is recorded");
+        stage.agents.run_all(&system).await.expect("they run again");
+        assert_eq!(stage.house.states(&db).await, first);
+        assert_eq!(db.scope(&grant).recommendations().considered(None, 1_000).await.expect("read").len(), considered);
+        for run in runs {
+            let steps: Vec<String> = db.scope(&grant).runs().steps(run.id).await.expect("read").into_iter().map(|s| s.key).collect();
+            assert_eq!(steps, ["observe", "analyse", "decide", "propose"]);
+        }
+        stage.strike().await;
+    }
+
+    async fn an_actor_that_is_killed_is_restarted_and_nothing_else_stops(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let system = stage.house.system();
+        stage.agents.run_all(&system).await.expect("they run");
+        let path = stage.path("forecasting/cycle");
+        stage.agents.restart(&system, &path).await.expect("killed");
+        wait_for_node(stage.root.tree(), &path, |node| node.restarts == 1).await;
+        let others = stage.agents.tree(&system).expect("seen");
+        assert!(others.iter().filter(|node| node.path != path).all(|node| node.restarts == 0), "{others:#?}");
+        let run = stage.agents.run_now(&system, AgentKind::Forecasting).await.expect("queued");
+        stage.agents.wait_idle(stage.house.org).await.expect("idle");
+        let grant = system.grant(Permission::RunRead).expect("held");
+        assert_eq!(db.scope(&grant).runs().get(run.id).await.expect("read").state, RunState::Succeeded);
+        stage.strike().await;
+    }
+
+    async fn a_run_cut_off_in_the_middle_is_taken_up_again(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let system = stage.house.system();
+        stage.agents.wait_idle(stage.house.org).await.expect("idle");
+        let grant = system.grant(Permission::RunWrite).expect("held");
+        let run = db
+            .unit(&grant, |u| {
+                Box::pin(async move {
+                    let (run, _) = organisation::queue_run(u, AgentKind::Forecasting, domain::run::Trigger::Person).await?;
+                    u.runs().start(run.id).await?;
+                    u.runs().begin_step(run.id, "observe").await?;
+                    u.runs().finish_step(run.id, "observe", &json!({ "by": "an earlier life" })).await?;
+                    u.runs().begin_step(run.id, "analyse").await?;
+                    Ok(run.id)
+                })
+            })
+            .await
+            .expect("a run that was cut off");
+        stage.agents.wait_idle(stage.house.org).await.expect("idle");
+        let scope = db.scope(&grant);
+        assert_eq!(scope.runs().get(run).await.expect("read").state, RunState::Succeeded);
+        let observed = scope.runs().steps(run).await.expect("read").remove(0);
+        assert_eq!(observed.output, Some(json!({ "by": "an earlier life" })), "a finished step is not recorded again");
+        stage.strike().await;
+    }
+
+    async fn a_paused_agent_starts_no_cycle_until_it_is_resumed(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let system = stage.house.system();
+        let paused = stage.agents.pause(&system, AgentKind::Strategy).await.expect("paused");
+        assert_eq!(paused.status, AgentStatus::Paused);
+        let refused = stage.agents.run_now(&system, AgentKind::Strategy).await.expect_err("paused");
+        assert_eq!(refused.code(), "agent.paused");
+        stage.agents.resume(&system, AgentKind::Strategy).await.expect("resumed");
+        stage.agents.run_now(&system, AgentKind::Strategy).await.expect("queued");
+        stage.agents.wait_idle(stage.house.org).await.expect("idle");
+        stage.strike().await;
+    }
+
+    async fn thresholds_are_validated_kept_and_audited(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let system = stage.house.system();
+        let refused = stage.agents.set_parameters(&system, AgentKind::Forecasting, json!({ "max_revisions": 0 })).await.expect_err("out of range");
+        assert_eq!(refused.code(), "agent.parameter_invalid");
+        let set = stage.agents.set_parameters(&system, AgentKind::Forecasting, json!({ "max_revisions": 1 })).await.expect("legal");
+        assert_eq!(set.parameters["max_revisions"], json!(1.0));
+        stage.agents.run_all(&system).await.expect("they run");
+        let grant = system.grant(Permission::AuditRead).expect("held");
+        let scope = db.scope(&grant);
+        let revisions = scope.recommendations().all(&Filter { kind: Some(Kind::ForecastRevision), ..Filter::default() }).await.expect("read");
+        assert_eq!(revisions.len(), 1);
+        let trail = scope.audit().of_subject("forecasting", 10).await.expect("read");
+        assert!(trail.iter().any(|line| line.action == "agent.parameters_changed"));
+        stage.strike().await;
+    }
+
+    async fn an_event_makes_the_agents_look_by_themselves(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let system = stage.house.system();
+        let grant = system.grant(Permission::DemoAdvance).expect("held");
+        let before = db.scope(&grant).runs().last_success(AgentKind::Forecasting).await.expect("read");
+        assert_eq!(before, None);
+        db.unit(&grant, |u| {
+            Box::pin(async move {
+                let event = NewEvent { kind: EventKind::ClockAdvanced, key: "clock".to_owned(), body: json!({}) };
+                u.events().publish(event).await.map(|_| ())
+            })
+        })
+        .await
+        .expect("told");
+        // PostgreSQL gives an event its position when the sequencer comes by; here it is called by hand.
+        db.system_door().outbox().sequence(1_000).await.expect("sequenced");
+        stage.agents.wait_idle(stage.house.org).await.expect("idle");
+        let run = db.scope(&grant).runs().last_success(AgentKind::Forecasting).await.expect("read").expect("it ran");
+        assert_eq!(run.trigger, Trigger::Event);
+        stage.strike().await;
+    }
+}
