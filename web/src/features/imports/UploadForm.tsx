@@ -38,7 +38,7 @@ export function UploadForm({ mappings }: { mappings: Mapping[] }) {
     <form onSubmit={submit}>
       <Stack gap="sm">
         <FileInput label="CSV file" placeholder="Choose a file" accept=".csv,text/csv,text/plain" clearable leftSection={<IconFileTypeCsv size={16} aria-hidden />} value={file} onChange={setFile} description={file ? bytes(file.size) : undefined} />
-        <Select label="Mapping" placeholder={mappings.length === 0 ? 'none is saved yet' : 'Choose a mapping'} value={mapping} onChange={setMapping} data={mappings.map(({ id, name }) => ({ value: id, label: name }))} />
+        <Select label="Mapping" allowDeselect={false} placeholder={mappings.length === 0 ? 'none is saved yet' : 'Choose a mapping'} value={mapping} onChange={setMapping} data={mappings.map(({ id, name }) => ({ value: id, label: name }))} />
         {send.isPending && (
           <div>
             <Progress value={sent * 100} aria-label="Sent" />

@@ -1,4 +1,4 @@
-import { Switch, Text } from '@mantine/core'
+import { Select, Switch, Text } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { useMemo, useState } from 'react'
@@ -67,6 +67,16 @@ function Matrix({ data }: { data: Synergies }) {
           onSelect={(item) => setPicked((item as { effect?: CrossEffect } | null)?.effect ?? null)}
         />
       </Panel>
+      <Select
+        label="Look at one pair"
+        placeholder="Choose a pair, or a cell of the matrix"
+        searchable
+        clearable
+        maw={420}
+        value={picked?.id ?? null}
+        onChange={(id) => setPicked(data.effects.find((effect) => effect.id === id) ?? null)}
+        data={shown.map((effect) => ({ value: effect.id, label: `${names.brand(effect.driver)} → ${names.brand(effect.affected)}` }))}
+      />
       {picked && <PairPanel effect={picked} driver={names.brand(picked.driver)} affected={names.brand(picked.affected)} currency={currency} />}
     </>
   )
