@@ -22,13 +22,8 @@ use std::{
 };
 
 use domain::{
-    access::AgentKind,
-    budget::Plan,
-    event::EventKind,
-    forecast::Forecast,
-    response::ResponseFit,
-    score::Score,
-    synergy::CrossEffect,
+    access::AgentKind, budget::Plan, event::EventKind, forecast::Forecast, response::ResponseFit,
+    score::Score, synergy::CrossEffect,
 };
 use futures::future::BoxFuture;
 use runtime::{
@@ -56,7 +51,8 @@ pub(crate) struct Desk {
 }
 
 /// How an agent concludes from a snapshot. `progress` takes a share of the cycle between 0 and 1.
-pub(crate) type Conclude = fn(Arc<Ctx>, Arc<Snapshot>, Parameters) -> BoxFuture<'static, Result<Conclusion, Error>>;
+pub(crate) type Conclude =
+    fn(Arc<Ctx>, Arc<Snapshot>, Parameters) -> BoxFuture<'static, Result<Conclusion, Error>>;
 
 /// What a cycle concluded: the results to keep, and the verdicts.
 #[derive(Clone, Debug, Default)]
@@ -80,12 +76,19 @@ pub(crate) struct Results {
 }
 
 /// The four agents, in the order in which they start.
-pub(crate) const DESKS: [Desk; 4] =
-    [crate::metrics::DESK, crate::forecasting::DESK, crate::strategy::DESK, crate::optimisation::DESK];
+pub(crate) const DESKS: [Desk; 4] = [
+    crate::metrics::DESK,
+    crate::forecasting::DESK,
+    crate::strategy::DESK,
+    crate::optimisation::DESK,
+];
 
 /// The desk of an agent.
 pub(crate) fn desk(kind: AgentKind) -> &'static Desk {
-    DESKS.iter().find(|desk| desk.kind == kind).expect("every agent has a desk")
+    DESKS
+        .iter()
+        .find(|desk| desk.kind == kind)
+        .expect("every agent has a desk")
 }
 
 /// The subtree of one agent, and the way into its mailbox.
@@ -98,13 +101,25 @@ pub(crate) fn subtree(
     let way_back = Arc::new(OnceLock::new());
     let to_mailbox = Arc::clone(&way_back);
     let (runner_spec, runner) = ChildSpec::actor("cycle", MAILBOX, move || {
-        runner::Runner::new(desk, Arc::clone(&runner_ctx), arbitrator.clone(), Arc::clone(&to_mailbox))
+        runner::Runner::new(
+            desk,
+            Arc::clone(&runner_ctx),
+            arbitrator.clone(),
+            Arc::clone(&to_mailbox),
+        )
     });
-    let (mailbox_spec, mailbox) =
-        ChildSpec::actor("mailbox", MAILBOX, move || mailbox::Mailbox::new(desk, Arc::clone(&mailbox_ctx), runner.clone()));
+    let (mailbox_spec, mailbox) = ChildSpec::actor("mailbox", MAILBOX, move || {
+        mailbox::Mailbox::new(desk, Arc::clone(&mailbox_ctx), runner.clone())
+    });
     // Set once, before anything starts.
     let _ = way_back.set(mailbox.clone());
-    let backoff = Backoff { longest: Duration::from_secs(10), ..Backoff::default() };
-    let spec = SupervisorSpec::new(Strategy::OneForOne).backoff(backoff).child(runner_spec).child(mailbox_spec);
+    let backoff = Backoff {
+        longest: Duration::from_secs(10),
+        ..Backoff::default()
+    };
+    let spec = SupervisorSpec::new(Strategy::OneForOne)
+        .backoff(backoff)
+        .child(runner_spec)
+        .child(mailbox_spec);
     (ChildSpec::supervisor(desk.kind.name(), spec).0, mailbox)
 }

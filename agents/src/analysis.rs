@@ -1,5 +1,6 @@
 //! Reads of what the analyses found, as it was stored. Nothing is computed here but the shape of a curve.
 
+use chrono::NaiveDate;
 use domain::{
     access::{Permission, Principal},
     competition::{Gap, LeadingIndicator, RivalChange},
@@ -8,7 +9,6 @@ use domain::{
     score::Band,
     synergy::CrossEffect,
 };
-use chrono::NaiveDate;
 use serde::Serialize;
 use storage::Storage;
 
@@ -69,14 +69,22 @@ impl Analysis {
     pub async fn responses(&self, principal: &Principal) -> Result<Option<ResponseFit>, Error> {
         let grant = principal.grant(Permission::PlanRead)?;
         let fit = self.storage.scope(&grant).fits().latest().await?;
-        Ok(fit.map(|fit| ResponseFit { model: serde_json::Value::Null, ..fit }))
+        Ok(fit.map(|fit| ResponseFit {
+            model: serde_json::Value::Null,
+            ..fit
+        }))
     }
 
     /// What weekly spend in a channel does to a brand's sales, with its 80 % band.
     ///
     /// # Errors
     /// `response.unknown` when no curve was fitted for it.
-    pub async fn curve(&self, principal: &Principal, brand: BrandId, channel: ChannelId) -> Result<Curve, Error> {
+    pub async fn curve(
+        &self,
+        principal: &Principal,
+        brand: BrandId,
+        channel: ChannelId,
+    ) -> Result<Curve, Error> {
         let grant = principal.grant(Permission::PlanRead)?;
         optimisation::query::curve(&self.storage.scope(&grant), &self.analyst, brand, channel).await
     }
@@ -85,10 +93,17 @@ impl Analysis {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn gaps(&self, principal: &Principal, brand: Option<BrandId>) -> Result<Vec<Gap>, Error> {
+    pub async fn gaps(
+        &self,
+        principal: &Principal,
+        brand: Option<BrandId>,
+    ) -> Result<Vec<Gap>, Error> {
         let grant = principal.grant(Permission::GapRead)?;
         let gaps = strategy::query::gaps(&self.storage.scope(&grant)).await?;
-        Ok(gaps.into_iter().filter(|gap| brand.is_none_or(|brand| gap.brand == brand)).collect())
+        Ok(gaps
+            .into_iter()
+            .filter(|gap| brand.is_none_or(|brand| gap.brand == brand))
+            .collect())
     }
 
     /// Rivals that changed their behaviour.
@@ -113,10 +128,26 @@ impl Analysis {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn score_history(&self, principal: &Principal, brand: BrandId) -> Result<Vec<ScorePoint>, Error> {
+    pub async fn score_history(
+        &self,
+        principal: &Principal,
+        brand: BrandId,
+    ) -> Result<Vec<ScorePoint>, Error> {
         let grant = principal.grant(Permission::ScoreRead)?;
-        let mut scores = self.storage.scope(&grant).scores().history(brand, None, SCORE_HISTORY).await?;
+        let mut scores = self
+            .storage
+            .scope(&grant)
+            .scores()
+            .history(brand, None, SCORE_HISTORY)
+            .await?;
         scores.reverse();
-        Ok(scores.into_iter().map(|s| ScorePoint { period: s.period, value: s.value, band: s.band }).collect())
+        Ok(scores
+            .into_iter()
+            .map(|s| ScorePoint {
+                period: s.period,
+                value: s.value,
+                band: s.band,
+            })
+            .collect())
     }
 }

@@ -83,7 +83,13 @@ pub(crate) struct Analyst {
 
 impl Analyst {
     pub(crate) fn new(storage: Storage, compute: Compute, seed: u64) -> Self {
-        Self { storage, compute, seed, desks: Arc::default(), fits: Arc::default() }
+        Self {
+            storage,
+            compute,
+            seed,
+            desks: Arc::default(),
+            fits: Arc::default(),
+        }
     }
 
     /// Seed of everything random.
@@ -92,7 +98,10 @@ impl Analyst {
     }
 
     fn desk(&self, org: OrgId, digest: &str) -> Arc<Desk> {
-        let mut desks = self.desks.lock().expect("no thread panics while it holds the desks");
+        let mut desks = self
+            .desks
+            .lock()
+            .expect("no thread panics while it holds the desks");
         match desks.get(&org) {
             Some(desk) if desk.digest == digest => Arc::clone(desk),
             _ => {
@@ -112,8 +121,14 @@ impl Analyst {
     pub(crate) async fn snapshot(&self, principal: &Principal) -> Result<Arc<Snapshot>, Error> {
         let org = principal.org();
         let known = |digest: &str| {
-            let desks = self.desks.lock().expect("no thread panics while it holds the desks");
-            desks.get(&org).filter(|desk| desk.digest == digest).and_then(|desk| desk.table.get().cloned())
+            let desks = self
+                .desks
+                .lock()
+                .expect("no thread panics while it holds the desks");
+            desks
+                .get(&org)
+                .filter(|desk| desk.digest == digest)
+                .and_then(|desk| desk.table.get().cloned())
         };
         let snapshot = observe(&self.storage, principal, known).await?;
         let desk = self.desk(org, &snapshot.view.digest);
@@ -123,9 +138,15 @@ impl Analyst {
     }
 
     /// Fits and scans a snapshot. `None` when the data are too little for it.
-    pub(crate) async fn scan(&self, snapshot: &Arc<Snapshot>) -> Result<Option<Arc<Scanned>>, Error> {
+    pub(crate) async fn scan(
+        &self,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Option<Arc<Scanned>>, Error> {
         let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
-        let scanned = desk.scan.get_or_try_init(|| self.scan_anew(Arc::clone(snapshot))).await?;
+        let scanned = desk
+            .scan
+            .get_or_try_init(|| self.scan_anew(Arc::clone(snapshot)))
+            .await?;
         Ok(scanned.clone())
     }
 
@@ -137,36 +158,70 @@ impl Analyst {
             let cancel = || task.is_cancelled();
             let mut progress = |share: f64| task.progress(share, "fitting and scanning");
             match analytics::finder::scan(&weekly.panel, &params, seed, &cancel, &mut progress) {
-                Ok(findings) => Ok(Some(Arc::new(Scanned { weekly, findings, params, seed }))),
+                Ok(findings) => Ok(Some(Arc::new(Scanned {
+                    weekly,
+                    findings,
+                    params,
+                    seed,
+                }))),
                 Err(ScanError::TooLittleData) => Ok(None),
                 Err(ScanError::Cancelled(cancelled)) => Err(Error::Analysis(cancelled.to_string())),
             }
         };
-        self.compute.run(ANALYSIS, "scan of the portfolio", work).await?
+        self.compute
+            .run(ANALYSIS, "scan of the portfolio", work)
+            .await?
     }
 
     /// Forecasts of every own brand's outcome over all projects, `horizon` weeks ahead.
-    pub(crate) async fn forecasts(&self, snapshot: &Arc<Snapshot>, horizon: u32) -> Result<Arc<Vec<Forecast>>, Error> {
+    pub(crate) async fn forecasts(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        horizon: u32,
+    ) -> Result<Arc<Vec<Forecast>>, Error> {
         let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
         let cell = {
-            let mut cells = desk.forecasts.lock().expect("no thread panics while it holds the desk");
+            let mut cells = desk
+                .forecasts
+                .lock()
+                .expect("no thread panics while it holds the desk");
             Arc::clone(cells.entry(horizon).or_default())
         };
-        let made = cell.get_or_try_init(|| forecasts::forecast_all(&self.compute, Arc::clone(snapshot), horizon)).await?;
+        let made = cell
+            .get_or_try_init(|| {
+                forecasts::forecast_all(&self.compute, Arc::clone(snapshot), horizon)
+            })
+            .await?;
         Ok(Arc::clone(made))
     }
 
     /// The newest stored fit; decoded once and kept while it is the newest. `None` before the first fit.
     pub(crate) async fn fit(&self, scope: &Scope) -> Result<Option<Fit>, Error> {
-        let Some(id) = scope.fits().latest_id().await? else { return Ok(None) };
-        let known = self.fits.lock().expect("no thread panics while it holds the fits").get(&scope.org()).cloned();
+        let Some(id) = scope.fits().latest_id().await? else {
+            return Ok(None);
+        };
+        let known = self
+            .fits
+            .lock()
+            .expect("no thread panics while it holds the fits")
+            .get(&scope.org())
+            .cloned();
         if let Some(fit) = known.filter(|fit| fit.id == id) {
             return Ok(Some(fit));
         }
         let stored = scope.fits().get(id).await?;
-        let model = serde_json::from_value(stored.model).map_err(|error| Error::Analysis(format!("the stored fit cannot be read: {error}")))?;
-        let fit = Fit { id, curves: Arc::new(stored.curves), model: Arc::new(model), provenance: stored.provenance };
-        self.fits.lock().expect("no thread panics while it holds the fits").insert(scope.org(), fit.clone());
+        let model = serde_json::from_value(stored.model)
+            .map_err(|error| Error::Analysis(format!("the stored fit cannot be read: {error}")))?;
+        let fit = Fit {
+            id,
+            curves: Arc::new(stored.curves),
+            model: Arc::new(model),
+            provenance: stored.provenance,
+        };
+        self.fits
+            .lock()
+            .expect("no thread panics while it holds the fits")
+            .insert(scope.org(), fit.clone());
         Ok(Some(fit))
     }
 
@@ -183,7 +238,12 @@ impl Analyst {
 }
 
 /// Where the results of a snapshot come from.
-pub(crate) fn provenance(snapshot: &Snapshot, method: &str, parameters: serde_json::Value, seed: u64) -> Provenance {
+pub(crate) fn provenance(
+    snapshot: &Snapshot,
+    method: &str,
+    parameters: serde_json::Value,
+    seed: u64,
+) -> Provenance {
     let view = &snapshot.view;
     Provenance {
         slice: DataSlice {

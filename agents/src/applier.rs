@@ -45,7 +45,10 @@ pub async fn apply_due(storage: &Storage, principal: &Principal) -> Result<Appli
     let mut done = Applied::default();
     for due in scope.recommendations().due(MAX_LIMIT).await? {
         let id = due.id;
-        match storage.unit(&grant, move |u| Box::pin(apply_one(u, id))).await {
+        match storage
+            .unit(&grant, move |u| Box::pin(apply_one(u, id)))
+            .await
+        {
             Ok(State::Applied) => done.applied.push(id),
             Ok(State::Withdrawn) => done.withdrawn.push(id),
             Ok(_) => {}
@@ -65,7 +68,10 @@ pub async fn apply_due(storage: &Storage, principal: &Principal) -> Result<Appli
 }
 
 fn is_transient(error: &storage::Error) -> bool {
-    matches!(error, storage::Error::Busy(_) | storage::Error::Unavailable(_) | storage::Error::Full(_))
+    matches!(
+        error,
+        storage::Error::Busy(_) | storage::Error::Unavailable(_) | storage::Error::Full(_)
+    )
 }
 
 async fn apply_one(u: &Unit, id: RecommendationId) -> Result<State, storage::Error> {
@@ -78,27 +84,58 @@ async fn apply_one(u: &Unit, id: RecommendationId) -> Result<State, storage::Err
     let digest = evidence_digest(u.values(), &seen.action, &metrics).await?;
     let is_untouched = seen.action.hash() == seen.action_hash;
     if digest != seen.evidence_digest || !is_untouched {
-        let why = if is_untouched { "the values behind it changed after it was proposed" } else { "the stored action does not match its hash" };
-        recommendations.transition(&Transition::by_runtime(id, Move::Withdraw).expecting(seen.version).note(why)).await?;
+        let why = if is_untouched {
+            "the values behind it changed after it was proposed"
+        } else {
+            "the stored action does not match its hash"
+        };
+        recommendations
+            .transition(
+                &Transition::by_runtime(id, Move::Withdraw)
+                    .expecting(seen.version)
+                    .note(why),
+            )
+            .await?;
         return Ok(State::Withdrawn);
     }
-    let applying = recommendations.transition(&Transition::by_runtime(id, Move::StartApplying).expecting(seen.version)).await?;
-    let replaced = carry_out(u, &applying).await?.map(|id| format!("{REPLACED}{id}")).unwrap_or_default();
+    let applying = recommendations
+        .transition(&Transition::by_runtime(id, Move::StartApplying).expecting(seen.version))
+        .await?;
+    let replaced = carry_out(u, &applying)
+        .await?
+        .map(|id| format!("{REPLACED}{id}"))
+        .unwrap_or_default();
     let today = domain_date(u.organisations(), u.now()).await?;
     let note = format!("{APPLIED_ON}{today}{replaced}");
-    let finish = Transition::by_runtime(id, Move::Finish).expecting(applying.version).note(note);
+    let finish = Transition::by_runtime(id, Move::Finish)
+        .expecting(applying.version)
+        .note(note);
     Ok(recommendations.transition(&finish).await?.state)
 }
 
-async fn fail(storage: &Storage, principal: &Principal, id: RecommendationId, why: &str) -> Result<(), Error> {
+async fn fail(
+    storage: &Storage,
+    principal: &Principal,
+    id: RecommendationId,
+    why: &str,
+) -> Result<(), Error> {
     let grant = principal.grant(Permission::PlanWrite)?;
     let why = why.to_owned();
     let moved = storage
         .unit(&grant, move |u| {
             let why = why.clone();
             Box::pin(async move {
-                let applying = u.recommendations().transition(&Transition::by_runtime(id, Move::StartApplying)).await?;
-                u.recommendations().transition(&Transition::by_runtime(id, Move::Fail).expecting(applying.version).note(why)).await?;
+                let applying = u
+                    .recommendations()
+                    .transition(&Transition::by_runtime(id, Move::StartApplying))
+                    .await?;
+                u.recommendations()
+                    .transition(
+                        &Transition::by_runtime(id, Move::Fail)
+                            .expecting(applying.version)
+                            .note(why),
+                    )
+                    .await?;
                 Ok(())
             })
         })
@@ -113,7 +150,13 @@ async fn fail(storage: &Storage, principal: &Principal, id: RecommendationId, wh
 async fn carry_out(u: &Unit, of: &Recommendation) -> Result<Option<String>, storage::Error> {
     let own_id = of.id.to_string();
     match &of.action {
-        Action::BudgetPlan { plan, start, weeks, total, lines } => {
+        Action::BudgetPlan {
+            plan,
+            start,
+            weeks,
+            total,
+            lines,
+        } => {
             let wanted = Plan {
                 id: *plan,
                 version: 1,
@@ -129,13 +172,28 @@ async fn carry_out(u: &Unit, of: &Recommendation) -> Result<Option<String>, stor
                 recommendation: Some(of.id),
                 created_by: u.actor(),
                 created_at: u.now(),
-                provenance: of.evidence.first().map(|e| e.provenance.clone()).unwrap_or_default(),
+                provenance: of
+                    .evidence
+                    .first()
+                    .map(|e| e.provenance.clone())
+                    .unwrap_or_default(),
             };
             let stored = u.plans().create(&wanted).await?;
             if stored.lines != wanted.lines || stored.recommendation != wanted.recommendation {
                 // The draft from the proposal keeps its certificate unless a person edited the lines.
-                let certificate = stored.certificate.clone().filter(|_| stored.lines == wanted.lines);
-                u.plans().update(&Plan { certificate, ..wanted }, stored.version).await?;
+                let certificate = stored
+                    .certificate
+                    .clone()
+                    .filter(|_| stored.lines == wanted.lines);
+                u.plans()
+                    .update(
+                        &Plan {
+                            certificate,
+                            ..wanted
+                        },
+                        stored.version,
+                    )
+                    .await?;
             }
             let before = u.plans().make_of_record(*plan).await?;
             tell(u, EventKind::PlanChanged, plan.to_string()).await?;
@@ -159,7 +217,13 @@ async fn carry_out(u: &Unit, of: &Recommendation) -> Result<Option<String>, stor
             tell(u, EventKind::ForecastsComputed, forecast.to_string()).await?;
             Ok(before.map(|before| before.to_string()))
         }
-        Action::MetricTarget { brand, metric, from, to, due } => {
+        Action::MetricTarget {
+            brand,
+            metric,
+            from,
+            to,
+            due,
+        } => {
             let target = Target {
                 id: TargetId::derive(&[&own_id]),
                 brand: *brand,
@@ -177,14 +241,28 @@ async fn carry_out(u: &Unit, of: &Recommendation) -> Result<Option<String>, stor
         Action::Initiative { steps, .. } => {
             let metrics = u.metrics().list().await?;
             for (index, step) in steps.iter().enumerate() {
-                let child = child(of, index, step, evidence_digest(u.values(), &step.action, &metrics).await?);
+                let child = child(
+                    of,
+                    index,
+                    step,
+                    evidence_digest(u.values(), &step.action, &metrics).await?,
+                );
                 if let Drafted::Inserted(child) = u.recommendations().draft(&child).await? {
-                    u.recommendations().transition(&Transition::by_runtime(child.id, Move::Propose)).await?;
+                    u.recommendations()
+                        .transition(&Transition::by_runtime(child.id, Move::Propose))
+                        .await?;
                 }
             }
             Ok(None)
         }
-        Action::DataFix { project, brand, metric, period, to, .. } => {
+        Action::DataFix {
+            project,
+            brand,
+            metric,
+            period,
+            to,
+            ..
+        } => {
             let correction = Correction {
                 id: CorrectionId::derive(&[&own_id]),
                 project: *project,
@@ -203,14 +281,24 @@ async fn carry_out(u: &Unit, of: &Recommendation) -> Result<Option<String>, stor
 }
 
 /// The recommendation that a step of an initiative becomes.
-fn child(parent: &Recommendation, index: usize, step: &domain::recommendation::InitiativeStep, digest: String) -> Recommendation {
+fn child(
+    parent: &Recommendation,
+    index: usize,
+    step: &domain::recommendation::InitiativeStep,
+    digest: String,
+) -> Recommendation {
     let key = format!("{}|step {}", parent.dedupe_key, index + 1);
     Recommendation {
         id: RecommendationId::derive(&[&parent.id.to_string(), &index.to_string()]),
         kind: step.action.kind(),
         subject: format!("{}/step {}", parent.subject, index + 1),
         title: step.title.clone(),
-        summary: format!("Step {} of \"{}\", from the week of {}.", index + 1, parent.title, step.start),
+        summary: format!(
+            "Step {} of \"{}\", from the week of {}.",
+            index + 1,
+            parent.title,
+            step.start
+        ),
         state: State::Draft,
         action_hash: step.action.hash(),
         action: step.action.as_ref().clone(),
@@ -233,7 +321,11 @@ pub(crate) async fn take_back(u: &Unit, of: &Recommendation) -> Result<(), stora
         Action::BudgetPlan { plan, .. } => {
             let before: Option<PlanId> = replaced(u, of.id).await?;
             // Only when it still is of record: a later plan is not thrown out by taking an earlier one back.
-            if u.plans().of_record().await?.is_some_and(|now| now.id == *plan) {
+            if u.plans()
+                .of_record()
+                .await?
+                .is_some_and(|now| now.id == *plan)
+            {
                 match before {
                     Some(before) => {
                         u.plans().make_of_record(before).await?;
@@ -274,19 +366,33 @@ pub(crate) async fn take_back(u: &Unit, of: &Recommendation) -> Result<(), stora
 }
 
 /// What the application of a recommendation replaced, from the note of its history.
-async fn replaced<T: std::str::FromStr>(u: &Unit, id: RecommendationId) -> Result<Option<T>, storage::Error> {
+async fn replaced<T: std::str::FromStr>(
+    u: &Unit,
+    id: RecommendationId,
+) -> Result<Option<T>, storage::Error> {
     let history = u.recommendations().history(id).await?;
     let note = finish_note(&history);
-    Ok(note.and_then(|note| note.split_once(REPLACED)).and_then(|(_, id)| id.parse().ok()))
+    Ok(note
+        .and_then(|note| note.split_once(REPLACED))
+        .and_then(|(_, id)| id.parse().ok()))
 }
 
 /// The domain date on which a recommendation was applied, from its history.
 pub(crate) fn applied_on(history: &[HistoryEntry]) -> Option<NaiveDate> {
-    finish_note(history)?.strip_prefix(APPLIED_ON)?.get(..10)?.parse().ok()
+    finish_note(history)?
+        .strip_prefix(APPLIED_ON)?
+        .get(..10)?
+        .parse()
+        .ok()
 }
 
 fn finish_note(history: &[HistoryEntry]) -> Option<&str> {
-    history.iter().rev().find(|entry| entry.step == Some(Move::Finish))?.note.as_deref()
+    history
+        .iter()
+        .rev()
+        .find(|entry| entry.step == Some(Move::Finish))?
+        .note
+        .as_deref()
 }
 
 async fn tell(u: &Unit, kind: EventKind, key: String) -> Result<(), storage::Error> {

@@ -96,7 +96,9 @@ fn hard_rules(candidate: &Recommendation, board: &Board) -> Option<Refusal> {
             winner: None,
         });
     }
-    if let Some((claim, holder)) = claims(&candidate.action).iter().find_map(|c| board.taken.get(c).map(|by| (c.clone(), *by)))
+    if let Some((claim, holder)) = claims(&candidate.action)
+        .iter()
+        .find_map(|c| board.taken.get(c).map(|by| (c.clone(), *by)))
         && holder != candidate.id
     {
         return Some(Refusal {
@@ -105,14 +107,25 @@ fn hard_rules(candidate: &Recommendation, board: &Board) -> Option<Refusal> {
             winner: Some(holder),
         });
     }
-    plans_of(&candidate.action).into_iter().find_map(|lines| plan_rules(lines, board))
+    plans_of(&candidate.action)
+        .into_iter()
+        .find_map(|lines| plan_rules(lines, board))
 }
 
 fn plan_rules(lines: &[PlanLine], board: &Board) -> Option<Refusal> {
-    let refuse = |reason, detail| Some(Refusal { reason, detail, winner: None });
+    let refuse = |reason, detail| {
+        Some(Refusal {
+            reason,
+            detail,
+            winner: None,
+        })
+    };
     let (planned, current) = totals(lines);
     if current > 0.0 && (planned - current).abs() > SAME_TOTAL * current {
-        return refuse("infeasible", format!("it would spend {planned:.0} a week instead of {current:.0}"));
+        return refuse(
+            "infeasible",
+            format!("it would spend {planned:.0} a week instead of {current:.0}"),
+        );
     }
     let mut spend = board.current.clone();
     for line in lines {
@@ -124,15 +137,22 @@ fn plan_rules(lines: &[PlanLine], board: &Board) -> Option<Refusal> {
         if then > pair.weekly.max(now) + Decimal::ONE {
             return refuse(
                 "cannibalisation_veto",
-                format!("it raises media that takes sales from a sibling brand from {now:.0} to {then:.0} a week, above {:.0}", pair.weekly),
+                format!(
+                    "it raises media that takes sales from a sibling brand from {now:.0} to {then:.0} a week, above {:.0}",
+                    pair.weekly
+                ),
             );
         }
     }
-    board.rules.iter().find_map(|rule| violation(rule, &spend, &board.current)).map(|detail| Refusal {
-        reason: "infeasible",
-        detail,
-        winner: None,
-    })
+    board
+        .rules
+        .iter()
+        .find_map(|rule| violation(rule, &spend, &board.current))
+        .map(|detail| Refusal {
+            reason: "infeasible",
+            detail,
+            winner: None,
+        })
 }
 
 /// How a spending by line breaks a rule, in words; `None` when it keeps it.
@@ -145,52 +165,93 @@ pub fn violation(
     current: &BTreeMap<(BrandId, ChannelId), Decimal>,
 ) -> Option<String> {
     let tolerance = Decimal::new(5, 1);
-    let of = |map: &BTreeMap<(BrandId, ChannelId), Decimal>, brand: Option<BrandId>, channel: Option<ChannelId>| -> Decimal {
+    let of = |map: &BTreeMap<(BrandId, ChannelId), Decimal>,
+              brand: Option<BrandId>,
+              channel: Option<ChannelId>|
+     -> Decimal {
         map.iter()
             .filter(|((b, c), _)| brand.is_none_or(|x| x == *b) && channel.is_none_or(|x| x == *c))
             .map(|(_, weekly)| *weekly)
             .sum()
     };
     match rule {
-        Rule::Cap { brand, channel, weekly } => {
+        Rule::Cap {
+            brand,
+            channel,
+            weekly,
+        } => {
             let (then, now) = (of(spend, *brand, *channel), of(current, *brand, *channel));
-            (then > (*weekly).max(now) + tolerance).then(|| format!("{then:.0} a week is above the cap of {weekly:.0}"))
+            (then > (*weekly).max(now) + tolerance)
+                .then(|| format!("{then:.0} a week is above the cap of {weekly:.0}"))
         }
-        Rule::Minimum { brand, channel, weekly } => {
+        Rule::Minimum {
+            brand,
+            channel,
+            weekly,
+        } => {
             let (then, now) = (of(spend, *brand, *channel), of(current, *brand, *channel));
-            (then < (*weekly).min(now) - tolerance).then(|| format!("{then:.0} a week is below the minimum of {weekly:.0}"))
+            (then < (*weekly).min(now) - tolerance)
+                .then(|| format!("{then:.0} a week is below the minimum of {weekly:.0}"))
         }
         Rule::Exclusion { brand, channel } => {
-            let (then, now) = (of(spend, Some(*brand), Some(*channel)), of(current, Some(*brand), Some(*channel)));
-            ((then - now).abs() > tolerance).then(|| format!("the line is frozen at {now:.0} a week and would move to {then:.0}"))
+            let (then, now) = (
+                of(spend, Some(*brand), Some(*channel)),
+                of(current, Some(*brand), Some(*channel)),
+            );
+            ((then - now).abs() > tolerance).then(|| {
+                format!("the line is frozen at {now:.0} a week and would move to {then:.0}")
+            })
         }
         Rule::CannibalisationCap { driver, weekly, .. } => {
-            let (then, now) = (of(spend, Some(*driver), None), of(current, Some(*driver), None));
+            let (then, now) = (
+                of(spend, Some(*driver), None),
+                of(current, Some(*driver), None),
+            );
             (then > (*weekly).max(now) + tolerance)
                 .then(|| format!("the driver's media of {then:.0} a week is above the cannibalisation cap of {weekly:.0}"))
         }
         Rule::JointAction { driver, weekly, .. } => {
-            let (then, now) = (of(spend, Some(*driver), None), of(current, Some(*driver), None));
-            (then < (*weekly).min(now) - tolerance)
-                .then(|| format!("the driver's media of {then:.0} a week is below the joint action's {weekly:.0}"))
+            let (then, now) = (
+                of(spend, Some(*driver), None),
+                of(current, Some(*driver), None),
+            );
+            (then < (*weekly).min(now) - tolerance).then(|| {
+                format!(
+                    "the driver's media of {then:.0} a week is below the joint action's {weekly:.0}"
+                )
+            })
         }
     }
 }
 
 fn brand_total(spend: &BTreeMap<(BrandId, ChannelId), Decimal>, brand: BrandId) -> Decimal {
-    spend.iter().filter(|((b, _), _)| *b == brand).map(|(_, weekly)| *weekly).sum()
+    spend
+        .iter()
+        .filter(|((b, _), _)| *b == brand)
+        .map(|(_, weekly)| *weekly)
+        .sum()
 }
 
 /// Planned and current weekly total of a plan's lines.
 fn totals(lines: &[PlanLine]) -> (f64, f64) {
-    let sum = |of: fn(&PlanLine) -> Decimal| lines.iter().map(of).sum::<Decimal>().to_f64().unwrap_or(f64::NAN);
+    let sum = |of: fn(&PlanLine) -> Decimal| {
+        lines
+            .iter()
+            .map(of)
+            .sum::<Decimal>()
+            .to_f64()
+            .unwrap_or(f64::NAN)
+    };
     (sum(|line| line.weekly), sum(|line| line.current))
 }
 
 fn plans_of(action: &Action) -> Vec<&[PlanLine]> {
     match action {
         Action::BudgetPlan { lines, .. } => vec![lines],
-        Action::Initiative { steps, .. } => steps.iter().flat_map(|step| plans_of(&step.action)).collect(),
+        Action::Initiative { steps, .. } => steps
+            .iter()
+            .flat_map(|step| plans_of(&step.action))
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -199,16 +260,33 @@ fn plans_of(action: &Action) -> Vec<&[PlanLine]> {
 pub fn claims(action: &Action) -> BTreeSet<String> {
     match action {
         Action::BudgetPlan { lines, .. } => {
-            let moved = |line: &&PlanLine| (line.weekly - line.current).abs() > Decimal::new(5, 3) * line.current.max(Decimal::ONE);
-            lines.iter().filter(moved).map(|line| format!("line:{}/{}", line.brand, line.channel)).collect()
+            let moved = |line: &&PlanLine| {
+                (line.weekly - line.current).abs()
+                    > Decimal::new(5, 3) * line.current.max(Decimal::ONE)
+            };
+            lines
+                .iter()
+                .filter(moved)
+                .map(|line| format!("line:{}/{}", line.brand, line.channel))
+                .collect()
         }
         Action::Guard { rule } | Action::Synergy { rule } => BTreeSet::from([rule_claim(rule)]),
-        Action::ForecastRevision { brand, metric, .. } => BTreeSet::from([format!("forecast:{brand}/{metric}")]),
-        Action::MetricTarget { brand, metric, .. } => BTreeSet::from([format!("target:{brand}/{metric}")]),
-        Action::Initiative { steps, .. } => steps.iter().flat_map(|step| claims(&step.action)).collect(),
-        Action::DataFix { project, brand, metric, period, .. } => {
-            BTreeSet::from([format!("value:{project}/{brand}/{metric}/{period}")])
+        Action::ForecastRevision { brand, metric, .. } => {
+            BTreeSet::from([format!("forecast:{brand}/{metric}")])
         }
+        Action::MetricTarget { brand, metric, .. } => {
+            BTreeSet::from([format!("target:{brand}/{metric}")])
+        }
+        Action::Initiative { steps, .. } => {
+            steps.iter().flat_map(|step| claims(&step.action)).collect()
+        }
+        Action::DataFix {
+            project,
+            brand,
+            metric,
+            period,
+            ..
+        } => BTreeSet::from([format!("value:{project}/{brand}/{metric}/{period}")]),
     }
 }
 
@@ -216,9 +294,15 @@ fn rule_claim(rule: &Rule) -> String {
     let any = |text: Option<String>| text.unwrap_or_else(|| "*".to_owned());
     match rule {
         Rule::Cap { brand, channel, .. } | Rule::Minimum { brand, channel, .. } => {
-            format!("rule:{}/{}", any(brand.map(|b| b.to_string())), any(channel.map(|c| c.to_string())))
+            format!(
+                "rule:{}/{}",
+                any(brand.map(|b| b.to_string())),
+                any(channel.map(|c| c.to_string()))
+            )
         }
         Rule::Exclusion { brand, channel } => format!("rule:{brand}/{channel}"),
-        Rule::CannibalisationCap { driver, .. } | Rule::JointAction { driver, .. } => format!("rule:{driver}/media"),
+        Rule::CannibalisationCap { driver, .. } | Rule::JointAction { driver, .. } => {
+            format!("rule:{driver}/media")
+        }
     }
 }

@@ -32,6 +32,10 @@ impl Ctx {
 
     /// Tells whoever watches how far something is. Lossy: nothing may depend on it.
     pub(crate) fn signal(&self, topic: &str, body: serde_json::Value) {
-        self.signals.send(Signal { scope: self.org.to_string(), topic: topic.to_owned(), body });
+        self.signals.send(Signal {
+            scope: self.org.to_string(),
+            topic: topic.to_owned(),
+            body,
+        });
     }
 }

@@ -90,13 +90,24 @@ impl Decisions {
     ///
     /// # Errors
     /// `recommendation.unknown`.
-    pub async fn detail(&self, principal: &Principal, id: RecommendationId) -> Result<Detail, Error> {
+    pub async fn detail(
+        &self,
+        principal: &Principal,
+        id: RecommendationId,
+    ) -> Result<Detail, Error> {
         let grant = principal.grant(Permission::RecommendationRead)?;
         let scope = self.storage.scope(&grant);
         let recommendations = scope.recommendations();
         let recommendation = recommendations.get(id).await?;
         let children = match recommendation.kind {
-            Kind::Initiative => recommendations.all(&Filter { parent: Some(id), ..Filter::default() }).await?,
+            Kind::Initiative => {
+                recommendations
+                    .all(&Filter {
+                        parent: Some(id),
+                        ..Filter::default()
+                    })
+                    .await?
+            }
             _ => Vec::new(),
         };
         let now = self.storage.now().await?;
@@ -107,7 +118,12 @@ impl Decisions {
             allowed: allowed(principal, &recommendation, now),
             history: recommendations.history(id).await?,
             children,
-            outcome: scope.outcomes().of_recommendation(id).await?.into_iter().next(),
+            outcome: scope
+                .outcomes()
+                .of_recommendation(id)
+                .await?
+                .into_iter()
+                .next(),
             undo_until,
             recommendation,
         })
@@ -122,7 +138,9 @@ impl Decisions {
         self.decide(&grant, move |u| {
             Box::pin(async move {
                 if u.recommendations().get(id).await?.state != State::InReview {
-                    u.recommendations().transition(&Transition::by_person(id, Move::Open)).await?;
+                    u.recommendations()
+                        .transition(&Transition::by_person(id, Move::Open))
+                        .await?;
                 }
                 Ok(())
             })
@@ -168,14 +186,25 @@ impl Decisions {
                 }
                 let (version, hash) = match edit.filter(|(action, _)| action.hash() != hash) {
                     Some((action, priced)) => {
-                        let (effect, confidence) = priced.map_or((None, None), |p| (Some(p.effect), Some(p.confidence)));
-                        let edited =
-                            recommendations.edit(id, version, &action, effect.as_ref(), confidence, "edited before approval").await?;
+                        let (effect, confidence) =
+                            priced.map_or((None, None), |p| (Some(p.effect), Some(p.confidence)));
+                        let edited = recommendations
+                            .edit(
+                                id,
+                                version,
+                                &action,
+                                effect.as_ref(),
+                                confidence,
+                                "edited before approval",
+                            )
+                            .await?;
                         (edited.version, edited.action_hash)
                     }
                     None => (version, hash),
                 };
-                let mut approve = Transition::by_person(id, Move::Approve).expecting(version).hash(hash);
+                let mut approve = Transition::by_person(id, Move::Approve)
+                    .expecting(version)
+                    .hash(hash);
                 if let Some(note) = note.filter(|note| !note.trim().is_empty()) {
                     approve = approve.note(note);
                 }
@@ -201,16 +230,23 @@ impl Decisions {
         comment: Option<String>,
     ) -> Result<Detail, Error> {
         let grant = principal.grant(Permission::RecommendationDecide)?;
-        let comment = comment.map(|c| c.trim().to_owned()).filter(|c| !c.is_empty());
+        let comment = comment
+            .map(|c| c.trim().to_owned())
+            .filter(|c| !c.is_empty());
         let note = match (reason, comment) {
             (RejectReason::Other, None) => {
-                let error = domain::Error::invalid("recommendation.reason_missing", "the reason \"other\" needs a comment");
+                let error = domain::Error::invalid(
+                    "recommendation.reason_missing",
+                    "the reason \"other\" needs a comment",
+                );
                 return Err(error.advise("say why in a few words").into());
             }
             (reason, None) => reason.code().to_owned(),
             (reason, Some(comment)) => format!("{}: {comment}", reason.code()),
         };
-        let reject = Transition::by_person(id, Move::Reject).expecting(version).note(note);
+        let reject = Transition::by_person(id, Move::Reject)
+            .expecting(version)
+            .note(note);
         self.transition(principal, &grant, reject).await
     }
 
@@ -219,20 +255,44 @@ impl Decisions {
     /// # Errors
     /// `recommendation.until_past` for a date that is not in the future, `recommendation.until_late` for one on or after its
     /// expiry, `recommendation.already_decided`, `precondition.stale`.
-    pub async fn snooze(&self, principal: &Principal, id: RecommendationId, version: u32, until: NaiveDate) -> Result<Detail, Error> {
+    pub async fn snooze(
+        &self,
+        principal: &Principal,
+        id: RecommendationId,
+        version: u32,
+        until: NaiveDate,
+    ) -> Result<Detail, Error> {
         let grant = principal.grant(Permission::RecommendationDecide)?;
         let scope = self.storage.scope(&grant);
-        let today = scope.organisations().get().await?.as_of.unwrap_or(self.storage.now().await?.date_naive());
+        let today = scope
+            .organisations()
+            .get()
+            .await?
+            .as_of
+            .unwrap_or(self.storage.now().await?.date_naive());
         let expires = scope.recommendations().get(id).await?.expires_on;
         if until <= today {
-            let error = domain::Error::invalid("recommendation.until_past", format!("{until} is not after {today}"));
+            let error = domain::Error::invalid(
+                "recommendation.until_past",
+                format!("{until} is not after {today}"),
+            );
             return Err(error.advise("choose a later date").into());
         }
         if until >= expires {
-            let error = domain::Error::invalid("recommendation.until_late", format!("it expires on {expires}"));
+            let error = domain::Error::invalid(
+                "recommendation.until_late",
+                format!("it expires on {expires}"),
+            );
             return Err(error.advise("choose an earlier date, or reject it").into());
         }
-        self.transition(principal, &grant, Transition::by_person(id, Move::Snooze).expecting(version).until(until)).await
+        self.transition(
+            principal,
+            &grant,
+            Transition::by_person(id, Move::Snooze)
+                .expecting(version)
+                .until(until),
+        )
+        .await
     }
 
     /// Takes an approval, rejection or snooze back while that is possible.
@@ -241,14 +301,20 @@ impl Decisions {
     /// `recommendation.undo_over` once the time for it has passed, `recommendation.illegal_move`.
     pub async fn undo(&self, principal: &Principal, id: RecommendationId) -> Result<Detail, Error> {
         let grant = principal.grant(Permission::RecommendationDecide)?;
-        self.transition(principal, &grant, Transition::by_person(id, Move::Undo)).await
+        self.transition(principal, &grant, Transition::by_person(id, Move::Undo))
+            .await
     }
 
     /// Takes an applied recommendation back by its inverse, in the same unit as the change of state.
     ///
     /// # Errors
     /// `recommendation.reason_missing`, `recommendation.illegal_move`.
-    pub async fn rollback(&self, principal: &Principal, id: RecommendationId, reason: String) -> Result<Detail, Error> {
+    pub async fn rollback(
+        &self,
+        principal: &Principal,
+        id: RecommendationId,
+        reason: String,
+    ) -> Result<Detail, Error> {
         let grant = principal.grant(Permission::RecommendationDecide)?;
         self.decide(&grant, move |u| {
             let reason = reason.clone();
@@ -266,10 +332,15 @@ impl Decisions {
     ///
     /// # Errors
     /// `plan.unknown`, `plan.not_editable` when it is no draft, `plan.infeasible` when it breaks a standing rule.
-    pub async fn submit_plan(&self, principal: &Principal, plan: PlanId) -> Result<Recommendation, Error> {
+    pub async fn submit_plan(
+        &self,
+        principal: &Principal,
+        plan: PlanId,
+    ) -> Result<Recommendation, Error> {
         let grant = principal.grant(Permission::PlanWrite)?;
         let draft = self.plans.submission(principal, plan).await?;
-        let runtime = Principal::system(principal.org()).grant(Permission::RecommendationPropose)?;
+        let runtime =
+            Principal::system(principal.org()).grant(Permission::RecommendationPropose)?;
         let author = principal.actor();
         let read = self.storage.scope(&grant);
         let metrics = read.metrics().list().await?;
@@ -278,13 +349,18 @@ impl Decisions {
             .unit(&runtime, move |u| {
                 let (mut draft, metrics) = (draft.clone(), metrics.clone());
                 Box::pin(async move {
-                    draft.evidence_digest = evidence_digest(u.values(), &draft.action, &metrics).await?;
+                    draft.evidence_digest =
+                        evidence_digest(u.values(), &draft.action, &metrics).await?;
                     draft.dedupe_key = format!("{}|{}", draft.dedupe_key, draft.action_hash);
                     match u.recommendations().draft(&draft).await? {
                         Drafted::Unchanged(id, _) => Ok(id),
                         Drafted::Inserted(new) => {
                             let note = format!("submitted by {author}");
-                            u.recommendations().transition(&Transition::by_runtime(new.id, Move::Propose).note(note)).await?;
+                            u.recommendations()
+                                .transition(
+                                    &Transition::by_runtime(new.id, Move::Propose).note(note),
+                                )
+                                .await?;
                             Ok(new.id)
                         }
                     }
@@ -294,7 +370,12 @@ impl Decisions {
         Ok(read.recommendations().get(id).await?)
     }
 
-    async fn transition(&self, principal: &Principal, grant: &Grant, wanted: Transition) -> Result<Detail, Error> {
+    async fn transition(
+        &self,
+        principal: &Principal,
+        grant: &Grant,
+        wanted: Transition,
+    ) -> Result<Detail, Error> {
         let id = wanted.id;
         self.decide(grant, move |u| {
             let wanted = wanted.clone();
@@ -309,19 +390,34 @@ impl Decisions {
 
     async fn decide<F>(&self, grant: &Grant, work: F) -> Result<(), Error>
     where
-        F: for<'a> Fn(&'a Unit) -> futures::future::BoxFuture<'a, Result<(), storage::Error>> + Send + Sync + 'static,
+        F: for<'a> Fn(&'a Unit) -> futures::future::BoxFuture<'a, Result<(), storage::Error>>
+            + Send
+            + Sync
+            + 'static,
     {
         self.storage.unit(grant, work).await.map_err(edge_code)
     }
 
     /// An edited action with its effect computed anew; kinds without an effect in money keep none.
-    async fn priced_edit(&self, principal: &Principal, id: RecommendationId, action: Action) -> Result<(Action, Option<Priced>), Error> {
+    async fn priced_edit(
+        &self,
+        principal: &Principal,
+        id: RecommendationId,
+        action: Action,
+    ) -> Result<(Action, Option<Priced>), Error> {
         let grant = principal.grant(Permission::RecommendationRead)?;
         let before = self.storage.scope(&grant).recommendations().get(id).await?;
         if before.kind != action.kind() {
-            return Err(domain::Error::invalid("recommendation.edit_invalid", "an edit cannot change the kind of action").into());
+            return Err(domain::Error::invalid(
+                "recommendation.edit_invalid",
+                "an edit cannot change the kind of action",
+            )
+            .into());
         }
-        let action = self.plans.completed(principal, &before.action, action).await?;
+        let action = self
+            .plans
+            .completed(principal, &before.action, action)
+            .await?;
         let priced = self.plans.price(principal, &action).await?;
         Ok((action, priced))
     }
@@ -343,7 +439,11 @@ fn edge_code(error: storage::Error) -> Error {
 }
 
 /// What a principal may do with a recommendation at this database time.
-fn allowed(principal: &Principal, recommendation: &Recommendation, now: DateTime<Utc>) -> Vec<&'static str> {
+fn allowed(
+    principal: &Principal,
+    recommendation: &Recommendation,
+    now: DateTime<Utc>,
+) -> Vec<&'static str> {
     if principal.grant(Permission::RecommendationDecide).is_err() {
         return Vec::new();
     }
@@ -352,7 +452,11 @@ fn allowed(principal: &Principal, recommendation: &Recommendation, now: DateTime
         Ok(_) => true,
         Err(_) => false,
     };
-    PEOPLES_MOVES.iter().filter(|(_, step)| is_legal(*step)).map(|(name, _)| *name).collect()
+    PEOPLES_MOVES
+        .iter()
+        .filter(|(_, step)| is_legal(*step))
+        .map(|(name, _)| *name)
+        .collect()
 }
 
 /// The agent under whose name a person's plan stands in the inbox.
@@ -363,12 +467,26 @@ pub(crate) async fn domain_date<E: Executor>(
     organisations: storage::Organisations<'_, E>,
     now: DateTime<Utc>,
 ) -> Result<NaiveDate, storage::Error> {
-    Ok(organisations.get().await?.as_of.unwrap_or_else(|| now.date_naive()))
+    Ok(organisations
+        .get()
+        .await?
+        .as_of
+        .unwrap_or_else(|| now.date_naive()))
 }
 
 /// Evidence of a plan that a person made: who says so.
-pub(crate) fn made_by(author: &str, provenance: &domain::provenance::Provenance) -> domain::recommendation::Evidence {
-    evidence("made by hand", f64::NAN, "", None, format!("submitted by {author}; there is no proof that no plan is better"), provenance)
+pub(crate) fn made_by(
+    author: &str,
+    provenance: &domain::provenance::Provenance,
+) -> domain::recommendation::Evidence {
+    evidence(
+        "made by hand",
+        f64::NAN,
+        "",
+        None,
+        format!("submitted by {author}; there is no proof that no plan is better"),
+        provenance,
+    )
 }
 
 #[cfg(test)]

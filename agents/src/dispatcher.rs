@@ -36,7 +36,11 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     pub(crate) fn new(inner: Weak<Inner>) -> Self {
-        Self { inner, changes: 0, organisations: BTreeSet::new() }
+        Self {
+            inner,
+            changes: 0,
+            organisations: BTreeSet::new(),
+        }
     }
 }
 
@@ -47,7 +51,9 @@ impl Behaviour for Dispatcher {
     async fn handle(&mut self, ctx: &Context<Msg>, Msg::Changed(org): Msg) -> Result<(), Failure> {
         self.changes += 1;
         self.organisations.insert(org);
-        let Some(inner) = self.inner.upgrade() else { return Ok(()) };
+        let Some(inner) = self.inner.upgrade() else {
+            return Ok(());
+        };
         match inner.up(org).await {
             Ok(organisation) => organisation.wake(),
             Err(error) => ctx.cell().note_error(error.to_string()),
@@ -75,7 +81,10 @@ pub(crate) fn doorbell(dispatcher: BoundedRef<Msg>) -> storage::Doorbell {
 fn concerns_agents(kind: EventKind) -> bool {
     let of_decisions = matches!(
         kind,
-        EventKind::RunChanged | EventKind::RecommendationApproved | EventKind::RecommendationApplied | EventKind::RecommendationChanged
+        EventKind::RunChanged
+            | EventKind::RecommendationApproved
+            | EventKind::RecommendationApplied
+            | EventKind::RecommendationChanged
     );
     of_decisions || DESKS.iter().any(|desk| desk.wakes.contains(&kind))
 }

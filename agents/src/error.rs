@@ -23,7 +23,9 @@ impl Error {
     /// What the reader can do about it, when there is something.
     pub fn advice(&self) -> Option<&str> {
         match self {
-            Self::Domain(error) | Self::Storage(storage::Error::Domain(error)) => error.advice.as_deref(),
+            Self::Domain(error) | Self::Storage(storage::Error::Domain(error)) => {
+                error.advice.as_deref()
+            }
             _ => None,
         }
     }
@@ -55,7 +57,11 @@ impl From<Error> for storage::Error {
         match error {
             Error::Storage(error) => error,
             Error::Domain(error) => Self::Domain(error),
-            other => Self::Domain(domain::Error::new(other.kind(), other.code(), other.to_string())),
+            other => Self::Domain(domain::Error::new(
+                other.kind(),
+                other.code(),
+                other.to_string(),
+            )),
         }
     }
 }

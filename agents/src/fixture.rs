@@ -6,7 +6,9 @@ use domain::{
     brand::{Brand, BrandRole, Channel},
     budget::Rule,
     id::{BatchId, BrandId, ChannelId, MetricId, OrgId, ProjectId, RecommendationId, UserId},
-    metric::{Direction, Granularity, MetricDefinition, MetricRole, MetricUnit, MetricValue, Section},
+    metric::{
+        Direction, Granularity, MetricDefinition, MetricRole, MetricUnit, MetricValue, Section,
+    },
     project::Project,
     provenance::Provenance,
     recommendation::{Action, Move, Recommendation, State},
@@ -15,12 +17,8 @@ use runtime::compute::Compute;
 use storage::{NewBatch, Storage, Transition, testkit::TestDatabase};
 
 use crate::{
-    analyst::Analyst,
-    decisions::Decisions,
-    observe::evidence_digest,
-    plans::Plans,
-    proposal::Proposal,
-    view::evidence,
+    analyst::Analyst, decisions::Decisions, observe::evidence_digest, plans::Plans,
+    proposal::Proposal, view::evidence,
 };
 
 /// The last week with values.
@@ -79,19 +77,38 @@ impl House {
                     u.brands().upsert(&brand).await?;
                 }
                 u.channels()
-                    .upsert(&Channel { id: house.search, key: "search".to_owned(), name: "Paid search".to_owned() })
+                    .upsert(&Channel {
+                        id: house.search,
+                        key: "search".to_owned(),
+                        name: "Paid search".to_owned(),
+                    })
                     .await?;
-                u.projects().upsert(&Project { id: house.north, name: "North".to_owned() }).await?;
+                u.projects()
+                    .upsert(&Project {
+                        id: house.north,
+                        name: "North".to_owned(),
+                    })
+                    .await?;
                 for (id, key, role, channel) in [
                     (house.units, "units", MetricRole::Outcome, None),
                     (house.reviews, "reviews", MetricRole::Health, None),
                     (house.spend, "spend", MetricRole::Spend, Some(house.search)),
                 ] {
-                    u.metrics().define(&definition(id, key, role, channel)).await?;
+                    u.metrics()
+                        .define(&definition(id, key, role, channel))
+                        .await?;
                 }
                 let mapping = u.mappings().save("m", "text").await?;
-                u.ingest().open(&NewBatch { id: house.batch, mapping: mapping.id, source: "s".to_owned() }).await?;
-                u.values().upsert_chunk(house.batch, "s", &house.values(), None).await?;
+                u.ingest()
+                    .open(&NewBatch {
+                        id: house.batch,
+                        mapping: mapping.id,
+                        source: "s".to_owned(),
+                    })
+                    .await?;
+                u.values()
+                    .upsert_chunk(house.batch, "s", &house.values(), None)
+                    .await?;
                 u.ingest().complete(house.batch, "d").await?;
                 Ok(())
             })
@@ -105,26 +122,54 @@ impl House {
         let mut values = Vec::new();
         for week in 0..20u64 {
             for brand in [self.alder, self.birch] {
-                for (metric, value) in [(self.units, 1_000.0 + week as f64), (self.reviews, 4.0), (self.spend, 100.0)] {
-                    values.push(self.value(brand, metric, last_week() - Days::new(7 * week), value));
+                for (metric, value) in [
+                    (self.units, 1_000.0 + week as f64),
+                    (self.reviews, 4.0),
+                    (self.spend, 100.0),
+                ] {
+                    values.push(self.value(
+                        brand,
+                        metric,
+                        last_week() - Days::new(7 * week),
+                        value,
+                    ));
                 }
             }
         }
         values
     }
 
-    fn value(&self, brand: BrandId, metric: MetricId, period: NaiveDate, value: f64) -> MetricValue {
-        MetricValue { project: self.north, brand, metric, period, granularity: Granularity::Week, value }
+    fn value(
+        &self,
+        brand: BrandId,
+        metric: MetricId,
+        period: NaiveDate,
+        value: f64,
+    ) -> MetricValue {
+        MetricValue {
+            project: self.north,
+            brand,
+            metric,
+            period,
+            granularity: Granularity::Week,
+            value,
+        }
     }
 
     /// Changes one ingested value of a brand's metric.
     pub(crate) async fn change(&self, storage: &Storage, metric: MetricId, value: f64) {
-        let grant = Principal::system(self.org).grant(Permission::MetricWrite).expect("held");
+        let grant = Principal::system(self.org)
+            .grant(Permission::MetricWrite)
+            .expect("held");
         let (house, changed) = (*self, self.value(self.alder, metric, last_week(), value));
         storage
             .unit(&grant, move |u| {
                 let changed = [changed.clone()];
-                Box::pin(async move { u.values().upsert_chunk(house.batch, "s", &changed, None).await })
+                Box::pin(async move {
+                    u.values()
+                        .upsert_chunk(house.batch, "s", &changed, None)
+                        .await
+                })
             })
             .await
             .expect("the value can be changed");
@@ -142,16 +187,31 @@ impl House {
 
     /// A guard that is in the inbox.
     pub(crate) async fn guard(&self, storage: &Storage) -> Recommendation {
-        let rule = Rule::Cap { brand: Some(self.alder), channel: Some(self.search), weekly: 70.into() };
-        self.propose(storage, "line:Alder/search", Action::Guard { rule }).await
+        let rule = Rule::Cap {
+            brand: Some(self.alder),
+            channel: Some(self.search),
+            weekly: 70.into(),
+        };
+        self.propose(storage, "line:Alder/search", Action::Guard { rule })
+            .await
     }
 
     /// Puts a proposal of the optimisation agent into the inbox.
-    pub(crate) async fn propose(&self, storage: &Storage, subject: &str, action: Action) -> Recommendation {
-        let grant = self.system().grant(Permission::RecommendationPropose).expect("held");
+    pub(crate) async fn propose(
+        &self,
+        storage: &Storage,
+        subject: &str,
+        action: Action,
+    ) -> Recommendation {
+        let grant = self
+            .system()
+            .grant(Permission::RecommendationPropose)
+            .expect("held");
         let scope = storage.scope(&grant);
         let metrics = scope.metrics().list().await.expect("read");
-        let digest = evidence_digest(scope.values(), &action, &metrics).await.expect("read");
+        let digest = evidence_digest(scope.values(), &action, &metrics)
+            .await
+            .expect("read");
         let draft = Proposal {
             agent: AgentKind::Optimisation,
             subject: subject.to_owned(),
@@ -165,14 +225,21 @@ impl House {
             evidence: vec![evidence("n", 1.0, "", None, "", &Provenance::default())],
             expires_on: today() + Days::new(28),
         }
-        .into_draft(self.org, &digest, today(), storage.now().await.expect("the database answers"));
+        .into_draft(
+            self.org,
+            &digest,
+            today(),
+            storage.now().await.expect("the database answers"),
+        );
         let id = draft.id;
         storage
             .unit(&grant, move |u| {
                 let draft = draft.clone();
                 Box::pin(async move {
                     u.recommendations().draft(&draft).await?;
-                    u.recommendations().transition(&Transition::by_runtime(draft.id, Move::Propose)).await
+                    u.recommendations()
+                        .transition(&Transition::by_runtime(draft.id, Move::Propose))
+                        .await
                 })
             })
             .await
@@ -182,21 +249,42 @@ impl House {
 
     /// A recommendation as it is stored.
     pub(crate) async fn stored(&self, storage: &Storage, id: RecommendationId) -> Recommendation {
-        let grant = self.system().grant(Permission::RecommendationRead).expect("held");
-        storage.scope(&grant).recommendations().get(id).await.expect("it exists")
+        let grant = self
+            .system()
+            .grant(Permission::RecommendationRead)
+            .expect("held");
+        storage
+            .scope(&grant)
+            .recommendations()
+            .get(id)
+            .await
+            .expect("it exists")
     }
 
     /// The states of all recommendations, by subject.
     pub(crate) async fn states(&self, storage: &Storage) -> Vec<(String, State)> {
-        let grant = self.system().grant(Permission::RecommendationRead).expect("held");
-        let all = storage.scope(&grant).recommendations().all(&storage::Filter::default()).await.expect("read");
+        let grant = self
+            .system()
+            .grant(Permission::RecommendationRead)
+            .expect("held");
+        let all = storage
+            .scope(&grant)
+            .recommendations()
+            .all(&storage::Filter::default())
+            .await
+            .expect("read");
         let mut states: Vec<_> = all.into_iter().map(|r| (r.subject, r.state)).collect();
         states.sort();
         states
     }
 }
 
-fn definition(id: MetricId, key: &str, role: MetricRole, channel: Option<ChannelId>) -> MetricDefinition {
+fn definition(
+    id: MetricId,
+    key: &str,
+    role: MetricRole,
+    channel: Option<ChannelId>,
+) -> MetricDefinition {
     MetricDefinition {
         id,
         version: 1,
@@ -205,7 +293,11 @@ fn definition(id: MetricId, key: &str, role: MetricRole, channel: Option<Channel
         section: Section::Marketplace,
         platform: String::new(),
         role,
-        unit: if role == MetricRole::Spend { MetricUnit::Currency } else { MetricUnit::Count },
+        unit: if role == MetricRole::Spend {
+            MetricUnit::Currency
+        } else {
+            MetricUnit::Count
+        },
         direction: Direction::Direct,
         weight: 1.0,
         granularity: Granularity::Week,
@@ -216,5 +308,8 @@ fn definition(id: MetricId, key: &str, role: MetricRole, channel: Option<Channel
 /// Decisions without any actor: what people decide works while every agent is down.
 pub(crate) fn decisions(storage: &Storage) -> Decisions {
     let analyst = Analyst::new(storage.clone(), Compute::new(&[]).0, 7);
-    Decisions { storage: storage.clone(), plans: Plans::new(storage.clone(), analyst) }
+    Decisions {
+        storage: storage.clone(),
+        plans: Plans::new(storage.clone(), analyst),
+    }
 }

@@ -70,7 +70,10 @@ use storage::{Filter, Scope, Storage};
 
 pub use error::Error;
 
-use crate::{agent::DESKS, analyst::Analyst, context::Ctx, organisation::Organisation, parameters::Parameters};
+use crate::{
+    agent::DESKS, analyst::Analyst, context::Ctx, organisation::Organisation,
+    parameters::Parameters,
+};
 
 /// Settings of the agents.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +88,11 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { seed: 7, cycle_timeout: Duration::from_secs(600), apply_sweep: Duration::from_secs(1) }
+        Self {
+            seed: 7,
+            cycle_timeout: Duration::from_secs(600),
+            apply_sweep: Duration::from_secs(1),
+        }
     }
 }
 
@@ -108,8 +115,21 @@ pub struct Deps {
 
 impl Deps {
     /// Dependencies under a running root.
-    pub fn new(storage: Storage, root: &Root, compute: Compute, signals: Signals, config: Config) -> Self {
-        Self { storage, parent: root.supervisor().clone(), tree: root.tree().clone(), compute, signals, config }
+    pub fn new(
+        storage: Storage,
+        root: &Root,
+        compute: Compute,
+        signals: Signals,
+        config: Config,
+    ) -> Self {
+        Self {
+            storage,
+            parent: root.supervisor().clone(),
+            tree: root.tree().clone(),
+            compute,
+            signals,
+            config,
+        }
     }
 }
 
@@ -182,7 +202,9 @@ pub struct Agents {
 
 impl std::fmt::Debug for Agents {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Agents").field("supervisor", &self.inner.supervisor.path()).finish_non_exhaustive()
+        f.debug_struct("Agents")
+            .field("supervisor", &self.inner.supervisor.path())
+            .finish_non_exhaustive()
     }
 }
 
@@ -195,7 +217,8 @@ impl Agents {
     /// # Errors
     /// `runtime.start_failed`, `runtime.duplicate_actor`.
     pub async fn start(deps: Deps) -> Result<Self, Error> {
-        let (spec, supervisor) = ChildSpec::supervisor("agents", SupervisorSpec::new(Strategy::OneForOne));
+        let (spec, supervisor) =
+            ChildSpec::supervisor("agents", SupervisorSpec::new(Strategy::OneForOne));
         let analyst = Analyst::new(deps.storage.clone(), deps.compute.clone(), deps.config.seed);
         let inner = Inner {
             supervisor,
@@ -204,13 +227,21 @@ impl Agents {
             starting: tokio::sync::Mutex::new(()),
             deps,
         };
-        let agents = Self { inner: Arc::new(inner) };
+        let agents = Self {
+            inner: Arc::new(inner),
+        };
         agents.inner.deps.parent.start_child(spec).await?;
         let weak = Arc::downgrade(&agents.inner);
         let (dispatcher, bell): (ChildSpec, BoundedRef<dispatcher::Msg>) =
-            ChildSpec::actor("dispatcher", dispatcher::CAPACITY, move || dispatcher::Dispatcher::new(weak.clone()));
+            ChildSpec::actor("dispatcher", dispatcher::CAPACITY, move || {
+                dispatcher::Dispatcher::new(weak.clone())
+            });
         agents.inner.supervisor.start_child(dispatcher).await?;
-        agents.inner.deps.storage.on_commit(dispatcher::doorbell(bell));
+        agents
+            .inner
+            .deps
+            .storage
+            .on_commit(dispatcher::doorbell(bell));
         Ok(agents)
     }
 
@@ -243,27 +274,61 @@ impl Agents {
     /// When the database cannot be reached.
     pub async fn get(&self, principal: &Principal, kind: AgentKind) -> Result<AgentView, Error> {
         let grant = principal.grant(Permission::AgentRead)?;
-        self.view(&self.inner.deps.storage.scope(&grant), kind).await
+        self.view(&self.inner.deps.storage.scope(&grant), kind)
+            .await
     }
 
     async fn view(&self, scope: &Scope, kind: AgentKind) -> Result<AgentView, Error> {
         let desk = agent::desk(kind);
-        let newest = scope.runs().list(Some(kind), &PageRequest { limit: 1, after: None }).await?.rows.into_iter().next();
-        let under_way = scope.runs().unfinished().await?.iter().any(|run| run.agent == kind && run.state == RunState::Running);
-        let is_up = self.inner.organisations.read().expect("no thread panics while it holds the list").contains_key(&scope.org());
+        let newest = scope
+            .runs()
+            .list(
+                Some(kind),
+                &PageRequest {
+                    limit: 1,
+                    after: None,
+                },
+            )
+            .await?
+            .rows
+            .into_iter()
+            .next();
+        let under_way = scope
+            .runs()
+            .unfinished()
+            .await?
+            .iter()
+            .any(|run| run.agent == kind && run.state == RunState::Running);
+        let is_up = self
+            .inner
+            .organisations
+            .read()
+            .expect("no thread panics while it holds the list")
+            .contains_key(&scope.org());
         let status = if is_paused(scope, kind).await? {
             AgentStatus::Paused
         } else if under_way {
             AgentStatus::Running
-        } else if newest.as_ref().is_some_and(|run| run.state == RunState::Failed) {
+        } else if newest
+            .as_ref()
+            .is_some_and(|run| run.state == RunState::Failed)
+        {
             AgentStatus::Failed
         } else if is_up {
             AgentStatus::Idle
         } else {
             AgentStatus::Asleep
         };
-        let mine = scope.recommendations().all(&Filter { agent: Some(kind), ..Filter::default() }).await?;
-        let count = |is: &dyn Fn(State) -> bool| u32::try_from(mine.iter().filter(|r| is(r.state)).count()).unwrap_or(u32::MAX);
+        let mine = scope
+            .recommendations()
+            .all(&Filter {
+                agent: Some(kind),
+                ..Filter::default()
+            })
+            .await?;
+        let count = |is: &dyn Fn(State) -> bool| {
+            u32::try_from(mine.iter().filter(|r| is(r.state)).count()).unwrap_or(u32::MAX)
+        };
         let schedules = scope.schedules().list().await?;
         Ok(AgentView {
             kind,
@@ -271,11 +336,22 @@ impl Agents {
             description: desk.description.to_owned(),
             status,
             last_run: newest,
-            next_at: schedules.iter().filter(|s| s.agent == kind && !s.paused).filter_map(|s| s.next_at).min(),
+            next_at: schedules
+                .iter()
+                .filter(|s| s.agent == kind && !s.paused)
+                .filter_map(|s| s.next_at)
+                .min(),
             open_recommendations: count(&|s| s.is_open()),
             track: Track {
                 applied: count(&|s| {
-                    matches!(s, State::Applied | State::Measuring | State::Verified | State::Refuted | State::Inconclusive)
+                    matches!(
+                        s,
+                        State::Applied
+                            | State::Measuring
+                            | State::Verified
+                            | State::Refuted
+                            | State::Inconclusive
+                    )
                 }),
                 verified: count(&|s| s == State::Verified),
                 refuted: count(&|s| s == State::Refuted),
@@ -292,12 +368,20 @@ impl Agents {
     pub fn tree(&self, principal: &Principal) -> Result<Vec<NodeState>, Error> {
         principal.grant(Permission::AgentRead)?;
         let nodes = self.inner.deps.tree.snapshot();
-        Ok(nodes.into_iter().filter(|node| self.is_visible(principal, &node.path)).collect())
+        Ok(nodes
+            .into_iter()
+            .filter(|node| self.is_visible(principal, &node.path))
+            .collect())
     }
 
     fn is_visible(&self, principal: &Principal, path: &str) -> bool {
         let base = self.inner.supervisor.path();
-        let Some(below) = path.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')) else { return true };
+        let Some(below) = path
+            .strip_prefix(base)
+            .and_then(|rest| rest.strip_prefix('/'))
+        else {
+            return true;
+        };
         let first = below.split('/').next().unwrap_or_default();
         first == "dispatcher" || first == principal.org().to_string()
     }
@@ -309,14 +393,19 @@ impl Agents {
     pub async fn run_now(&self, principal: &Principal, kind: AgentKind) -> Result<Run, Error> {
         let grant = principal.grant(Permission::AgentControl)?;
         if is_paused(&self.inner.deps.storage.scope(&grant), kind).await? {
-            let error = domain::Error::conflict("agent.paused", format!("the {} agent is paused", kind.name()));
+            let error = domain::Error::conflict(
+                "agent.paused",
+                format!("the {} agent is paused", kind.name()),
+            );
             return Err(error.advise("resume it first").into());
         }
         let (run, _) = self
             .inner
             .deps
             .storage
-            .unit(&grant, move |u| Box::pin(organisation::queue_run(u, kind, Trigger::Person)))
+            .unit(&grant, move |u| {
+                Box::pin(organisation::queue_run(u, kind, Trigger::Person))
+            })
             .await?;
         self.wake(principal.org()).await?;
         Ok(run)
@@ -336,7 +425,12 @@ impl Agents {
                 Box::pin(async move {
                     let mut runs = Vec::new();
                     for desk in DESKS {
-                        runs.push(organisation::queue_run(u, desk.kind, Trigger::Person).await?.0.id);
+                        runs.push(
+                            organisation::queue_run(u, desk.kind, Trigger::Person)
+                                .await?
+                                .0
+                                .id,
+                        );
                     }
                     Ok(runs)
                 })
@@ -364,14 +458,27 @@ impl Agents {
             .storage
             .unit(&grant, move |u| {
                 Box::pin(async move {
-                    u.audit().record("run.cancelled", &run.to_string(), json!({})).await?;
+                    u.audit()
+                        .record("run.cancelled", &run.to_string(), json!({}))
+                        .await?;
                     u.runs().end(run, RunState::Cancelled, None).await
                 })
             })
             .await?;
         // The runner's next life finds the run ended and leaves it alone; what it computed is dropped with it.
-        let path = format!("{}/{}/{}/cycle", self.inner.supervisor.path(), principal.org(), cancelled.agent.name());
-        if self.inner.deps.tree.node(&path).is_some_and(|node| node.observed["current_run"] == json!(run)) {
+        let path = format!(
+            "{}/{}/{}/cycle",
+            self.inner.supervisor.path(),
+            principal.org(),
+            cancelled.agent.name()
+        );
+        if self
+            .inner
+            .deps
+            .tree
+            .node(&path)
+            .is_some_and(|node| node.observed["current_run"] == json!(run))
+        {
             self.inner.deps.tree.kill(&path)?;
         }
         Ok(cancelled)
@@ -393,23 +500,52 @@ impl Agents {
         self.set_paused(principal, kind, false).await
     }
 
-    async fn set_paused(&self, principal: &Principal, kind: AgentKind, paused: bool) -> Result<AgentView, Error> {
-        let verb = if paused { "agent.paused" } else { "agent.resumed" };
-        self.set(principal, kind, paused_key(kind), json!(paused), verb).await
+    async fn set_paused(
+        &self,
+        principal: &Principal,
+        kind: AgentKind,
+        paused: bool,
+    ) -> Result<AgentView, Error> {
+        let verb = if paused {
+            "agent.paused"
+        } else {
+            "agent.resumed"
+        };
+        self.set(principal, kind, paused_key(kind), json!(paused), verb)
+            .await
     }
 
     /// Changes an agent's thresholds. They hold from the next cycle on.
     ///
     /// # Errors
     /// `agent.parameter_invalid` for a name the agent does not have or a value outside its range.
-    pub async fn set_parameters(&self, principal: &Principal, kind: AgentKind, patch: Value) -> Result<AgentView, Error> {
+    pub async fn set_parameters(
+        &self,
+        principal: &Principal,
+        kind: AgentKind,
+        patch: Value,
+    ) -> Result<AgentView, Error> {
         let grant = principal.grant(Permission::AgentControl)?;
         let now = parameters_of(&self.inner.deps.storage.scope(&grant), kind).await?;
         let next = now.patched(kind, &patch)?;
-        self.set(principal, kind, parameters::setting_key(kind), next.to_json(), "agent.parameters_changed").await
+        self.set(
+            principal,
+            kind,
+            parameters::setting_key(kind),
+            next.to_json(),
+            "agent.parameters_changed",
+        )
+        .await
     }
 
-    async fn set(&self, principal: &Principal, kind: AgentKind, key: String, value: Value, verb: &'static str) -> Result<AgentView, Error> {
+    async fn set(
+        &self,
+        principal: &Principal,
+        kind: AgentKind,
+        key: String,
+        value: Value,
+        verb: &'static str,
+    ) -> Result<AgentView, Error> {
         let grant = principal.grant(Permission::AgentControl)?;
         self.inner
             .deps
@@ -418,9 +554,17 @@ impl Agents {
                 let (key, value) = (key.clone(), value.clone());
                 Box::pin(async move {
                     u.settings().set(&key, &value, None).await?;
-                    u.audit().record(verb, kind.name(), json!({ "value": value })).await?;
+                    u.audit()
+                        .record(verb, kind.name(), json!({ "value": value }))
+                        .await?;
                     let body = json!({ "agent": kind.name() });
-                    u.events().publish(NewEvent { kind: EventKind::AgentChanged, key: kind.name().to_owned(), body }).await?;
+                    u.events()
+                        .publish(NewEvent {
+                            kind: EventKind::AgentChanged,
+                            key: kind.name().to_owned(),
+                            body,
+                        })
+                        .await?;
                     Ok(())
                 })
             })
@@ -437,7 +581,10 @@ impl Agents {
         let grant = principal.grant(Permission::AgentControl)?;
         let base = format!("{}/{}/", self.inner.supervisor.path(), principal.org());
         if !path.starts_with(&base) || self.inner.deps.tree.node(path).is_none() {
-            let error = domain::Error::not_found("agent.path_unknown", format!("there is no actor of yours at {path}"));
+            let error = domain::Error::not_found(
+                "agent.path_unknown",
+                format!("there is no actor of yours at {path}"),
+            );
             return Err(error.advise("take the path from the agents' tree").into());
         }
         self.inner.deps.tree.kill(path)?;
@@ -447,7 +594,11 @@ impl Agents {
             .storage
             .unit(&grant, move |u| {
                 let subject = subject.clone();
-                Box::pin(async move { u.audit().record("agent.restarted", &subject, json!({})).await })
+                Box::pin(async move {
+                    u.audit()
+                        .record("agent.restarted", &subject, json!({}))
+                        .await
+                })
             })
             .await?;
         Ok(())
@@ -468,15 +619,24 @@ impl Agents {
             }
             Ok(())
         };
-        tokio::time::timeout(self.inner.deps.config.cycle_timeout, working).await.unwrap_or_else(|_| {
-            let message = "the agents are still at work after the time a cycle may take";
-            Err(domain::Error::new(domain::ErrorKind::Timeout, "agent.busy", message).advise("look at the agents' tree for what they do").into())
-        })
+        tokio::time::timeout(self.inner.deps.config.cycle_timeout, working)
+            .await
+            .unwrap_or_else(|_| {
+                let message = "the agents are still at work after the time a cycle may take";
+                Err(
+                    domain::Error::new(domain::ErrorKind::Timeout, "agent.busy", message)
+                        .advise("look at the agents' tree for what they do")
+                        .into(),
+                )
+            })
     }
 
     /// People's decisions.
     pub fn decisions(&self) -> decisions::Decisions {
-        decisions::Decisions { storage: self.inner.deps.storage.clone(), plans: self.plans() }
+        decisions::Decisions {
+            storage: self.inner.deps.storage.clone(),
+            plans: self.plans(),
+        }
     }
 
     /// Plans and what-ifs.
@@ -500,7 +660,12 @@ impl Inner {
     async fn up(&self, org: OrgId) -> Result<Organisation, Error> {
         let path = format!("{}/{org}", self.supervisor.path());
         let known = || {
-            let up = self.organisations.read().expect("no thread panics while it holds the list").get(&org).cloned();
+            let up = self
+                .organisations
+                .read()
+                .expect("no thread panics while it holds the list")
+                .get(&org)
+                .cloned();
             // The supervisor loses its children when it is restarted itself; then they are started again.
             up.filter(|_| self.deps.tree.node(&path).is_some())
         };
@@ -524,14 +689,24 @@ impl Inner {
             Ok(()) => {}
             Err(error) => return Err(error.into()),
         }
-        self.organisations.write().expect("no thread panics while it holds the list").insert(org, up.clone());
+        self.organisations
+            .write()
+            .expect("no thread panics while it holds the list")
+            .insert(org, up.clone());
         Ok(up)
     }
 
     /// Every agent has a schedule of its own; one that a person changed or paused is left alone.
     async fn ensure_schedules(&self, org: OrgId) -> Result<(), Error> {
         let grant = Principal::system(org).grant(Permission::ScheduleWrite)?;
-        let time_zone = self.deps.storage.scope(&grant).organisations().get().await?.time_zone;
+        let time_zone = self
+            .deps
+            .storage
+            .scope(&grant)
+            .organisations()
+            .get()
+            .await?
+            .time_zone;
         let now = self.deps.storage.now().await?;
         let mut wanted = Vec::new();
         for desk in DESKS {
@@ -556,7 +731,10 @@ impl Inner {
                 let wanted = wanted.clone();
                 Box::pin(async move {
                     let known = u.schedules().list().await?;
-                    for schedule in wanted.iter().filter(|s| !known.iter().any(|k| k.agent == s.agent)) {
+                    for schedule in wanted
+                        .iter()
+                        .filter(|s| !known.iter().any(|k| k.agent == s.agent))
+                    {
                         u.schedules().create(schedule).await?;
                     }
                     Ok(())
@@ -572,10 +750,17 @@ impl Inner {
                 return Ok(false);
             }
         }
-        let drafts = Filter { states: vec![State::Draft, State::Applying], ..Filter::default() };
+        let drafts = Filter {
+            states: vec![State::Draft, State::Applying],
+            ..Filter::default()
+        };
         Ok(scope.recommendations().all(&drafts).await?.is_empty()
             && scope.recommendations().due(1).await?.is_empty()
-            && scope.events().after(scope.cursors().get(organisation::GROUP).await?, 1).await?.is_empty())
+            && scope
+                .events()
+                .after(scope.cursors().get(organisation::GROUP).await?, 1)
+                .await?
+                .is_empty())
     }
 }
 
@@ -590,13 +775,23 @@ fn paused_key(kind: AgentKind) -> String {
 
 /// Whether a person paused an agent.
 pub(crate) async fn is_paused(scope: &Scope, kind: AgentKind) -> Result<bool, Error> {
-    Ok(scope.settings().get::<bool>(&paused_key(kind)).await?.is_some_and(|setting| setting.value))
+    Ok(scope
+        .settings()
+        .get::<bool>(&paused_key(kind))
+        .await?
+        .is_some_and(|setting| setting.value))
 }
 
 /// An agent's thresholds as they are set.
 pub(crate) async fn parameters_of(scope: &Scope, kind: AgentKind) -> Result<Parameters, Error> {
-    let stored = scope.settings().get::<Value>(&parameters::setting_key(kind)).await?;
-    Ok(Parameters::stored(kind, stored.as_ref().map(|setting| &setting.value)))
+    let stored = scope
+        .settings()
+        .get::<Value>(&parameters::setting_key(kind))
+        .await?;
+    Ok(Parameters::stored(
+        kind,
+        stored.as_ref().map(|setting| &setting.value),
+    ))
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ use crate::{Error, decisions::domain_date};
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub(crate) async fn keep_calendar(storage: &Storage, principal: &Principal) -> Result<usize, Error> {
+pub(crate) async fn keep_calendar(
+    storage: &Storage,
+    principal: &Principal,
+) -> Result<usize, Error> {
     let grant = principal.grant(Permission::RecommendationPropose)?;
     let scope = storage.scope(&grant);
     let today = domain_date(scope.organisations(), storage.now().await?).await?;
@@ -21,13 +24,23 @@ pub(crate) async fn keep_calendar(storage: &Storage, principal: &Principal) -> R
     for open in scope.recommendations().all(&Filter::open()).await? {
         if open.expires_on < today {
             let note = format!("nobody decided by {}", open.expires_on);
-            moves.push(Transition::by_runtime(open.id, Move::Expire).expecting(open.version).note(note));
-        } else if open.state == State::Snoozed && open.snoozed_until.is_some_and(|until| until <= today) {
+            moves.push(
+                Transition::by_runtime(open.id, Move::Expire)
+                    .expecting(open.version)
+                    .note(note),
+            );
+        } else if open.state == State::Snoozed
+            && open.snoozed_until.is_some_and(|until| until <= today)
+        {
             moves.push(Transition::by_runtime(open.id, Move::Wake).expecting(open.version));
         } else if let Some(parent) = open.parent
             && scope.recommendations().get(parent).await?.state == State::RolledBack
         {
-            moves.push(Transition::by_runtime(open.id, Move::Withdraw).expecting(open.version).note("its initiative was taken back"));
+            moves.push(
+                Transition::by_runtime(open.id, Move::Withdraw)
+                    .expecting(open.version)
+                    .note("its initiative was taken back"),
+            );
         }
     }
     let count = moves.len();

@@ -26,7 +26,9 @@ use domain::{
 use serde_json::json;
 use storage::{Filter, Scope, Transition};
 
-use crate::{Error, applier, context::Ctx, decisions::domain_date, observe::Snapshot, plans::next_monday};
+use crate::{
+    Error, applier, context::Ctx, decisions::domain_date, observe::Snapshot, plans::next_monday,
+};
 use verdict::Measured;
 
 /// Weeks after which a rule, a forecast or a joint action is measured.
@@ -42,7 +44,10 @@ const FORECAST_WEEKS: u32 = 8;
 pub(crate) async fn measure_due(ctx: &Ctx) -> Result<usize, Error> {
     let grant = ctx.system().grant(Permission::RunWrite)?;
     let scope = ctx.storage.scope(&grant);
-    let live = Filter { states: vec![State::Applied, State::Measuring], ..Filter::default() };
+    let live = Filter {
+        states: vec![State::Applied, State::Measuring],
+        ..Filter::default()
+    };
     let waiting = scope.recommendations().all(&live).await?;
     if waiting.is_empty() {
         return Ok(0);
@@ -123,26 +128,71 @@ async fn measure(
     to: NaiveDate,
 ) -> Result<Option<Measured>, Error> {
     match &of.action {
-        Action::BudgetPlan { lines, .. } => estimate::plan(ctx, snapshot, of, lines, from, to).await.map(Some),
-        Action::Guard { rule } | Action::Synergy { rule } => estimate::rule(ctx, snapshot, of, rule, from, to).await.map(Some),
+        Action::BudgetPlan { lines, .. } => estimate::plan(ctx, snapshot, of, lines, from, to)
+            .await
+            .map(Some),
+        Action::Guard { rule } | Action::Synergy { rule } => {
+            estimate::rule(ctx, snapshot, of, rule, from, to)
+                .await
+                .map(Some)
+        }
         Action::ForecastRevision { forecast, .. } => {
             let forecast = scope.forecasts().get(*forecast).await?;
-            Ok(Some(verdict::forecast(&forecast, &snapshot.table, from, to, promised_gain(of))))
+            Ok(Some(verdict::forecast(
+                &forecast,
+                &snapshot.table,
+                from,
+                to,
+                promised_gain(of),
+            )))
         }
-        Action::MetricTarget { brand, metric, from: start, to: goal, due } => {
-            let is_additive = snapshot.view.metric(*metric).is_some_and(|m| m.unit.is_additive());
-            Ok(Some(verdict::target(&snapshot.table, *brand, *metric, is_additive, (*start, *goal), *due)))
+        Action::MetricTarget {
+            brand,
+            metric,
+            from: start,
+            to: goal,
+            due,
+        } => {
+            let is_additive = snapshot
+                .view
+                .metric(*metric)
+                .is_some_and(|m| m.unit.is_additive());
+            Ok(Some(verdict::target(
+                &snapshot.table,
+                *brand,
+                *metric,
+                is_additive,
+                (*start, *goal),
+                *due,
+            )))
         }
         Action::Initiative { .. } => {
-            let steps = scope.recommendations().all(&Filter { parent: Some(of.id), ..Filter::default() }).await?;
+            let steps = scope
+                .recommendations()
+                .all(&Filter {
+                    parent: Some(of.id),
+                    ..Filter::default()
+                })
+                .await?;
             Ok(verdict::steps(&steps))
         }
-        Action::DataFix { project, brand, metric, period, .. } => {
+        Action::DataFix {
+            project,
+            brand,
+            metric,
+            period,
+            ..
+        } => {
             let shared = Arc::clone(snapshot);
-            let suspects =
-                ctx.analyst.run(crate::analyst::ANALYSIS, "quality after a fix", move |_| crate::analyst::quality::suspects(&shared)).await?;
-            let is_suspect =
-                suspects.iter().any(|s| (s.project, s.brand, s.metric, s.period) == (*project, *brand, *metric, *period));
+            let suspects = ctx
+                .analyst
+                .run(crate::analyst::ANALYSIS, "quality after a fix", move |_| {
+                    crate::analyst::quality::suspects(&shared)
+                })
+                .await?;
+            let is_suspect = suspects.iter().any(|s| {
+                (s.project, s.brand, s.metric, s.period) == (*project, *brand, *metric, *period)
+            });
             Ok(Some(verdict::fix(is_suspect)))
         }
     }
@@ -157,7 +207,13 @@ fn promised_gain(of: &Recommendation) -> f64 {
     }
 }
 
-async fn conclude(ctx: &Ctx, of: &Recommendation, from: NaiveDate, to: NaiveDate, measured: Measured) -> Result<bool, Error> {
+async fn conclude(
+    ctx: &Ctx,
+    of: &Recommendation,
+    from: NaiveDate,
+    to: NaiveDate,
+    measured: Measured,
+) -> Result<bool, Error> {
     let step = match measured.verdict {
         OutcomeVerdict::Verified => Move::Verify,
         OutcomeVerdict::Refuted => Move::Refute,
@@ -176,7 +232,9 @@ async fn conclude(ctx: &Ctx, of: &Recommendation, from: NaiveDate, to: NaiveDate
         provenance: measured.provenance,
         at: ctx.storage.now().await?,
     };
-    let step = Transition::by_runtime(of.id, step).expecting(of.version).note(measured.reason);
+    let step = Transition::by_runtime(of.id, step)
+        .expecting(of.version)
+        .note(measured.reason);
     make(ctx, step, Some(outcome)).await
 }
 
@@ -192,7 +250,13 @@ async fn make(ctx: &Ctx, step: Transition, outcome: Option<Outcome>) -> Result<b
                 if let Some(outcome) = outcome {
                     u.outcomes().record(&outcome).await?;
                     let body = json!({ "recommendation": step.id, "outcome": outcome.id });
-                    u.events().publish(NewEvent { kind: EventKind::OutcomeMeasured, key: step.id.to_string(), body }).await?;
+                    u.events()
+                        .publish(NewEvent {
+                            kind: EventKind::OutcomeMeasured,
+                            key: step.id.to_string(),
+                            body,
+                        })
+                        .await?;
                 }
                 Ok(())
             })
@@ -200,7 +264,9 @@ async fn make(ctx: &Ctx, step: Transition, outcome: Option<Outcome>) -> Result<b
         .await;
     match moved {
         Ok(()) => Ok(true),
-        Err(storage::Error::Domain(error)) if error.code.starts_with("recommendation.") => Ok(false),
+        Err(storage::Error::Domain(error)) if error.code.starts_with("recommendation.") => {
+            Ok(false)
+        }
         Err(error) => Err(error.into()),
     }
 }

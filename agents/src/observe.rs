@@ -21,7 +21,7 @@ pub(crate) const CURRENT_WEEKS: u64 = 52;
 
 /// One look at the data.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// The portfolio.
     pub view: View,
     /// Every value of every brand, corrections applied.
@@ -45,18 +45,27 @@ pub(crate) async fn observe(
     // concluded from it counts as stale. The other way round it would count as fresh and be wrong.
     let digest = scope.values().digest(&ValueQuery::default()).await?;
     let organisation = scope.organisations().get().await?;
-    let as_of = organisation.as_of.unwrap_or(storage.now().await?.date_naive());
+    let as_of = organisation
+        .as_of
+        .unwrap_or(storage.now().await?.date_naive());
     let metrics = scope.metrics().list().await?;
     let table = match known(&digest.digest) {
         Some(table) => table,
         None => Arc::new(scope.values().table(&ValueQuery::default()).await?),
     };
     let brands = scope.brands().list().await?;
-    let own: Vec<BrandId> = brands.iter().filter(|b| b.role == BrandRole::Primary).map(|b| b.id).collect();
+    let own: Vec<BrandId> = brands
+        .iter()
+        .filter(|b| b.role == BrandRole::Primary)
+        .map(|b| b.id)
+        .collect();
     let record = scope.plans().of_record().await?;
     let mut current = spend_now(&table, &metrics, &own);
     for line in record.iter().flat_map(|plan| &plan.lines) {
-        current.insert((line.brand, line.channel), line.weekly.to_f64().unwrap_or_default());
+        current.insert(
+            (line.brand, line.channel),
+            line.weekly.to_f64().unwrap_or_default(),
+        );
     }
     let weeks = outcome_weeks(&table, &metrics);
     let view = View {
@@ -67,7 +76,13 @@ pub(crate) async fn observe(
         channels: scope.channels().list().await?,
         projects: scope.projects().list().await?,
         constraints: scope.constraints().active().await?,
-        targets: scope.targets().list().await?.into_iter().filter(|t| t.active).collect(),
+        targets: scope
+            .targets()
+            .list()
+            .await?
+            .into_iter()
+            .filter(|t| t.active)
+            .collect(),
         organisation,
         metrics,
         current,
@@ -76,16 +91,36 @@ pub(crate) async fn observe(
 }
 
 /// Mean weekly spend by own brand and channel over the last [`CURRENT_WEEKS`] weeks with data.
-pub(crate) fn spend_now(table: &MetricTable, metrics: &[MetricDefinition], own: &[BrandId]) -> BTreeMap<(BrandId, ChannelId), f64> {
-    let channels: BTreeMap<_, ChannelId> =
-        metrics.iter().filter(|m| m.role == MetricRole::Spend).filter_map(|m| Some((m.id, m.channel?))).collect();
-    let is_spend = |row: &usize| channels.contains_key(&table.metric[*row]) && own.contains(&table.brand[*row]);
-    let Some(last) = (0..table.len()).filter(is_spend).map(|row| table.period[row]).max() else { return BTreeMap::new() };
+pub(crate) fn spend_now(
+    table: &MetricTable,
+    metrics: &[MetricDefinition],
+    own: &[BrandId],
+) -> BTreeMap<(BrandId, ChannelId), f64> {
+    let channels: BTreeMap<_, ChannelId> = metrics
+        .iter()
+        .filter(|m| m.role == MetricRole::Spend)
+        .filter_map(|m| Some((m.id, m.channel?)))
+        .collect();
+    let is_spend = |row: &usize| {
+        channels.contains_key(&table.metric[*row]) && own.contains(&table.brand[*row])
+    };
+    let Some(last) = (0..table.len())
+        .filter(is_spend)
+        .map(|row| table.period[row])
+        .max()
+    else {
+        return BTreeMap::new();
+    };
     let after = last - Days::new(7 * CURRENT_WEEKS);
     let mut sums: BTreeMap<(BrandId, ChannelId), f64> = BTreeMap::new();
     let mut first = last;
-    for row in (0..table.len()).filter(is_spend).filter(|row| table.period[*row] > after) {
-        *sums.entry((table.brand[row], channels[&table.metric[row]])).or_default() += table.value[row];
+    for row in (0..table.len())
+        .filter(is_spend)
+        .filter(|row| table.period[*row] > after)
+    {
+        *sums
+            .entry((table.brand[row], channels[&table.metric[row]]))
+            .or_default() += table.value[row];
         first = first.min(table.period[row]);
     }
     let weeks = ((last - first).num_days() / 7 + 1) as f64;
@@ -94,8 +129,13 @@ pub(crate) fn spend_now(table: &MetricTable, metrics: &[MetricDefinition], own: 
 }
 
 fn outcome_weeks(table: &MetricTable, metrics: &[MetricDefinition]) -> u64 {
-    let Some(outcome) = metrics.iter().find(|m| m.role == MetricRole::Outcome) else { return 0 };
-    let mut weeks: Vec<NaiveDate> = (0..table.len()).filter(|r| table.metric[*r] == outcome.id).map(|r| table.period[r]).collect();
+    let Some(outcome) = metrics.iter().find(|m| m.role == MetricRole::Outcome) else {
+        return 0;
+    };
+    let mut weeks: Vec<NaiveDate> = (0..table.len())
+        .filter(|r| table.metric[*r] == outcome.id)
+        .map(|r| table.period[r])
+        .collect();
     weeks.sort();
     weeks.dedup();
     weeks.len() as u64
@@ -105,19 +145,39 @@ fn outcome_weeks(table: &MetricTable, metrics: &[MetricDefinition]) -> u64 {
 /// others do: a corrected complaint rate does not touch a budget plan.
 pub(crate) fn evidence_query(action: &Action, metrics: &[MetricDefinition]) -> ValueQuery {
     match action {
-        Action::DataFix { project, brand, metric, .. } => ValueQuery {
+        Action::DataFix {
+            project,
+            brand,
+            metric,
+            ..
+        } => ValueQuery {
             brands: Some(vec![*brand]),
             metrics: Some(vec![*metric]),
             projects: Some(vec![*project]),
             ..ValueQuery::default()
         },
-        Action::ForecastRevision { brand, metric, .. } => {
-            ValueQuery { brands: Some(vec![*brand]), metrics: Some(vec![*metric]), ..ValueQuery::default() }
-        }
-        Action::MetricTarget { metric, .. } => ValueQuery { metrics: Some(vec![*metric]), ..ValueQuery::default() },
-        Action::BudgetPlan { .. } | Action::Guard { .. } | Action::Synergy { .. } | Action::Initiative { .. } => {
-            let used = metrics.iter().filter(|m| m.role != MetricRole::Health).map(|m| m.id).collect();
-            ValueQuery { metrics: Some(used), ..ValueQuery::default() }
+        Action::ForecastRevision { brand, metric, .. } => ValueQuery {
+            brands: Some(vec![*brand]),
+            metrics: Some(vec![*metric]),
+            ..ValueQuery::default()
+        },
+        Action::MetricTarget { metric, .. } => ValueQuery {
+            metrics: Some(vec![*metric]),
+            ..ValueQuery::default()
+        },
+        Action::BudgetPlan { .. }
+        | Action::Guard { .. }
+        | Action::Synergy { .. }
+        | Action::Initiative { .. } => {
+            let used = metrics
+                .iter()
+                .filter(|m| m.role != MetricRole::Health)
+                .map(|m| m.id)
+                .collect();
+            ValueQuery {
+                metrics: Some(used),
+                ..ValueQuery::default()
+            }
         }
     }
 }
@@ -128,7 +188,10 @@ pub(crate) async fn evidence_digest<E: Executor>(
     action: &Action,
     metrics: &[MetricDefinition],
 ) -> Result<String, storage::Error> {
-    Ok(values.digest(&evidence_query(action, metrics)).await?.digest)
+    Ok(values
+        .digest(&evidence_query(action, metrics))
+        .await?
+        .digest)
 }
 
 #[cfg(test)]
@@ -147,12 +210,27 @@ mod tests {
             for project in ["north", "south"] {
                 let spend = if week < 8 { 1_000.0 } else { 30.0 };
                 let period = monday + Days::new(7 * week);
-                table.push(ProjectId::derive(&["o", project]), brand("Alder"), metric("spend_search"), period, spend);
+                table.push(
+                    ProjectId::derive(&["o", project]),
+                    brand("Alder"),
+                    metric("spend_search"),
+                    period,
+                    spend,
+                );
             }
         }
-        table.push(ProjectId::derive(&["o", "north"]), brand("Rival"), metric("spend_search"), monday, 5.0);
+        table.push(
+            ProjectId::derive(&["o", "north"]),
+            brand("Rival"),
+            metric("spend_search"),
+            monday,
+            5.0,
+        );
         let now = spend_now(&table, &view.metrics, &[brand("Alder")]);
-        assert_eq!(now, BTreeMap::from([((brand("Alder"), channel("search")), 60.0)]));
+        assert_eq!(
+            now,
+            BTreeMap::from([((brand("Alder"), channel("search")), 60.0)])
+        );
     }
 
     #[test]
@@ -166,9 +244,18 @@ mod tests {
             from: 1.0,
             to: None,
         };
-        assert_eq!(evidence_query(&fix, &view.metrics).metrics, Some(vec![metric("reviews")]));
-        let initiative = Action::Initiative { steps: Vec::new(), assumptions: Vec::new(), reviews: Vec::new() };
-        let used: Vec<MetricId> = evidence_query(&initiative, &view.metrics).metrics.expect("named");
+        assert_eq!(
+            evidence_query(&fix, &view.metrics).metrics,
+            Some(vec![metric("reviews")])
+        );
+        let initiative = Action::Initiative {
+            steps: Vec::new(),
+            assumptions: Vec::new(),
+            reviews: Vec::new(),
+        };
+        let used: Vec<MetricId> = evidence_query(&initiative, &view.metrics)
+            .metrics
+            .expect("named");
         assert!(!used.contains(&metric("reviews")) && used.contains(&metric("spend_search")));
     }
 }

@@ -68,8 +68,9 @@ impl Organisation {
 /// The subtree, and the ways into it.
 pub(crate) fn subtree(ctx: Arc<Ctx>) -> (ChildSpec, Organisation) {
     let for_arbitrator = Arc::clone(&ctx);
-    let (arbitrator_spec, arbitrator) =
-        ChildSpec::actor("arbitrator", MAILBOX, move || arbitrator::actor::Arbitrator::new(Arc::clone(&for_arbitrator)));
+    let (arbitrator_spec, arbitrator) = ChildSpec::actor("arbitrator", MAILBOX, move || {
+        arbitrator::actor::Arbitrator::new(Arc::clone(&for_arbitrator))
+    });
     let mut spec = SupervisorSpec::new(Strategy::OneForOne).child(arbitrator_spec);
     let mut agents = BTreeMap::new();
     for desk in DESKS {
@@ -78,7 +79,11 @@ pub(crate) fn subtree(ctx: Arc<Ctx>) -> (ChildSpec, Organisation) {
         agents.insert(desk.kind, mailbox);
     }
     let mut keepers = Vec::new();
-    for (name, duty) in [("applier", Duty::Apply), ("measurer", Duty::Measure), ("watcher", Duty::Watch)] {
+    for (name, duty) in [
+        ("applier", Duty::Apply),
+        ("measurer", Duty::Measure),
+        ("watcher", Duty::Watch),
+    ] {
         let (ctx, agents, arbitrator) = (Arc::clone(&ctx), agents.clone(), arbitrator.clone());
         let (child, keeper) = ChildSpec::actor(name, MAILBOX, move || Keeper {
             duty,
@@ -92,7 +97,14 @@ pub(crate) fn subtree(ctx: Arc<Ctx>) -> (ChildSpec, Organisation) {
         keepers.push(keeper);
     }
     let name = ctx.org.to_string();
-    (ChildSpec::supervisor(name, spec).0, Organisation { agents, arbitrator, keepers })
+    (
+        ChildSpec::supervisor(name, spec).0,
+        Organisation {
+            agents,
+            arbitrator,
+            keepers,
+        },
+    )
 }
 
 /// Look whether there is something to do.
@@ -186,8 +198,14 @@ pub(crate) async fn watch(ctx: &Ctx) -> Result<usize, Error> {
     loop {
         let from = scope.cursors().get(GROUP).await?;
         let events = scope.events().after(from, BATCH).await?;
-        let Some(last) = events.last().map(|event| event.position) else { return Ok(made) };
-        let woken: Vec<AgentKind> = DESKS.iter().filter(|desk| events.iter().any(|e| desk.wakes.contains(&e.kind))).map(|d| d.kind).collect();
+        let Some(last) = events.last().map(|event| event.position) else {
+            return Ok(made);
+        };
+        let woken: Vec<AgentKind> = DESKS
+            .iter()
+            .filter(|desk| events.iter().any(|e| desk.wakes.contains(&e.kind)))
+            .map(|d| d.kind)
+            .collect();
         if !woken.is_empty() && concerns_data(&events) && import_under_way(ctx, &scope).await? {
             return Ok(made);
         }
@@ -215,19 +233,39 @@ pub(crate) async fn watch(ctx: &Ctx) -> Result<usize, Error> {
 }
 
 fn concerns_data(events: &[Event]) -> bool {
-    events.iter().any(|event| event.kind == EventKind::MetricsIngested)
+    events
+        .iter()
+        .any(|event| event.kind == EventKind::MetricsIngested)
 }
 
 async fn import_under_way(ctx: &Ctx, scope: &storage::Scope) -> Result<bool, Error> {
     let now = ctx.storage.now().await?;
-    let newest = scope.ingest().list(&PageRequest { limit: 10, after: None }).await?;
-    Ok(newest.rows.iter().any(|batch| batch.state == BatchState::Open && now - batch.updated_at < IMPORT_MOVES))
+    let newest = scope
+        .ingest()
+        .list(&PageRequest {
+            limit: 10,
+            after: None,
+        })
+        .await?;
+    Ok(newest
+        .rows
+        .iter()
+        .any(|batch| batch.state == BatchState::Open && now - batch.updated_at < IMPORT_MOVES))
 }
 
 /// Queues a run of an agent, unless one waits already: that one will look at whatever is true when it starts.
 /// Says which run it is, and whether it is new.
-pub(crate) async fn queue_run(u: &Unit, kind: AgentKind, trigger: Trigger) -> Result<(Run, bool), storage::Error> {
-    let waiting = u.runs().unfinished().await?.into_iter().find(|run| run.agent == kind && run.state == RunState::Queued);
+pub(crate) async fn queue_run(
+    u: &Unit,
+    kind: AgentKind,
+    trigger: Trigger,
+) -> Result<(Run, bool), storage::Error> {
+    let waiting = u
+        .runs()
+        .unfinished()
+        .await?
+        .into_iter()
+        .find(|run| run.agent == kind && run.state == RunState::Queued);
     if let Some(waiting) = waiting {
         return Ok((waiting, false));
     }

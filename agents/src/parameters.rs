@@ -21,11 +21,23 @@ pub struct Parameter {
 }
 
 const fn real(name: &'static str, default: f64, least: f64, most: f64) -> Parameter {
-    Parameter { name, default, least, most, whole: false }
+    Parameter {
+        name,
+        default,
+        least,
+        most,
+        whole: false,
+    }
 }
 
 const fn whole(name: &'static str, default: f64, least: f64, most: f64) -> Parameter {
-    Parameter { name, default, least, most, whole: true }
+    Parameter {
+        name,
+        default,
+        least,
+        most,
+        whole: true,
+    }
 }
 
 const OPTIMISATION: &[Parameter] = &[
@@ -96,7 +108,12 @@ pub struct Parameters(BTreeMap<&'static str, f64>);
 impl Parameters {
     /// The defaults.
     pub fn defaults(agent: AgentKind) -> Self {
-        Self(catalogue(agent).iter().map(|p| (p.name, p.default)).collect())
+        Self(
+            catalogue(agent)
+                .iter()
+                .map(|p| (p.name, p.default))
+                .collect(),
+        )
     }
 
     /// The defaults changed by what is stored; a stored value that is no longer legal falls back to the default.
@@ -118,7 +135,10 @@ impl Parameters {
     /// `agent.parameter_invalid` for a name the agent does not have, or a value outside its range.
     pub fn patched(&self, agent: AgentKind, patch: &Value) -> Result<Self, Error> {
         let Value::Object(fields) = patch else {
-            return Err(Error::invalid("agent.parameter_invalid", "parameters are an object of numbers"));
+            return Err(Error::invalid(
+                "agent.parameter_invalid",
+                "parameters are an object of numbers",
+            ));
         };
         let mut parameters = self.clone();
         for (name, value) in fields {
@@ -133,7 +153,10 @@ impl Parameters {
     /// # Panics
     /// When the agent has no threshold of that name, which is a defect of the caller.
     pub fn get(&self, name: &str) -> f64 {
-        *self.0.get(name).expect("rules ask for thresholds of their own agent's catalogue")
+        *self
+            .0
+            .get(name)
+            .expect("rules ask for thresholds of their own agent's catalogue")
     }
 
     /// The value of a whole threshold.
@@ -143,23 +166,46 @@ impl Parameters {
 
     /// As JSON, for the API and the setting.
     pub fn to_json(&self) -> Value {
-        Value::Object(self.0.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect::<Map<_, _>>())
+        Value::Object(
+            self.0
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+                .collect::<Map<_, _>>(),
+        )
     }
 }
 
 fn checked(agent: AgentKind, name: &str, value: &Value) -> Result<(&'static str, f64), Error> {
     let Some(parameter) = catalogue(agent).iter().find(|p| p.name == name) else {
         let names: Vec<&str> = catalogue(agent).iter().map(|p| p.name).collect();
-        return Err(Error::invalid("agent.parameter_invalid", format!("the {} agent has no parameter {name:?}", agent.name()))
-            .advise(format!("it has {}", names.join(", "))));
+        return Err(Error::invalid(
+            "agent.parameter_invalid",
+            format!("the {} agent has no parameter {name:?}", agent.name()),
+        )
+        .advise(format!("it has {}", names.join(", "))));
     };
     let refuse = || {
-        let sort = if parameter.whole { "a whole number" } else { "a number" };
-        Error::invalid("agent.parameter_invalid", format!("{name} must be {sort} from {} to {}", parameter.least, parameter.most))
+        let sort = if parameter.whole {
+            "a whole number"
+        } else {
+            "a number"
+        };
+        Error::invalid(
+            "agent.parameter_invalid",
+            format!(
+                "{name} must be {sort} from {} to {}",
+                parameter.least, parameter.most
+            ),
+        )
     };
     let number = value.as_f64().ok_or_else(refuse)?;
-    let legal = (parameter.least..=parameter.most).contains(&number) && (!parameter.whole || number.fract() == 0.0);
-    if legal { Ok((parameter.name, number)) } else { Err(refuse()) }
+    let legal = (parameter.least..=parameter.most).contains(&number)
+        && (!parameter.whole || number.fract() == 0.0);
+    if legal {
+        Ok((parameter.name, number))
+    } else {
+        Err(refuse())
+    }
 }
 
 #[cfg(test)]
@@ -171,7 +217,9 @@ mod tests {
     #[test]
     fn a_patch_changes_what_it_names_and_nothing_else() {
         let before = Parameters::defaults(AgentKind::Optimisation);
-        let after = before.patched(AgentKind::Optimisation, &json!({"horizon_weeks": 8})).expect("legal");
+        let after = before
+            .patched(AgentKind::Optimisation, &json!({"horizon_weeks": 8}))
+            .expect("legal");
         assert_eq!(after.get("horizon_weeks"), 8.0);
         assert_eq!(after.get("max_change"), before.get("max_change"));
     }
@@ -179,8 +227,16 @@ mod tests {
     #[test]
     fn unknown_names_values_out_of_range_and_fractions_of_whole_numbers_are_refused() {
         let defaults = Parameters::defaults(AgentKind::Optimisation);
-        for patch in [json!({"speed": 1}), json!({"max_change": 3}), json!({"horizon_weeks": 8.5}), json!({"max_change": "x"}), json!(3)] {
-            let error = defaults.patched(AgentKind::Optimisation, &patch).expect_err("refused");
+        for patch in [
+            json!({"speed": 1}),
+            json!({"max_change": 3}),
+            json!({"horizon_weeks": 8.5}),
+            json!({"max_change": "x"}),
+            json!(3),
+        ] {
+            let error = defaults
+                .patched(AgentKind::Optimisation, &patch)
+                .expect_err("refused");
             assert_eq!(error.code, "agent.parameter_invalid", "{patch}");
         }
     }
@@ -189,7 +245,10 @@ mod tests {
     fn every_default_is_legal() {
         for agent in AgentKind::ALL {
             let defaults = Parameters::defaults(agent);
-            assert_eq!(defaults.patched(agent, &defaults.to_json()), Ok(defaults.clone()));
+            assert_eq!(
+                defaults.patched(agent, &defaults.to_json()),
+                Ok(defaults.clone())
+            );
         }
     }
 
@@ -197,6 +256,12 @@ mod tests {
     fn a_stored_value_that_is_no_longer_legal_falls_back() {
         let stored = json!({"horizon_weeks": 900, "gone": 1, "max_change": 0.3});
         let parameters = Parameters::stored(AgentKind::Optimisation, Some(&stored));
-        assert_eq!((parameters.get("horizon_weeks"), parameters.get("max_change")), (12.0, 0.3));
+        assert_eq!(
+            (
+                parameters.get("horizon_weeks"),
+                parameters.get("max_change")
+            ),
+            (12.0, 0.3)
+        );
     }
 }

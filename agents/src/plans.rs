@@ -116,26 +116,52 @@ impl Plans {
         let fit = self.analyst.fit(scope).await?;
         let record = scope.plans().of_record().await?;
         let mut current: Spend = match &fit {
-            Some(fit) => fit.curves.iter().map(|c| ((c.brand, c.channel), cents(c.current_spend))).collect(),
+            Some(fit) => fit
+                .curves
+                .iter()
+                .map(|c| ((c.brand, c.channel), cents(c.current_spend)))
+                .collect(),
             None => self.spent(scope).await?,
         };
         for line in record.iter().flat_map(|plan| &plan.lines) {
             current.insert((line.brand, line.channel), line.weekly);
         }
         let constraints = scope.constraints().active().await?;
-        Ok(Ground { organisation, as_of, current, record, constraints, fit })
+        Ok(Ground {
+            organisation,
+            as_of,
+            current,
+            record,
+            constraints,
+            fit,
+        })
     }
 
     /// What was spent by line, read from the values; only needed while no curve was fitted.
     async fn spent(&self, scope: &Scope) -> Result<Spend, Error> {
         let metrics = scope.metrics().list().await?;
         let brands = scope.brands().list().await?;
-        let own: Vec<BrandId> = brands.iter().filter(|b| b.role == domain::brand::BrandRole::Primary).map(|b| b.id).collect();
-        let spend = metrics.iter().filter(|m| m.role == domain::metric::MetricRole::Spend).map(|m| m.id).collect();
-        let query = storage::ValueQuery { brands: Some(own.clone()), metrics: Some(spend), ..storage::ValueQuery::default() };
+        let own: Vec<BrandId> = brands
+            .iter()
+            .filter(|b| b.role == domain::brand::BrandRole::Primary)
+            .map(|b| b.id)
+            .collect();
+        let spend = metrics
+            .iter()
+            .filter(|m| m.role == domain::metric::MetricRole::Spend)
+            .map(|m| m.id)
+            .collect();
+        let query = storage::ValueQuery {
+            brands: Some(own.clone()),
+            metrics: Some(spend),
+            ..storage::ValueQuery::default()
+        };
         let table = scope.values().table(&query).await?;
         let now = crate::observe::spend_now(&table, &metrics, &own);
-        Ok(now.into_iter().map(|(line, weekly)| (line, cents(weekly))).collect())
+        Ok(now
+            .into_iter()
+            .map(|(line, weekly)| (line, cents(weekly)))
+            .collect())
     }
 
     /// The plan of record, or the plan carried on from what was spent over the last year.
@@ -163,7 +189,11 @@ impl Plans {
                 method: "plan.carried_on".to_owned(),
                 parameters: json!({ "mean_over_weeks": crate::observe::CURRENT_WEEKS }),
                 software: SOFTWARE.to_owned(),
-                slice: ground.fit.as_ref().map(|fit| fit.provenance.slice.clone()).unwrap_or_default(),
+                slice: ground
+                    .fit
+                    .as_ref()
+                    .map(|fit| fit.provenance.slice.clone())
+                    .unwrap_or_default(),
                 seed: 0,
             },
             lines,
@@ -180,7 +210,11 @@ impl Plans {
     ///
     /// # Errors
     /// `page.cursor` for a cursor that is none.
-    pub async fn list(&self, principal: &Principal, page: PageRequest) -> Result<Page<Plan>, Error> {
+    pub async fn list(
+        &self,
+        principal: &Principal,
+        page: PageRequest,
+    ) -> Result<Page<Plan>, Error> {
         let grant = principal.grant(Permission::PlanRead)?;
         Ok(self.storage.scope(&grant).plans().list(&page).await?)
     }
@@ -200,13 +234,21 @@ impl Plans {
     /// `plan.invalid` for an impossible draft.
     pub async fn create(&self, principal: &Principal, draft: PlanDraft) -> Result<Plan, Error> {
         let grant = principal.grant(Permission::PlanWrite)?;
-        let plan = self.drafted(principal, PlanId(self.storage.fresh_id()), draft).await?;
+        let plan = self
+            .drafted(principal, PlanId(self.storage.fresh_id()), draft)
+            .await?;
         let stored = self
             .storage
             .unit(&grant, move |u| {
                 let plan = plan.clone();
                 Box::pin(async move {
-                    u.audit().record("plan.created", &plan.id.to_string(), json!({ "name": plan.name })).await?;
+                    u.audit()
+                        .record(
+                            "plan.created",
+                            &plan.id.to_string(),
+                            json!({ "name": plan.name }),
+                        )
+                        .await?;
                     u.plans().create(&plan).await
                 })
             })
@@ -218,7 +260,13 @@ impl Plans {
     ///
     /// # Errors
     /// `plan.changed` (stale) when it no longer has `version`, `plan.not_editable` when it is no draft, `plan.invalid`.
-    pub async fn update(&self, principal: &Principal, id: PlanId, version: u32, draft: PlanDraft) -> Result<Plan, Error> {
+    pub async fn update(
+        &self,
+        principal: &Principal,
+        id: PlanId,
+        version: u32,
+        draft: PlanDraft,
+    ) -> Result<Plan, Error> {
         let grant = principal.grant(Permission::PlanWrite)?;
         let plan = self.drafted(principal, id, draft).await?;
         let stored = self
@@ -226,7 +274,13 @@ impl Plans {
             .unit(&grant, move |u| {
                 let plan = plan.clone();
                 Box::pin(async move {
-                    u.audit().record("plan.edited", &plan.id.to_string(), json!({ "name": plan.name })).await?;
+                    u.audit()
+                        .record(
+                            "plan.edited",
+                            &plan.id.to_string(),
+                            json!({ "name": plan.name }),
+                        )
+                        .await?;
                     u.plans().update(&plan, version).await
                 })
             })
@@ -234,7 +288,12 @@ impl Plans {
         Ok(stored)
     }
 
-    async fn drafted(&self, principal: &Principal, id: PlanId, draft: PlanDraft) -> Result<Plan, Error> {
+    async fn drafted(
+        &self,
+        principal: &Principal,
+        id: PlanId,
+        draft: PlanDraft,
+    ) -> Result<Plan, Error> {
         let grant = principal.grant(Permission::PlanWrite)?;
         let scope = self.storage.scope(&grant);
         let ground = self.ground(&scope).await?;
@@ -267,7 +326,12 @@ impl Plans {
     ///
     /// # Errors
     /// `plan.invalid` for negative amounts, unknown lines or a horizon out of range.
-    pub async fn what_if(&self, principal: &Principal, lines: Vec<WhatIfLine>, weeks: u32) -> Result<WhatIf, Error> {
+    pub async fn what_if(
+        &self,
+        principal: &Principal,
+        lines: Vec<WhatIfLine>,
+        weeks: u32,
+    ) -> Result<WhatIf, Error> {
         let began = Instant::now();
         let grant = principal.grant(Permission::PlanRead)?;
         let ground = self.ground(&self.storage.scope(&grant)).await?;
@@ -275,7 +339,10 @@ impl Plans {
         let priced = ground.price(&lines, weeks);
         let mut violations = ground.violations(&spend);
         if priced.is_none() && !lines.is_empty() {
-            violations.push("no response curve was fitted for these lines yet, so their effect cannot be told".to_owned());
+            violations.push(
+                "no response curve was fitted for these lines yet, so their effect cannot be told"
+                    .to_owned(),
+            );
         }
         Ok(WhatIf {
             total: ground.total(&spend, weeks),
@@ -292,17 +359,27 @@ impl Plans {
     ///
     /// # Errors
     /// `plan.no_fit` while no curve was fitted, `plan.infeasible` when the rules exclude each other.
-    pub async fn optimise(&self, principal: &Principal, weeks: u32, total: Option<Decimal>) -> Result<Plan, Error> {
+    pub async fn optimise(
+        &self,
+        principal: &Principal,
+        weeks: u32,
+        total: Option<Decimal>,
+    ) -> Result<Plan, Error> {
         let grant = principal.grant(Permission::PlanRead)?;
         let scope = self.storage.scope(&grant);
         let ground = self.ground(&scope).await?;
         checked_weeks(weeks)?;
         let fit = ground.fit.clone().ok_or_else(|| {
-            domain::Error::conflict("plan.no_fit", "no response curve was fitted yet").advise("run the optimisation agent first")
+            domain::Error::conflict("plan.no_fit", "no response curve was fitted yet")
+                .advise("run the optimisation agent first")
         })?;
-        let parameters = crate::parameters_of(&scope, domain::access::AgentKind::Optimisation).await?;
+        let parameters =
+            crate::parameters_of(&scope, domain::access::AgentKind::Optimisation).await?;
         let named = pricing::named(&scope, &ground).await?;
-        let brands = named.brands.iter().map(|b| (b.id.to_string(), b.name.clone()));
+        let brands = named
+            .brands
+            .iter()
+            .map(|b| (b.id.to_string(), b.name.clone()));
         let request = crate::optimisation::allocation::Request {
             org: principal.org(),
             currency: ground.organisation.currency.clone(),
@@ -312,33 +389,63 @@ impl Plans {
             current: named.current.clone(),
             rules: ground.constraints.iter().map(|c| c.rule.clone()).collect(),
             max_change: parameters.get("max_change"),
-            names: brands.chain(named.channels.iter().map(|c| (c.id.to_string(), c.name.clone()))).collect(),
+            names: brands
+                .chain(
+                    named
+                        .channels
+                        .iter()
+                        .map(|c| (c.id.to_string(), c.name.clone())),
+                )
+                .collect(),
             provenance: fit.provenance.clone(),
             at: self.storage.now().await?,
         };
         let work = move |_| crate::optimisation::allocation::best(&fit.model, &request);
-        let best = self.analyst.run(crate::analyst::OPTIMISATION, "plan on request", work).await??;
-        best.ok_or_else(|| domain::Error::conflict("plan.no_fit", "no line has a fitted curve").into())
+        let best = self
+            .analyst
+            .run(crate::analyst::OPTIMISATION, "plan on request", work)
+            .await??;
+        best.ok_or_else(|| {
+            domain::Error::conflict("plan.no_fit", "no line has a fitted curve").into()
+        })
     }
 
     /// The recommendation that a person's draft becomes.
-    pub(crate) async fn submission(&self, principal: &Principal, id: PlanId) -> Result<Recommendation, Error> {
+    pub(crate) async fn submission(
+        &self,
+        principal: &Principal,
+        id: PlanId,
+    ) -> Result<Recommendation, Error> {
         let grant = principal.grant(Permission::PlanWrite)?;
         let scope = self.storage.scope(&grant);
         let plan = scope.plans().get(id).await?;
         if plan.status != PlanStatus::Draft {
-            let error = domain::Error::conflict("plan.not_editable", "only a draft can be submitted");
+            let error =
+                domain::Error::conflict("plan.not_editable", "only a draft can be submitted");
             return Err(error.advise("copy it to a new draft").into());
         }
         let ground = self.ground(&scope).await?;
-        let spend: Spend = plan.lines.iter().map(|line| ((line.brand, line.channel), line.weekly)).collect();
+        let spend: Spend = plan
+            .lines
+            .iter()
+            .map(|line| ((line.brand, line.channel), line.weekly))
+            .collect();
         let broken = ground.violations(&spend);
         if let Some(first) = broken.first() {
             let error = domain::Error::conflict("plan.infeasible", first.clone());
-            return Err(error.advise("change the plan, or take the rule out of force first").into());
+            return Err(error
+                .advise("change the plan, or take the rule out of force first")
+                .into());
         }
-        let lines: Vec<WhatIfLine> =
-            plan.lines.iter().map(|l| WhatIfLine { brand: l.brand, channel: l.channel, weekly: l.weekly }).collect();
+        let lines: Vec<WhatIfLine> = plan
+            .lines
+            .iter()
+            .map(|l| WhatIfLine {
+                brand: l.brand,
+                channel: l.channel,
+                weekly: l.weekly,
+            })
+            .collect();
         let priced = ground.price(&lines, plan.weeks);
         let action = Action::BudgetPlan {
             plan: plan.id,
@@ -347,8 +454,17 @@ impl Plans {
             total: plan.total.clone(),
             lines: plan.lines.clone(),
         };
-        let moved: Decimal = plan.lines.iter().map(|l| (l.weekly - l.current).max(Decimal::ZERO)).sum();
-        let mut brands: Vec<BrandId> = plan.lines.iter().filter(|l| l.weekly != l.current).map(|l| l.brand).collect();
+        let moved: Decimal = plan
+            .lines
+            .iter()
+            .map(|l| (l.weekly - l.current).max(Decimal::ZERO))
+            .sum();
+        let mut brands: Vec<BrandId> = plan
+            .lines
+            .iter()
+            .filter(|l| l.weekly != l.current)
+            .map(|l| l.brand)
+            .collect();
         brands.sort();
         brands.dedup();
         let author = principal.actor().to_string();
@@ -398,13 +514,22 @@ impl Ground {
         let mut spend = self.current.clone();
         for line in lines {
             if line.weekly < Decimal::ZERO {
-                return Err(domain::Error::invalid("plan.invalid", "weekly spend cannot be negative").into());
+                return Err(domain::Error::invalid(
+                    "plan.invalid",
+                    "weekly spend cannot be negative",
+                )
+                .into());
             }
             match spend.get_mut(&(line.brand, line.channel)) {
                 Some(weekly) => *weekly = line.weekly,
                 None => {
-                    let message = format!("nothing is spent on {} in {} now, so there is nothing to learn from", line.brand, line.channel);
-                    return Err(domain::Error::invalid("plan.invalid", message).advise("choose a line of the current plan").into());
+                    let message = format!(
+                        "nothing is spent on {} in {} now, so there is nothing to learn from",
+                        line.brand, line.channel
+                    );
+                    return Err(domain::Error::invalid("plan.invalid", message)
+                        .advise("choose a line of the current plan")
+                        .into());
                 }
             }
         }
@@ -413,7 +538,10 @@ impl Ground {
 
     /// Total over all lines and weeks.
     pub(crate) fn total(&self, spend: &Spend, weeks: u32) -> Money {
-        Money { amount: spend.values().sum::<Decimal>() * Decimal::from(weeks), currency: self.organisation.currency.clone() }
+        Money {
+            amount: spend.values().sum::<Decimal>() * Decimal::from(weeks),
+            currency: self.organisation.currency.clone(),
+        }
     }
 
     /// The lines of a spending, each with its marginal return there.
@@ -421,8 +549,15 @@ impl Ground {
         spend
             .iter()
             .map(|((brand, channel), weekly)| {
-                let current = self.current.get(&(*brand, *channel)).copied().unwrap_or_default();
-                let marginal = self.fit.as_ref().and_then(|fit| fit.model.marginal((*brand, *channel), weekly.to_f64()?));
+                let current = self
+                    .current
+                    .get(&(*brand, *channel))
+                    .copied()
+                    .unwrap_or_default();
+                let marginal = self
+                    .fit
+                    .as_ref()
+                    .and_then(|fit| fit.model.marginal((*brand, *channel), weekly.to_f64()?));
                 PlanLine {
                     brand: *brand,
                     channel: *channel,
@@ -440,21 +575,45 @@ impl Ground {
     pub(crate) fn violations(&self, spend: &Spend) -> Vec<String> {
         self.constraints
             .iter()
-            .filter_map(|c| violation(&c.rule, spend, &self.current).map(|why| format!("{why} (rule in force: {})", c.reason)))
+            .filter_map(|c| {
+                violation(&c.rule, spend, &self.current)
+                    .map(|why| format!("{why} (rule in force: {})", c.reason))
+            })
             .collect()
     }
 
     /// What changing these lines brings.
     pub(crate) fn price(&self, lines: &[WhatIfLine], weeks: u32) -> Option<Priced> {
         let fit = self.fit.as_ref()?;
-        let current = self.current.iter().map(|(line, weekly)| (*line, weekly.to_f64().unwrap_or_default())).collect();
-        let changes: Vec<_> = lines.iter().map(|l| (l.brand, l.channel, l.weekly.to_f64().unwrap_or_default())).collect();
-        pricing::priced(&fit.model, &current, &changes, weeks, &self.organisation.currency)
+        let current = self
+            .current
+            .iter()
+            .map(|(line, weekly)| (*line, weekly.to_f64().unwrap_or_default()))
+            .collect();
+        let changes: Vec<_> = lines
+            .iter()
+            .map(|l| (l.brand, l.channel, l.weekly.to_f64().unwrap_or_default()))
+            .collect();
+        pricing::priced(
+            &fit.model,
+            &current,
+            &changes,
+            weeks,
+            &self.organisation.currency,
+        )
     }
 
     pub(crate) fn provenance(&self, method: &str) -> Provenance {
-        let of_fit = self.fit.as_ref().map(|fit| fit.provenance.clone()).unwrap_or_default();
-        Provenance { method: method.to_owned(), software: SOFTWARE.to_owned(), ..of_fit }
+        let of_fit = self
+            .fit
+            .as_ref()
+            .map(|fit| fit.provenance.clone())
+            .unwrap_or_default();
+        Provenance {
+            method: method.to_owned(),
+            software: SOFTWARE.to_owned(),
+            ..of_fit
+        }
     }
 }
 
@@ -462,7 +621,11 @@ fn checked_weeks(weeks: u32) -> Result<(), Error> {
     if (1..=MOST_WEEKS).contains(&weeks) {
         return Ok(());
     }
-    Err(domain::Error::invalid("plan.invalid", format!("a plan covers 1 to {MOST_WEEKS} weeks, not {weeks}")).into())
+    Err(domain::Error::invalid(
+        "plan.invalid",
+        format!("a plan covers 1 to {MOST_WEEKS} weeks, not {weeks}"),
+    )
+    .into())
 }
 
 /// The Monday after a date.
@@ -472,5 +635,7 @@ pub(crate) fn next_monday(date: NaiveDate) -> NaiveDate {
 
 /// An amount in whole cents.
 pub(crate) fn cents(amount: f64) -> Decimal {
-    Decimal::from_f64((amount * 100.0).round() / 100.0).unwrap_or_default().round_dp(2)
+    Decimal::from_f64((amount * 100.0).round() / 100.0)
+        .unwrap_or_default()
+        .round_dp(2)
 }

@@ -179,7 +179,8 @@ impl Portfolios {
         let metrics = MoneyMetrics::among(&definitions);
         let sold = self.money(&scope, &metrics).await?;
         let scores = scope.scores().latest(None).await?;
-        let forecasts = crate::forecasting::query::current(&scope, metrics.outcome.map(|(id, _)| id)).await?;
+        let forecasts =
+            crate::forecasting::query::current(&scope, metrics.outcome.map(|(id, _)| id)).await?;
         let open = scope.recommendations().all(&Filter::open()).await?;
         let mut tiles = Vec::with_capacity(brands.len());
         for brand in brands {
@@ -201,7 +202,11 @@ impl Portfolios {
             });
         }
         tiles.sort_by_key(|tile| (tile.brand.role, tile.brand.name.clone()));
-        let own: Vec<&Brand> = tiles.iter().map(|t| &t.brand).filter(|b| b.role == BrandRole::Primary).collect();
+        let own: Vec<&Brand> = tiles
+            .iter()
+            .map(|t| &t.brand)
+            .filter(|b| b.role == BrandRole::Primary)
+            .collect();
         let sales = total_sales(&own, &sold);
         let agents = self.agents.list(principal).await?;
         Ok(Portfolio {
@@ -212,15 +217,30 @@ impl Portfolios {
             totals: totals(&own, &sold, &sales),
             sales,
             open_recommendations: count(open.len()),
-            agents: agents.iter().map(|view| AgentSummary { kind: view.kind, status: view.status }).collect(),
+            agents: agents
+                .iter()
+                .map(|view| AgentSummary {
+                    kind: view.kind,
+                    status: view.status,
+                })
+                .collect(),
             brands: tiles,
         })
     }
 
-    async fn money(&self, scope: &Scope, metrics: &MoneyMetrics) -> Result<BTreeMap<BrandId, BrandMoney>, Error> {
-        let Some((_, last)) = scope.values().span().await? else { return Ok(BTreeMap::new()) };
-        let query =
-            ValueQuery { metrics: Some(metrics.all()), from: Some(last - Days::new(7 * u64::from(WEEKS) - 1)), ..ValueQuery::default() };
+    async fn money(
+        &self,
+        scope: &Scope,
+        metrics: &MoneyMetrics,
+    ) -> Result<BTreeMap<BrandId, BrandMoney>, Error> {
+        let Some((_, last)) = scope.values().span().await? else {
+            return Ok(BTreeMap::new());
+        };
+        let query = ValueQuery {
+            metrics: Some(metrics.all()),
+            from: Some(last - Days::new(7 * u64::from(WEEKS) - 1)),
+            ..ValueQuery::default()
+        };
         Ok(money(&scope.values().table(&query).await?, metrics))
     }
 
@@ -228,7 +248,12 @@ impl Portfolios {
     ///
     /// # Errors
     /// `brand.unknown`, `metric.unknown`.
-    pub async fn timeline(&self, principal: &Principal, brand: BrandId, metric: Option<MetricId>) -> Result<Timeline, Error> {
+    pub async fn timeline(
+        &self,
+        principal: &Principal,
+        brand: BrandId,
+        metric: Option<MetricId>,
+    ) -> Result<Timeline, Error> {
         let grant = principal.grant(Permission::PortfolioRead)?;
         let scope = self.storage.scope(&grant);
         let brand = scope.brands().get(brand).await?;
@@ -237,25 +262,61 @@ impl Portfolios {
             None => {
                 let all = scope.metrics().list().await?;
                 let outcome = all.into_iter().find(|m| m.role == MetricRole::Outcome);
-                outcome.ok_or_else(|| domain::Error::not_found("metric.unknown", "no metric has the role outcome"))?
+                outcome.ok_or_else(|| {
+                    domain::Error::not_found("metric.unknown", "no metric has the role outcome")
+                })?
             }
         };
-        let query = ValueQuery { brands: Some(vec![brand.id]), metrics: Some(vec![metric.id]), ..ValueQuery::default() };
+        let query = ValueQuery {
+            brands: Some(vec![brand.id]),
+            metrics: Some(vec![metric.id]),
+            ..ValueQuery::default()
+        };
         let table = scope.values().table(&query).await?;
         let mut by_period: BTreeMap<NaiveDate, (f64, f64)> = BTreeMap::new();
         for row in 0..table.len() {
             let slot = by_period.entry(table.period[row]).or_default();
             *slot = (slot.0 + table.value[row], slot.1 + 1.0);
         }
-        let value = |(sum, n): (f64, f64)| if metric.unit.is_additive() { sum } else { sum / n };
-        let history: Vec<Point> = by_period.iter().map(|(period, sum)| Point { period: *period, value: value(*sum) }).collect();
-        let forecast = match scope.forecasts().of_record(brand.id, metric.id, None).await? {
-            Some(record) => Some(record),
-            None => scope.forecasts().of_series(brand.id, metric.id, None, 1).await?.into_iter().next(),
+        let value = |(sum, n): (f64, f64)| {
+            if metric.unit.is_additive() {
+                sum
+            } else {
+                sum / n
+            }
         };
-        let about = scope.recommendations().all(&Filter { brand: Some(brand.id), ..Filter::default() }).await?;
+        let history: Vec<Point> = by_period
+            .iter()
+            .map(|(period, sum)| Point {
+                period: *period,
+                value: value(*sum),
+            })
+            .collect();
+        let forecast = match scope
+            .forecasts()
+            .of_record(brand.id, metric.id, None)
+            .await?
+        {
+            Some(record) => Some(record),
+            None => scope
+                .forecasts()
+                .of_series(brand.id, metric.id, None, 1)
+                .await?
+                .into_iter()
+                .next(),
+        };
+        let about = scope
+            .recommendations()
+            .all(&Filter {
+                brand: Some(brand.id),
+                ..Filter::default()
+            })
+            .await?;
         let is_shown = |r: &&Recommendation| {
-            !matches!(r.state, State::Draft | State::Superseded | State::Withdrawn | State::Expired)
+            !matches!(
+                r.state,
+                State::Draft | State::Superseded | State::Withdrawn | State::Expired
+            )
         };
         let suspects = crate::metrics::query::suspects(&scope).await?;
         let outliers = suspects
@@ -284,33 +345,63 @@ fn action(of: &Recommendation) -> TimelineAction {
         domain::recommendation::Action::DataFix { period, .. } => *period,
         _ => of.proposed_on,
     };
-    TimelineAction { recommendation_id: of.id, kind: of.kind, title: of.title.clone(), date, state: of.state }
+    TimelineAction {
+        recommendation_id: of.id,
+        kind: of.kind,
+        title: of.title.clone(),
+        date,
+        state: of.state,
+    }
 }
 
 async fn tile_score(scope: &Scope, score: &Score) -> Result<Option<TileScore>, Error> {
-    let (Some(value), Some(band)) = (score.value, score.band) else { return Ok(None) };
+    let (Some(value), Some(band)) = (score.value, score.band) else {
+        return Ok(None);
+    };
     let history = scope.scores().history(score.brand, None, 2).await?;
-    let previous = history.into_iter().find(|s| s.period < score.period).and_then(|s| s.value);
-    Ok(Some(TileScore { value, band, coverage: score.coverage, previous }))
+    let previous = history
+        .into_iter()
+        .find(|s| s.period < score.period)
+        .and_then(|s| s.value);
+    Ok(Some(TileScore {
+        value,
+        band,
+        coverage: score.coverage,
+        previous,
+    }))
 }
 
 fn tile_forecast(forecast: Option<&Forecast>, money: &BrandMoney) -> Vec<TileForecast> {
-    let (Some(forecast), Some(price)) = (forecast, money.price(PRICE_WEEKS)) else { return Vec::new() };
+    let (Some(forecast), Some(price)) = (forecast, money.price(PRICE_WEEKS)) else {
+        return Vec::new();
+    };
     let last = money.sales.keys().next_back().copied();
-    let to_come = forecast.points.iter().filter(|p| last.is_none_or(|last| p.period > last));
+    let to_come = forecast
+        .points
+        .iter()
+        .filter(|p| last.is_none_or(|last| p.period > last));
     to_come
         .take(TILE_FORECAST)
         .map(|p| TileForecast {
             period: p.period,
             mean: p.mean * price,
-            interval80: Interval { low: p.interval80.low * price, high: p.interval80.high * price },
+            interval80: Interval {
+                low: p.interval80.low * price,
+                high: p.interval80.high * price,
+            },
         })
         .collect()
 }
 
 /// Sum over the last [`TOTAL_WEEKS`] weeks before `skip` weeks.
 fn recent(values: &BTreeMap<NaiveDate, f64>, skip: usize) -> Option<f64> {
-    let window: Vec<f64> = values.values().rev().skip(skip).take(TOTAL_WEEKS).copied().collect();
+    let window: Vec<f64> = values
+        .values()
+        .rev()
+        .skip(skip)
+        .take(TOTAL_WEEKS)
+        .copied()
+        .collect();
     (window.len() == TOTAL_WEEKS).then(|| window.iter().sum())
 }
 
@@ -327,7 +418,11 @@ fn total_sales(own: &[&Brand], sold: &BTreeMap<BrandId, BrandMoney>) -> Vec<Poin
         }
     }
     let from = by_week.len().saturating_sub(WEEKS as usize);
-    by_week.into_iter().skip(from).map(|(period, value)| Point { period, value }).collect()
+    by_week
+        .into_iter()
+        .skip(from)
+        .map(|(period, value)| Point { period, value })
+        .collect()
 }
 
 fn totals(own: &[&Brand], sold: &BTreeMap<BrandId, BrandMoney>, sales: &[Point]) -> Totals {
@@ -353,12 +448,20 @@ mod tests {
 
     fn weeks(values: &[f64]) -> BTreeMap<NaiveDate, f64> {
         let monday = NaiveDate::from_ymd_opt(2024, 1, 1).expect("a date");
-        (0..).zip(values).map(|(week, value)| (monday + Days::new(7 * week), *value)).collect()
+        (0..)
+            .zip(values)
+            .map(|(week, value)| (monday + Days::new(7 * week), *value))
+            .collect()
     }
 
     #[test]
     fn the_change_compares_four_weeks_with_the_four_before() {
-        assert_eq!(change(&weeks(&[9.0, 10.0, 10.0, 10.0, 10.0, 11.0, 11.0, 11.0, 11.0])), Some(11.0 / 10.0 - 1.0));
+        assert_eq!(
+            change(&weeks(&[
+                9.0, 10.0, 10.0, 10.0, 10.0, 11.0, 11.0, 11.0, 11.0
+            ])),
+            Some(11.0 / 10.0 - 1.0)
+        );
         assert_eq!(change(&weeks(&[1.0; 7])), None, "too short to compare");
     }
 
@@ -375,7 +478,10 @@ mod tests {
         let own = [&view.brands[0]];
         let sales = total_sales(&own, &sold);
         let sums = totals(&own, &sold, &sales);
-        assert_eq!((sums.sales, sums.spend, sums.profit), (400.0, 40.0, Some(0.4 * 400.0 - 40.0 - 8.0)));
+        assert_eq!(
+            (sums.sales, sums.spend, sums.profit),
+            (400.0, 40.0, Some(0.4 * 400.0 - 40.0 - 8.0))
+        );
         view.brands[0].margin = None;
         assert_eq!(totals(&[&view.brands[0]], &sold, &sales).profit, None);
     }

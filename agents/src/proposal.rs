@@ -14,7 +14,7 @@ use domain::{
 
 /// A proposal of one agent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Proposal {
+pub(crate) struct Proposal {
     /// Who proposes.
     pub agent: AgentKind,
     /// What it is about, as a stable key such as `pair:Alder>Birch`.
@@ -41,18 +41,30 @@ pub struct Proposal {
 
 impl Proposal {
     /// The kind, which is always the action's.
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         self.action.kind()
     }
 
     /// The key under which the same proposal on the same data is stored only once.
-    pub fn dedupe_key(&self, digest: &str) -> String {
+    pub(crate) fn dedupe_key(&self, digest: &str) -> String {
         let short = |text: &str| text.chars().take(16).collect::<String>();
-        format!("{}|{}|{}|{}", self.kind().name(), self.subject, short(digest), short(&self.action.hash()))
+        format!(
+            "{}|{}|{}|{}",
+            self.kind().name(),
+            self.subject,
+            short(digest),
+            short(&self.action.hash())
+        )
     }
 
     /// The recommendation to store, as a draft for the arbitrator. Its id follows from the dedupe key.
-    pub fn into_draft(self, org: OrgId, digest: &str, as_of: NaiveDate, now: DateTime<Utc>) -> Recommendation {
+    pub(crate) fn into_draft(
+        self,
+        org: OrgId,
+        digest: &str,
+        as_of: NaiveDate,
+        now: DateTime<Utc>,
+    ) -> Recommendation {
         let dedupe_key = self.dedupe_key(digest);
         Recommendation {
             id: RecommendationId::derive(&[&org.to_string(), &dedupe_key]),
@@ -86,7 +98,7 @@ impl Proposal {
 
 /// What the rules of an agent conclude from one look at the data.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Verdicts {
+pub(crate) struct Verdicts {
     /// What is worth a person's attention.
     pub proposals: Vec<Proposal>,
     /// What was looked at and not proposed, and why.
@@ -95,12 +107,25 @@ pub struct Verdicts {
 
 impl Verdicts {
     /// Records something that was not proposed.
-    pub fn decline(&mut self, agent: AgentKind, kind: Kind, subject: impl Into<String>, reason: &str, detail: String) {
-        self.considered.push(Considered { agent, kind, subject: subject.into(), reason: reason.to_owned(), detail });
+    pub(crate) fn decline(
+        &mut self,
+        agent: AgentKind,
+        kind: Kind,
+        subject: impl Into<String>,
+        reason: &str,
+        detail: String,
+    ) {
+        self.considered.push(Considered {
+            agent,
+            kind,
+            subject: subject.into(),
+            reason: reason.to_owned(),
+            detail,
+        });
     }
 
     /// Both lists of another one appended.
-    pub fn extend(&mut self, other: Verdicts) {
+    pub(crate) fn extend(&mut self, other: Verdicts) {
         self.proposals.extend(other.proposals);
         self.considered.extend(other.considered);
     }

@@ -33,14 +33,24 @@ struct Stage {
 impl Stage {
     async fn set(db: &TestDatabase) -> Self {
         let house = House::build(db).await;
-        let (compute, pools) = Compute::new(&[PoolSpec::new("analysis", 2, 64), PoolSpec::new("optimisation", 1, 8)]);
-        let spec = pools.into_iter().fold(SupervisorSpec::new(Strategy::OneForOne), SupervisorSpec::child);
+        let (compute, pools) = Compute::new(&[
+            PoolSpec::new("analysis", 2, 64),
+            PoolSpec::new("optimisation", 1, 8),
+        ]);
+        let spec = pools.into_iter().fold(
+            SupervisorSpec::new(Strategy::OneForOne),
+            SupervisorSpec::child,
+        );
         let host = Host::new("agents", Arc::new(SystemClock), 7);
         let root = Root::start(host, spec).await.expect("the root starts");
         let storage: Storage = Storage::clone(db);
         let deps = Deps::new(storage, &root, compute, Signals::new(64), Config::default());
         let agents = Agents::start(deps).await.expect("the agents start");
-        Self { root, agents, house }
+        Self {
+            root,
+            agents,
+            house,
+        }
     }
 
     fn path(&self, rest: &str) -> String {

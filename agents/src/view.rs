@@ -21,7 +21,7 @@ const EIGHTY_OF_NINETY_FIVE: f64 = 0.653_86;
 
 /// What is known about the portfolio, without the values themselves.
 #[derive(Clone, Debug, PartialEq)]
-pub struct View {
+pub(crate) struct View {
     /// The organisation.
     pub organisation: Organisation,
     /// The domain date.
@@ -39,7 +39,7 @@ pub struct View {
     /// Projects.
     pub projects: Vec<Project>,
     /// Standing constraints in force.
-    pub constraints: Vec<Constraint>,
+    pub(crate) constraints: Vec<Constraint>,
     /// Targets in force.
     pub targets: Vec<Target>,
     /// Weekly spend by line as it is now: the plan of record, or the mean of the last weeks.
@@ -48,7 +48,7 @@ pub struct View {
 
 /// An expected effect with its probability of being positive.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Estimate {
+pub(crate) struct Estimate {
     /// The effect.
     pub effect: Effect,
     /// P(effect > 0).
@@ -58,92 +58,111 @@ pub struct Estimate {
 }
 
 /// Answers "what if these lines were spent at these weekly amounts, everything else as now?" from the stored fit.
-pub type WhatIf<'a> = dyn Fn(&[(BrandId, ChannelId, f64)]) -> Option<Estimate> + 'a;
+pub(crate) type WhatIf<'a> = dyn Fn(&[(BrandId, ChannelId, f64)]) -> Option<Estimate> + 'a;
 
 impl View {
     /// Name of a brand.
-    pub fn brand_name(&self, id: BrandId) -> String {
-        self.brands.iter().find(|b| b.id == id).map_or_else(|| id.to_string(), |b| b.name.clone())
+    pub(crate) fn brand_name(&self, id: BrandId) -> String {
+        self.brands
+            .iter()
+            .find(|b| b.id == id)
+            .map_or_else(|| id.to_string(), |b| b.name.clone())
     }
 
     /// Name of a channel.
-    pub fn channel_name(&self, id: ChannelId) -> String {
-        self.channels.iter().find(|c| c.id == id).map_or_else(|| id.to_string(), |c| c.name.clone())
+    pub(crate) fn channel_name(&self, id: ChannelId) -> String {
+        self.channels
+            .iter()
+            .find(|c| c.id == id)
+            .map_or_else(|| id.to_string(), |c| c.name.clone())
     }
 
     /// Key of a channel, for subjects.
-    pub fn channel_key(&self, id: ChannelId) -> String {
-        self.channels.iter().find(|c| c.id == id).map_or_else(|| id.to_string(), |c| c.key.clone())
+    pub(crate) fn channel_key(&self, id: ChannelId) -> String {
+        self.channels
+            .iter()
+            .find(|c| c.id == id)
+            .map_or_else(|| id.to_string(), |c| c.key.clone())
     }
 
     /// Definition of a metric.
-    pub fn metric(&self, id: MetricId) -> Option<&MetricDefinition> {
+    pub(crate) fn metric(&self, id: MetricId) -> Option<&MetricDefinition> {
         self.metrics.iter().find(|m| m.id == id)
     }
 
     /// Name of a metric.
-    pub fn metric_name(&self, id: MetricId) -> String {
-        self.metric(id).map_or_else(|| id.to_string(), |m| m.name.clone())
+    pub(crate) fn metric_name(&self, id: MetricId) -> String {
+        self.metric(id)
+            .map_or_else(|| id.to_string(), |m| m.name.clone())
     }
 
     /// Name of a project.
-    pub fn project_name(&self, id: ProjectId) -> String {
-        self.projects.iter().find(|p| p.id == id).map_or_else(|| id.to_string(), |p| p.name.clone())
+    pub(crate) fn project_name(&self, id: ProjectId) -> String {
+        self.projects
+            .iter()
+            .find(|p| p.id == id)
+            .map_or_else(|| id.to_string(), |p| p.name.clone())
     }
 
     /// The brand.
-    pub fn brand(&self, id: BrandId) -> Option<&Brand> {
+    pub(crate) fn brand(&self, id: BrandId) -> Option<&Brand> {
         self.brands.iter().find(|b| b.id == id)
     }
 
     /// Whether it is one of our own.
-    pub fn is_own(&self, id: BrandId) -> bool {
+    pub(crate) fn is_own(&self, id: BrandId) -> bool {
         self.brand(id).is_some_and(|b| b.role == BrandRole::Primary)
     }
 
     /// The outcome metric the portfolio is run for.
-    pub fn outcome(&self) -> Option<&MetricDefinition> {
+    pub(crate) fn outcome(&self) -> Option<&MetricDefinition> {
         self.metrics.iter().find(|m| m.role == MetricRole::Outcome)
     }
 
     /// The spend metric of a channel.
-    pub fn spend_metric(&self, channel: ChannelId) -> Option<&MetricDefinition> {
-        self.metrics.iter().find(|m| m.role == MetricRole::Spend && m.channel == Some(channel))
+    pub(crate) fn spend_metric(&self, channel: ChannelId) -> Option<&MetricDefinition> {
+        self.metrics
+            .iter()
+            .find(|m| m.role == MetricRole::Spend && m.channel == Some(channel))
     }
 
     /// What a brand spends a week over all channels.
-    pub fn brand_media(&self, brand: BrandId) -> f64 {
+    pub(crate) fn brand_media(&self, brand: BrandId) -> f64 {
         self.lines_of(brand).map(|(_, weekly)| weekly).sum()
     }
 
     /// A brand's lines.
-    pub fn lines_of(&self, brand: BrandId) -> impl Iterator<Item = (ChannelId, f64)> + '_ {
-        self.current.iter().filter(move |((b, _), _)| *b == brand).map(|((_, channel), weekly)| (*channel, *weekly))
+    pub(crate) fn lines_of(&self, brand: BrandId) -> impl Iterator<Item = (ChannelId, f64)> + '_ {
+        self.current
+            .iter()
+            .filter(move |((b, _), _)| *b == brand)
+            .map(|((_, channel), weekly)| (*channel, *weekly))
     }
 
     /// The Monday after the domain date.
-    pub fn next_monday(&self) -> NaiveDate {
+    pub(crate) fn next_monday(&self) -> NaiveDate {
         Granularity::Week.add(Granularity::Week.start_of(self.as_of), 1)
     }
 
     /// The domain date `weeks` from now.
-    pub fn in_weeks(&self, weeks: u32) -> NaiveDate {
+    pub(crate) fn in_weeks(&self, weeks: u32) -> NaiveDate {
         self.as_of + Days::new(7 * u64::from(weeks))
     }
 
     /// Whole weeks between the end of the last period with data and the domain date; `None` without data.
-    pub fn data_age_weeks(&self) -> Option<i64> {
-        self.data_until.map(|until| ((self.as_of - until).num_days() / 7 - 1).max(0))
+    pub(crate) fn data_age_weeks(&self) -> Option<i64> {
+        self.data_until
+            .map(|until| ((self.as_of - until).num_days() / 7 - 1).max(0))
     }
 
     /// An amount of money for people: `EUR 12,300`.
-    pub fn money(&self, amount: f64) -> String {
+    pub(crate) fn money(&self, amount: f64) -> String {
         format!("{} {}", self.organisation.currency, grouped(amount))
     }
 }
 
 /// A number rounded to three significant digits or whole units, with thousands separated.
-pub fn grouped(amount: f64) -> String {
+pub(crate) fn grouped(amount: f64) -> String {
     let rounded = amount.round();
     let digits = format!("{:.0}", rounded.abs());
     let mut out = String::new();
@@ -153,18 +172,25 @@ pub fn grouped(amount: f64) -> String {
         }
         out.push(digit);
     }
-    if rounded < 0.0 { format!("-{out}") } else { out }
+    if rounded < 0.0 {
+        format!("-{out}")
+    } else {
+        out
+    }
 }
 
 /// The 80 % interval that belongs to a 95 % interval of a roughly normal quantity.
-pub fn eighty_of(interval95: Interval) -> Interval {
+pub(crate) fn eighty_of(interval95: Interval) -> Interval {
     let middle = f64::midpoint(interval95.low, interval95.high);
     let half = (interval95.high - interval95.low) / 2.0 * EIGHTY_OF_NINETY_FIVE;
-    Interval { low: middle - half, high: middle + half }
+    Interval {
+        low: middle - half,
+        high: middle + half,
+    }
 }
 
 /// One number of evidence.
-pub fn evidence(
+pub(crate) fn evidence(
     label: impl Into<String>,
     value: f64,
     unit: &str,
@@ -195,8 +221,14 @@ mod tests {
 
     #[test]
     fn the_inner_interval_keeps_the_middle() {
-        let inner = eighty_of(Interval { low: 0.0, high: 3.92 });
-        assert!((inner.low - (1.96 - 1.2816)).abs() < 1e-3 && (inner.high - (1.96 + 1.2816)).abs() < 1e-3);
+        let inner = eighty_of(Interval {
+            low: 0.0,
+            high: 3.92,
+        });
+        assert!(
+            (inner.low - (1.96 - 1.2816)).abs() < 1e-3
+                && (inner.high - (1.96 + 1.2816)).abs() < 1e-3
+        );
     }
 }
 
@@ -256,7 +288,11 @@ pub(crate) mod tests_support {
         let brand_of = |name: &&str| Brand {
             id: brand(name),
             name: (*name).to_owned(),
-            role: if own.contains(name) { BrandRole::Primary } else { BrandRole::Competitor },
+            role: if own.contains(name) {
+                BrandRole::Primary
+            } else {
+                BrandRole::Competitor
+            },
             category: String::new(),
             margin: Some(0.4),
             parent: None,
@@ -274,7 +310,11 @@ pub(crate) mod tests_support {
             data_until: NaiveDate::from_ymd_opt(2025, 1, 6),
             brands: NAMES.iter().map(brand_of).collect(),
             channels: ["search", "video"]
-                .map(|key| Channel { id: channel(key), key: key.to_owned(), name: key.to_owned() })
+                .map(|key| Channel {
+                    id: channel(key),
+                    key: key.to_owned(),
+                    name: key.to_owned(),
+                })
                 .to_vec(),
             metrics: vec![
                 definition("units_sold", MetricRole::Outcome, None),
@@ -288,7 +328,9 @@ pub(crate) mod tests_support {
             targets: Vec::new(),
             current: own
                 .iter()
-                .flat_map(|name| ["search", "video"].map(|key| ((brand(name), channel(key)), 100.0)))
+                .flat_map(|name| {
+                    ["search", "video"].map(|key| ((brand(name), channel(key)), 100.0))
+                })
                 .collect(),
         }
     }
@@ -298,7 +340,10 @@ pub(crate) mod tests_support {
         Estimate {
             effect: Effect {
                 value,
-                interval80: Interval { low: value - value.abs() * 0.1, high: value + value.abs() * 0.1 },
+                interval80: Interval {
+                    low: value - value.abs() * 0.1,
+                    high: value + value.abs() * 0.1,
+                },
                 base: None,
                 unit: "EUR".to_owned(),
                 horizon_weeks: 12,

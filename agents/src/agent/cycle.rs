@@ -62,12 +62,20 @@ pub(crate) async fn run(desk: &Desk, ctx: Arc<Ctx>, id: RunId) -> Result<Report,
 
     begin(&ctx, desk, id, "analyse").await?;
     progress(&ctx, desk, id, 0.1, "analysing");
-    let stored = run.parameters.as_object().filter(|fields| !fields.is_empty()).map(|_| run.parameters.clone());
+    let stored = run
+        .parameters
+        .as_object()
+        .filter(|fields| !fields.is_empty())
+        .map(|_| run.parameters.clone());
     let parameters = match stored {
         Some(own) => parameters::Parameters::stored(desk.kind, Some(&own)),
         None => crate::parameters_of(&ctx.storage.scope(&grant), desk.kind).await?,
     };
-    let Conclusion { results, verdicts, plans } = (desk.conclude)(Arc::clone(&ctx), Arc::clone(&snapshot), parameters).await?;
+    let Conclusion {
+        results,
+        verdicts,
+        plans,
+    } = (desk.conclude)(Arc::clone(&ctx), Arc::clone(&snapshot), parameters).await?;
     progress(&ctx, desk, id, 0.8, "storing results");
     let kept = propose::keep(&ctx, &principal, id, &snapshot.view, results).await?;
     journal(&ctx, desk, id, "analyse", kept).await?;
@@ -93,12 +101,22 @@ pub(crate) async fn run(desk: &Desk, ctx: Arc<Ctx>, id: RunId) -> Result<Report,
 
 async fn begin(ctx: &Ctx, desk: &Desk, id: RunId, key: &'static str) -> Result<(), Error> {
     let grant = ctx.agent(desk.kind).grant(Permission::RunWrite)?;
-    ctx.storage.unit(&grant, move |u| Box::pin(async move { u.runs().begin_step(id, key).await.map(|_| ()) })).await?;
+    ctx.storage
+        .unit(&grant, move |u| {
+            Box::pin(async move { u.runs().begin_step(id, key).await.map(|_| ()) })
+        })
+        .await?;
     Ok(())
 }
 
 /// Ends a step; one that an earlier life ended keeps what it recorded then.
-async fn journal(ctx: &Ctx, desk: &Desk, id: RunId, key: &'static str, output: Value) -> Result<(), Error> {
+async fn journal(
+    ctx: &Ctx,
+    desk: &Desk,
+    id: RunId,
+    key: &'static str,
+    output: Value,
+) -> Result<(), Error> {
     let grant = ctx.agent(desk.kind).grant(Permission::RunWrite)?;
     ctx.storage
         .unit(&grant, move |u| {
@@ -115,7 +133,10 @@ async fn journal(ctx: &Ctx, desk: &Desk, id: RunId, key: &'static str, output: V
 }
 
 fn progress(ctx: &Ctx, desk: &Desk, id: RunId, share: f64, note: &str) {
-    ctx.signal("progress", json!({ "agent": desk.kind.name(), "run": id, "progress": share, "note": note }));
+    ctx.signal(
+        "progress",
+        json!({ "agent": desk.kind.name(), "run": id, "progress": share, "note": note }),
+    );
 }
 
 /// Ends a run as failed, unless it has ended otherwise.

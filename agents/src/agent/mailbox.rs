@@ -39,7 +39,15 @@ pub(crate) struct Mailbox {
 
 impl Mailbox {
     pub(crate) fn new(desk: Desk, ctx: Arc<Ctx>, runner: BoundedRef<runner::Msg>) -> Self {
-        Self { desk, ctx, runner, current: None, is_paused: false, wakes: 0, finished: 0 }
+        Self {
+            desk,
+            ctx,
+            runner,
+            current: None,
+            is_paused: false,
+            wakes: 0,
+            finished: 0,
+        }
     }
 
     async fn look(&mut self) -> Result<(), Error> {
@@ -49,7 +57,12 @@ impl Mailbox {
         if self.is_paused || self.current.is_some() {
             return Ok(());
         }
-        let next = scope.runs().unfinished().await?.into_iter().find(|run| run.agent == self.desk.kind);
+        let next = scope
+            .runs()
+            .unfinished()
+            .await?
+            .into_iter()
+            .find(|run| run.agent == self.desk.kind);
         if let Some(run) = next {
             self.runner.tell(runner::Msg::Run(run.id))?;
             self.current = Some(run.id);

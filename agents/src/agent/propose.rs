@@ -39,9 +39,17 @@ pub(crate) struct Outcome {
 }
 
 /// Keeps results. They are stored under ids that follow from the data, so keeping them again changes nothing.
-pub(crate) async fn keep(ctx: &Ctx, principal: &Principal, run: RunId, view: &View, results: Results) -> Result<Value, Error> {
+pub(crate) async fn keep(
+    ctx: &Ctx,
+    principal: &Principal,
+    run: RunId,
+    view: &View,
+    results: Results,
+) -> Result<Value, Error> {
     let grant = principal.grant(Permission::MetricWrite)?;
-    let Some(origin) = view.data_until else { return Ok(json!({ "kept": "nothing: there is no data" })) };
+    let Some(origin) = view.data_until else {
+        return Ok(json!({ "kept": "nothing: there is no data" }));
+    };
     let counts = json!({
         "curves": results.fit.as_ref().map_or(0, |fit| fit.curves.len()),
         "cross_effects": results.effects.len(),
@@ -58,23 +66,51 @@ pub(crate) async fn keep(ctx: &Ctx, principal: &Principal, run: RunId, view: &Vi
     Ok(counts)
 }
 
-async fn keep_all(u: &Unit, run: RunId, origin: chrono::NaiveDate, results: &Results) -> Result<(), storage::Error> {
+async fn keep_all(
+    u: &Unit,
+    run: RunId,
+    origin: chrono::NaiveDate,
+    results: &Results,
+) -> Result<(), storage::Error> {
     if let Some(fit) = &results.fit
-        && u.fits().latest().await?.is_none_or(|latest| latest.id != fit.id)
+        && u.fits()
+            .latest()
+            .await?
+            .is_none_or(|latest| latest.id != fit.id)
     {
         u.fits().record(fit).await?;
         tell(u, run, EventKind::FitComputed).await?;
     }
     if !results.effects.is_empty() {
-        let latest: BTreeSet<_> = u.synergies().latest().await?.into_iter().map(|effect| effect.id).collect();
-        if results.effects.iter().any(|effect| !latest.contains(&effect.id)) {
+        let latest: BTreeSet<_> = u
+            .synergies()
+            .latest()
+            .await?
+            .into_iter()
+            .map(|effect| effect.id)
+            .collect();
+        if results
+            .effects
+            .iter()
+            .any(|effect| !latest.contains(&effect.id))
+        {
             u.synergies().record(&results.effects).await?;
             tell(u, run, EventKind::CrossEffectsComputed).await?;
         }
     }
     if !results.forecasts.is_empty() {
-        let latest: BTreeSet<_> = u.forecasts().latest().await?.into_iter().map(|forecast| forecast.id).collect();
-        if results.forecasts.iter().any(|forecast| !latest.contains(&forecast.id)) {
+        let latest: BTreeSet<_> = u
+            .forecasts()
+            .latest()
+            .await?
+            .into_iter()
+            .map(|forecast| forecast.id)
+            .collect();
+        if results
+            .forecasts
+            .iter()
+            .any(|forecast| !latest.contains(&forecast.id))
+        {
             for forecast in &results.forecasts {
                 u.forecasts().record(forecast).await?;
             }
@@ -83,8 +119,19 @@ async fn keep_all(u: &Unit, run: RunId, origin: chrono::NaiveDate, results: &Res
     }
     if !results.scores.is_empty() {
         let project = results.scores[0].project;
-        let latest: BTreeSet<_> = u.scores().latest(project).await?.into_iter().map(|score| score.id).collect();
-        if results.scores.iter().filter(|s| s.project == project).any(|score| !latest.contains(&score.id)) {
+        let latest: BTreeSet<_> = u
+            .scores()
+            .latest(project)
+            .await?
+            .into_iter()
+            .map(|score| score.id)
+            .collect();
+        if results
+            .scores
+            .iter()
+            .filter(|s| s.project == project)
+            .any(|score| !latest.contains(&score.id))
+        {
             u.scores().record(&results.scores).await?;
             for benchmark in &results.benchmarks {
                 u.scores().set_benchmark(benchmark).await?;
@@ -103,7 +150,11 @@ async fn keep_all(u: &Unit, run: RunId, origin: chrono::NaiveDate, results: &Res
 }
 
 async fn tell(u: &Unit, run: RunId, kind: EventKind) -> Result<(), storage::Error> {
-    let event = NewEvent { kind, key: run.to_string(), body: json!({ "run": run }) };
+    let event = NewEvent {
+        kind,
+        key: run.to_string(),
+        body: json!({ "run": run }),
+    };
     u.events().publish(event).await.map(|_| ())
 }
 
@@ -118,7 +169,12 @@ pub(crate) async fn propose(
 ) -> Result<Outcome, Error> {
     let grant = ctx.agent(kind).grant(Permission::RecommendationPropose)?;
     let scope = ctx.storage.scope(&grant);
-    let digests = digests(&scope, &snapshot.view.metrics, verdicts.proposals.iter().map(|p| &p.action)).await?;
+    let digests = digests(
+        &scope,
+        &snapshot.view.metrics,
+        verdicts.proposals.iter().map(|p| &p.action),
+    )
+    .await?;
     let now = ctx.storage.now().await?;
     let (org, as_of) = (ctx.org, snapshot.view.as_of);
     let drafts: Vec<Recommendation> = verdicts
@@ -163,7 +219,12 @@ async fn write(
     plans: &[Plan],
 ) -> Result<Outcome, storage::Error> {
     let recommendations = u.recommendations();
-    let mine = recommendations.all(&Filter { agent: Some(kind), ..Filter::default() }).await?;
+    let mine = recommendations
+        .all(&Filter {
+            agent: Some(kind),
+            ..Filter::default()
+        })
+        .await?;
     let known: BTreeSet<&str> = mine.iter().map(|r| r.dedupe_key.as_str()).collect();
     let mut outcome = Outcome::default();
     let mut standing: BTreeSet<(Kind, &str)> = BTreeSet::new();
@@ -185,7 +246,12 @@ async fn write(
         }
         for plan in plans {
             if matches!(&draft.action, Action::BudgetPlan { plan: id, .. } if *id == plan.id) {
-                u.plans().create(&Plan { recommendation: Some(draft.id), ..plan.clone() }).await?;
+                u.plans()
+                    .create(&Plan {
+                        recommendation: Some(draft.id),
+                        ..plan.clone()
+                    })
+                    .await?;
             }
         }
         match recommendations.draft(draft).await? {
@@ -193,25 +259,44 @@ async fn write(
             Drafted::Unchanged(..) => outcome.unchanged += 1,
         }
     }
-    for old in mine.iter().filter(|r| is_open_and_mine(r) && !standing.contains(&(r.kind, r.subject.as_str()))) {
-        let withdraw = Transition::by_runtime(old.id, Move::Withdraw).note("the agent looked again and no longer proposes it");
+    for old in mine
+        .iter()
+        .filter(|r| is_open_and_mine(r) && !standing.contains(&(r.kind, r.subject.as_str())))
+    {
+        let withdraw = Transition::by_runtime(old.id, Move::Withdraw)
+            .note("the agent looked again and no longer proposes it");
         recommendations.transition(&withdraw).await?;
         outcome.withdrawn += 1;
     }
-    let before: BTreeSet<String> = recommendations.considered(Some(kind), LOOK_BACK).await?.iter().map(|e| told(&e.considered)).collect();
+    let before: BTreeSet<String> = recommendations
+        .considered(Some(kind), LOOK_BACK)
+        .await?
+        .iter()
+        .map(|e| told(&e.considered))
+        .collect();
     considered.retain(|one| !before.contains(&told(one)));
     outcome.considered = considered.len();
-    recommendations.record_considered(Some(run), &considered).await?;
+    recommendations
+        .record_considered(Some(run), &considered)
+        .await?;
     Ok(outcome)
 }
 
 fn told(considered: &Considered) -> String {
-    format!("{}|{}|{}|{}", considered.kind.name(), considered.subject, considered.reason, considered.detail)
+    format!(
+        "{}|{}|{}|{}",
+        considered.kind.name(),
+        considered.subject,
+        considered.reason,
+        considered.detail
+    )
 }
 
 /// Steps of initiatives and plans that people submitted are nobody's to withdraw but theirs.
 fn is_open_and_mine(r: &Recommendation) -> bool {
-    (r.state.is_open() || r.state == State::Draft) && r.parent.is_none() && !r.dedupe_key.starts_with(crate::plans::SUBMITTED)
+    (r.state.is_open() || r.state == State::Draft)
+        && r.parent.is_none()
+        && !r.dedupe_key.starts_with(crate::plans::SUBMITTED)
 }
 
 fn stands_rejected(old: &Recommendation, draft: &Recommendation) -> bool {
@@ -235,7 +320,13 @@ pub(crate) async fn digests<'a>(
     for action in actions {
         let key = query_key(action, metrics);
         if let std::collections::btree_map::Entry::Vacant(slot) = out.entry(key) {
-            slot.insert(scope.values().digest(&evidence_query(action, metrics)).await?.digest);
+            slot.insert(
+                scope
+                    .values()
+                    .digest(&evidence_query(action, metrics))
+                    .await?
+                    .digest,
+            );
         }
     }
     Ok(out)

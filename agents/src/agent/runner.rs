@@ -42,7 +42,14 @@ impl Runner {
         arbitrator: BoundedRef<arbitrator::actor::Msg>,
         mailbox: Arc<OnceLock<BoundedRef<mailbox::Msg>>>,
     ) -> Self {
-        Self { desk, ctx, arbitrator, mailbox, current: None, last: None }
+        Self {
+            desk,
+            ctx,
+            arbitrator,
+            mailbox,
+            current: None,
+            last: None,
+        }
     }
 }
 
@@ -64,7 +71,10 @@ impl Behaviour for Runner {
                 if self.current.is_none() {
                     self.current = Some(run);
                     let (desk, shared) = (self.desk, Arc::clone(&self.ctx));
-                    ctx.pipe(async move { cycle::run(&desk, shared, run).await }, move |outcome| Msg::Ended(run, outcome));
+                    ctx.pipe(
+                        async move { cycle::run(&desk, shared, run).await },
+                        move |outcome| Msg::Ended(run, outcome),
+                    );
                 }
             }
             Msg::Ended(run, outcome) => {

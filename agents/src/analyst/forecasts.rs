@@ -43,15 +43,23 @@ struct Series {
 }
 
 /// Forecasts every own brand's outcome, summed over projects.
-pub(crate) async fn forecast_all(compute: &Compute, snapshot: Arc<Snapshot>, horizon: u32) -> Result<Arc<Vec<Forecast>>, Error> {
+pub(crate) async fn forecast_all(
+    compute: &Compute,
+    snapshot: Arc<Snapshot>,
+    horizon: u32,
+) -> Result<Arc<Vec<Forecast>>, Error> {
     let all = series(&snapshot);
     let share = all.len().div_ceil(TASKS).max(1);
     let tasks = all.chunks(share).map(|part| {
-        let (part, digest, compute) = (part.to_vec(), snapshot.view.digest.clone(), compute.clone());
+        let (part, digest, compute) =
+            (part.to_vec(), snapshot.view.digest.clone(), compute.clone());
         async move {
             let label = format!("forecasts of {} series", part.len());
             let work = move |task: runtime::compute::TaskHandle| -> Vec<Forecast> {
-                part.iter().take_while(|_| !task.is_cancelled()).filter_map(|series| forecast_one(series, horizon, &digest)).collect()
+                part.iter()
+                    .take_while(|_| !task.is_cancelled())
+                    .filter_map(|series| forecast_one(series, horizon, &digest))
+                    .collect()
             };
             compute.run(ANALYSIS, &label, work).await
         }
@@ -62,11 +70,17 @@ pub(crate) async fn forecast_all(compute: &Compute, snapshot: Arc<Snapshot>, hor
 
 fn series(snapshot: &Snapshot) -> Vec<Series> {
     let view = &snapshot.view;
-    let Some(outcome) = view.outcome() else { return Vec::new() };
+    let Some(outcome) = view.outcome() else {
+        return Vec::new();
+    };
     let mut by_brand: BTreeMap<BrandId, BTreeMap<NaiveDate, f64>> = BTreeMap::new();
     let table = &snapshot.table;
     for row in (0..table.len()).filter(|row| table.metric[*row] == outcome.id) {
-        *by_brand.entry(table.brand[row]).or_default().entry(table.period[row]).or_default() += table.value[row];
+        *by_brand
+            .entry(table.brand[row])
+            .or_default()
+            .entry(table.period[row])
+            .or_default() += table.value[row];
     }
     let own = view.brands.iter().filter(|b| b.role == BrandRole::Primary);
     own.filter_map(|brand| {
@@ -98,15 +112,32 @@ fn forecast_one(series: &Series, horizon: u32, digest: &str) -> Option<Forecast>
     let points = (1..).zip(&made.steps).map(|(ahead, step)| ForecastPoint {
         period: granularity.add(origin, ahead),
         mean: step.mean,
-        interval80: Interval { low: step.low80, high: step.high80 },
-        interval95: Interval { low: step.low95, high: step.high95 },
+        interval80: Interval {
+            low: step.low80,
+            high: step.high80,
+        },
+        interval95: Interval {
+            low: step.low95,
+            high: step.high95,
+        },
     });
     let tested = made.backtest.as_ref();
-    let errors = tested.map_or(0, |b| u32::try_from(b.folds * b.horizon).unwrap_or(u32::MAX));
-    let mut backtest: Vec<ModelScore> = tested.iter().flat_map(|b| &b.scores).map(|s| score(s, errors)).collect();
+    let errors = tested.map_or(0, |b| {
+        u32::try_from(b.folds * b.horizon).unwrap_or(u32::MAX)
+    });
+    let mut backtest: Vec<ModelScore> = tested
+        .iter()
+        .flat_map(|b| &b.scores)
+        .map(|s| score(s, errors))
+        .collect();
     backtest.sort_by(|a, b| a.mase.total_cmp(&b.mase));
     Some(Forecast {
-        id: ForecastId::derive(&[&series.brand.to_string(), &series.metric.id.to_string(), digest, &horizon.to_string()]),
+        id: ForecastId::derive(&[
+            &series.brand.to_string(),
+            &series.metric.id.to_string(),
+            digest,
+            &horizon.to_string(),
+        ]),
         brand: series.brand,
         project: None,
         metric: series.metric.id,

@@ -13,13 +13,29 @@ pub(crate) const LEVEL_WEEKS: u64 = 8;
 
 /// Gaps to leader, benchmark and category. Spend and context are not compared: spending less than a rival is no fault.
 pub(crate) fn gaps(snapshot: &Snapshot) -> Vec<Gap> {
-    let Some(until) = snapshot.view.data_until else { return Vec::new() };
-    let levels = levels(snapshot, &runs::series(&snapshot.table), None, until, LEVEL_WEEKS);
+    let Some(until) = snapshot.view.data_until else {
+        return Vec::new();
+    };
+    let levels = levels(
+        snapshot,
+        &runs::series(&snapshot.table),
+        None,
+        until,
+        LEVEL_WEEKS,
+    );
     let brands = &snapshot.view.brands;
-    let is_compared = |m: &&MetricDefinition| matches!(m.role, MetricRole::Outcome | MetricRole::Health | MetricRole::Exposure);
+    let is_compared = |m: &&MetricDefinition| {
+        matches!(
+            m.role,
+            MetricRole::Outcome | MetricRole::Health | MetricRole::Exposure
+        )
+    };
     let mut out = Vec::new();
     for metric in snapshot.view.metrics.iter().filter(is_compared) {
-        let values: Vec<f64> = brands.iter().map(|b| levels.get(&(b.id, metric.id)).copied().unwrap_or(f64::NAN)).collect();
+        let values: Vec<f64> = brands
+            .iter()
+            .map(|b| levels.get(&(b.id, metric.id)).copied().unwrap_or(f64::NAN))
+            .collect();
         for gap in analytics::gap::gaps(&values, metric.direction, metric.unit) {
             out.push(Gap {
                 brand: brands[gap.brand].id,

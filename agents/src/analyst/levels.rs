@@ -17,12 +17,22 @@ pub(crate) fn levels(
     weeks: u64,
 ) -> BTreeMap<(BrandId, MetricId), f64> {
     let mut sums: BTreeMap<(BrandId, MetricId), (f64, f64)> = BTreeMap::new();
-    for one in series.iter().filter(|s| project.is_none_or(|p| p == s.project)) {
+    for one in series
+        .iter()
+        .filter(|s| project.is_none_or(|p| p == s.project))
+    {
         if let Some(level) = one.level(&snapshot.table, until, weeks) {
             let slot = sums.entry((one.brand, one.metric)).or_default();
             *slot = (slot.0 + level, slot.1 + 1.0);
         }
     }
-    let is_additive = |metric: MetricId| snapshot.view.metric(metric).is_some_and(|m| m.unit.is_additive());
-    sums.into_iter().map(|(key, (sum, n))| (key, if is_additive(key.1) { sum } else { sum / n })).collect()
+    let is_additive = |metric: MetricId| {
+        snapshot
+            .view
+            .metric(metric)
+            .is_some_and(|m| m.unit.is_additive())
+    };
+    sums.into_iter()
+        .map(|(key, (sum, n))| (key, if is_additive(key.1) { sum } else { sum / n }))
+        .collect()
 }

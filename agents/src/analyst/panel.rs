@@ -31,16 +31,31 @@ pub(crate) struct Weekly {
 pub(crate) fn weekly(snapshot: &Snapshot) -> Weekly {
     let view = &snapshot.view;
     let margins = margins(view, &snapshot.table);
-    let metrics: Vec<_> = view.metrics.iter().filter(|m| m.granularity == Granularity::Week).collect();
-    let place: BTreeMap<MetricId, usize> = metrics.iter().enumerate().map(|(i, m)| (m.id, i)).collect();
-    let brand_place: BTreeMap<BrandId, usize> = view.brands.iter().enumerate().map(|(i, b)| (b.id, i)).collect();
+    let metrics: Vec<_> = view
+        .metrics
+        .iter()
+        .filter(|m| m.granularity == Granularity::Week)
+        .collect();
+    let place: BTreeMap<MetricId, usize> =
+        metrics.iter().enumerate().map(|(i, m)| (m.id, i)).collect();
+    let brand_place: BTreeMap<BrandId, usize> = view
+        .brands
+        .iter()
+        .enumerate()
+        .map(|(i, b)| (b.id, i))
+        .collect();
     let weeks = calendar(&snapshot.table, &place);
     let table = &snapshot.table;
     let slices = weeks.first().map_or(Vec::new(), |first| {
         let placed = runs::series(table).into_iter().filter_map(|series| {
             let (&brand, &metric) = (brand_place.get(&series.brand)?, place.get(&series.metric)?);
             let values = series.weekly(table, *first, weeks.len());
-            Some(Slice { project: series.project.to_string(), brand, metric, values })
+            Some(Slice {
+                project: series.project.to_string(),
+                brand,
+                metric,
+                values,
+            })
         });
         placed.collect()
     });
@@ -56,26 +71,47 @@ pub(crate) fn weekly(snapshot: &Snapshot) -> Weekly {
         higher_is_better: m.direction == Direction::Direct,
         additive: m.unit.is_additive(),
     });
-    Weekly { panel: Panel::from_slices(weeks, brands.collect(), infos.collect(), slices), margins }
+    Weekly {
+        panel: Panel::from_slices(weeks, brands.collect(), infos.collect(), slices),
+        margins,
+    }
 }
 
 /// Every Monday from the first to the last week with a value.
 fn calendar(table: &MetricTable, place: &BTreeMap<MetricId, usize>) -> Vec<NaiveDate> {
-    let periods = || (0..table.len()).filter(|row| place.contains_key(&table.metric[*row])).map(|row| table.period[row]);
-    let (Some(first), Some(last)) = (periods().min(), periods().max()) else { return Vec::new() };
-    (0..=(last - first).num_days() / 7).map(|week| first + Days::new(7 * week.unsigned_abs())).collect()
+    let periods = || {
+        (0..table.len())
+            .filter(|row| place.contains_key(&table.metric[*row]))
+            .map(|row| table.period[row])
+    };
+    let (Some(first), Some(last)) = (periods().min(), periods().max()) else {
+        return Vec::new();
+    };
+    (0..=(last - first).num_days() / 7)
+        .map(|week| first + Days::new(7 * week.unsigned_abs()))
+        .collect()
 }
 
 /// Margin of one unit of the outcome: the stated share of sales value, times the mean price where the outcome is a count.
 fn margins(view: &View, table: &MetricTable) -> BTreeMap<BrandId, f64> {
     let metrics = MoneyMetrics::among(&view.metrics);
-    let is_money = metrics.outcome.is_some_and(|(_, unit)| unit == MetricUnit::Currency);
-    let sold = if is_money { BTreeMap::new() } else { money(table, &metrics) };
+    let is_money = metrics
+        .outcome
+        .is_some_and(|(_, unit)| unit == MetricUnit::Currency);
+    let sold = if is_money {
+        BTreeMap::new()
+    } else {
+        money(table, &metrics)
+    };
     view.brands
         .iter()
         .filter_map(|brand| {
             let share = brand.margin?;
-            let price = if is_money { 1.0 } else { sold.get(&brand.id)?.price(usize::MAX)? };
+            let price = if is_money {
+                1.0
+            } else {
+                sold.get(&brand.id)?.price(usize::MAX)?
+            };
             // A count without any price metric is counted at 1 by `money`; a share of that is no margin.
             (is_money || metrics.price.is_some()).then_some((brand.id, share * price))
         })
@@ -105,11 +141,21 @@ mod tests {
         for (key, north, south) in [("units_sold", 10.0, 5.0), ("price", 4.0, 4.0)] {
             for (project, value) in [("north", north), ("south", south)] {
                 for week in [0u64, 1, 3] {
-                    table.push(ProjectId::derive(&["o", project]), brand("Alder"), metric(key), monday + Days::new(7 * week), value);
+                    table.push(
+                        ProjectId::derive(&["o", project]),
+                        brand("Alder"),
+                        metric(key),
+                        monday + Days::new(7 * week),
+                        value,
+                    );
                 }
             }
         }
-        Snapshot { view, table: std::sync::Arc::new(table), weeks: 3 }
+        Snapshot {
+            view,
+            table: std::sync::Arc::new(table),
+            weeks: 3,
+        }
     }
 
     #[test]
@@ -124,6 +170,9 @@ mod tests {
     fn the_margin_of_a_unit_is_the_share_of_its_price_and_no_margin_is_invented() {
         let weekly = weekly(&snapshot());
         assert_eq!(weekly.margins.get(&brand("Alder")), Some(&(0.4 * 4.0)));
-        assert!(!weekly.panel.brands()[1].own, "a brand without a margin is not counted in money");
+        assert!(
+            !weekly.panel.brands()[1].own,
+            "a brand without a margin is not counted in money"
+        );
     }
 }

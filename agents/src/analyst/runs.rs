@@ -25,7 +25,12 @@ pub(crate) fn series(table: &MetricTable) -> Vec<SeriesRows> {
         let key = (table.brand[row], table.metric[row], table.project[row]);
         match out.last_mut() {
             Some(last) if (last.brand, last.metric, last.project) == key => last.rows.end = row + 1,
-            _ => out.push(SeriesRows { brand: key.0, metric: key.1, project: key.2, rows: row..row + 1 }),
+            _ => out.push(SeriesRows {
+                brand: key.0,
+                metric: key.1,
+                project: key.2,
+                rows: row..row + 1,
+            }),
         }
     }
     out
@@ -37,7 +42,10 @@ impl SeriesRows {
         let mut values = vec![f64::NAN; weeks];
         for row in self.rows.clone() {
             let week = (table.period[row] - first).num_days() / 7;
-            if let Some(slot) = usize::try_from(week).ok().and_then(|week| values.get_mut(week)) {
+            if let Some(slot) = usize::try_from(week)
+                .ok()
+                .and_then(|week| values.get_mut(week))
+            {
                 *slot = table.value[row];
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use analytics::{
-    finder::{Finding, FindingKind, Findings, Subject},
+    finder::{FindingKind, Findings, Subject},
     panel::Panel,
 };
 use chrono::NaiveDate;
@@ -23,7 +23,10 @@ pub(crate) const MOST_INFLATION: f64 = 10.0;
 const BEFORE_WEEKS: usize = 26;
 
 fn interval(ends: (f64, f64)) -> Interval {
-    Interval { low: ends.0, high: ends.1 }
+    Interval {
+        low: ends.0,
+        high: ends.1,
+    }
 }
 
 fn brand_at(panel: &Panel, place: usize) -> Result<BrandId, Error> {
@@ -42,7 +45,10 @@ pub(crate) fn cross_effects(
         .pairs
         .iter()
         .map(|(pair, q_value)| {
-            let (driver, affected) = (brand_at(panel, pair.driver)?, brand_at(panel, pair.affected)?);
+            let (driver, affected) = (
+                brand_at(panel, pair.driver)?,
+                brand_at(panel, pair.affected)?,
+            );
             let verdict = if pair.variance_inflation > MOST_INFLATION {
                 Verdict::NotIdentifiable
             } else if *q_value > false_discovery {
@@ -53,7 +59,11 @@ pub(crate) fn cross_effects(
                 Verdict::Halo
             };
             Ok(CrossEffect {
-                id: CrossEffectId::derive(&[&driver.to_string(), &affected.to_string(), &provenance.slice.digest]),
+                id: CrossEffectId::derive(&[
+                    &driver.to_string(),
+                    &affected.to_string(),
+                    &provenance.slice.digest,
+                ]),
                 driver,
                 affected,
                 estimate: pair.effect.value,
@@ -71,7 +81,10 @@ pub(crate) fn cross_effects(
 }
 
 /// Every fitted line. `scale` is in sales: the fitted margin over the brand's margin share.
-pub(crate) fn curves(findings: &Findings, shares: &BTreeMap<BrandId, f64>) -> Result<Vec<ResponseCurve>, Error> {
+pub(crate) fn curves(
+    findings: &Findings,
+    shares: &BTreeMap<BrandId, f64>,
+) -> Result<Vec<ResponseCurve>, Error> {
     let lines = findings.models.iter().flat_map(|model| &model.lines);
     lines
         .zip(&findings.line_q)
@@ -107,8 +120,21 @@ pub(crate) fn curves(findings: &Findings, shares: &BTreeMap<BrandId, f64>) -> Re
 /// Rivals that pushed harder, in the metric's own unit.
 pub(crate) fn rival_changes(panel: &Panel, findings: &Findings) -> Result<Vec<RivalChange>, Error> {
     let mut changes = Vec::new();
-    for finding in findings.found.iter().filter(|f| f.kind == FindingKind::RivalCampaign) {
-        let Subject::Rival { rival, metric, start, from, .. } = &finding.subject else { continue };
+    for finding in findings
+        .found
+        .iter()
+        .filter(|f| f.kind == FindingKind::RivalCampaign)
+    {
+        let Subject::Rival {
+            rival,
+            metric,
+            start,
+            from,
+            ..
+        } = &finding.subject
+        else {
+            continue;
+        };
         let before = level_before(panel, rival, metric, *start);
         // The estimate is a change of the logarithm.
         let unit = |log: f64| before * (log.exp() - 1.0);
@@ -118,7 +144,10 @@ pub(crate) fn rival_changes(panel: &Panel, findings: &Findings) -> Result<Vec<Ri
             metric: metric.parse()?,
             start: *from,
             estimate: unit(finding.effect.value),
-            interval95: Interval { low: unit(low), high: unit(high) },
+            interval95: Interval {
+                low: unit(low),
+                high: unit(high),
+            },
             q_value: finding.q_value,
         });
     }
@@ -126,9 +155,21 @@ pub(crate) fn rival_changes(panel: &Panel, findings: &Findings) -> Result<Vec<Ri
 }
 
 fn level_before(panel: &Panel, brand: &str, metric: &str, start: usize) -> f64 {
-    let place = |key: &str| panel.brands().iter().position(|b| b.key == key).zip(panel.metrics().iter().position(|m| m.key == metric));
-    let Some(series) = place(brand).and_then(|(b, m)| panel.series(b, m)) else { return f64::NAN };
-    let known: Vec<f64> = series[start.saturating_sub(BEFORE_WEEKS)..start].iter().copied().filter(|v| v.is_finite()).collect();
+    let place = |key: &str| {
+        panel
+            .brands()
+            .iter()
+            .position(|b| b.key == key)
+            .zip(panel.metrics().iter().position(|m| m.key == metric))
+    };
+    let Some(series) = place(brand).and_then(|(b, m)| panel.series(b, m)) else {
+        return f64::NAN;
+    };
+    let known: Vec<f64> = series[start.saturating_sub(BEFORE_WEEKS)..start]
+        .iter()
+        .copied()
+        .filter(|v| v.is_finite())
+        .collect();
     known.iter().sum::<f64>() / known.len() as f64
 }
 
@@ -140,10 +181,19 @@ pub(crate) fn indicators(
     margins: &BTreeMap<BrandId, f64>,
 ) -> Result<Vec<LeadingIndicator>, Error> {
     let mut found = Vec::new();
-    for finding in findings.found.iter().filter(|f| f.kind == FindingKind::LeadingIndicator) {
-        let Subject::Lead { brand, metric, lag } = &finding.subject else { continue };
+    for finding in findings
+        .found
+        .iter()
+        .filter(|f| f.kind == FindingKind::LeadingIndicator)
+    {
+        let Subject::Lead { brand, metric, lag } = &finding.subject else {
+            continue;
+        };
         let id: BrandId = brand.parse()?;
-        let (Some(margin), Some(level)) = (margins.get(&id), mean_level(panel, brand, metric)) else { continue };
+        let (Some(margin), Some(level)) = (margins.get(&id), mean_level(panel, brand, metric))
+        else {
+            continue;
+        };
         // From margin over the whole path for +10 % of the metric to units of the outcome per unit of the metric.
         let scale = 1.0 / (0.1 * panel.weeks().len() as f64 * level * margin);
         let (low, high) = finding.effect.interval95;
@@ -153,7 +203,10 @@ pub(crate) fn indicators(
             outcome,
             lag: u32::try_from(*lag).unwrap_or(u32::MAX),
             estimate: finding.effect.value * scale,
-            interval95: Interval { low: (low * scale).min(high * scale), high: (low * scale).max(high * scale) },
+            interval95: Interval {
+                low: (low * scale).min(high * scale),
+                high: (low * scale).max(high * scale),
+            },
             q_value: finding.q_value,
         });
     }
@@ -163,12 +216,12 @@ pub(crate) fn indicators(
 fn mean_level(panel: &Panel, brand: &str, metric: &str) -> Option<f64> {
     let b = panel.brands().iter().position(|x| x.key == brand)?;
     let m = panel.metrics().iter().position(|x| x.key == metric)?;
-    let known: Vec<f64> = panel.series(b, m)?.iter().copied().filter(|v| v.is_finite()).collect();
+    let known: Vec<f64> = panel
+        .series(b, m)?
+        .iter()
+        .copied()
+        .filter(|v| v.is_finite())
+        .collect();
     let mean = known.iter().sum::<f64>() / known.len() as f64;
     (mean.is_finite() && mean != 0.0).then_some(mean)
-}
-
-/// The findings about budget lines, for the summary of a run.
-pub(crate) fn found_lines(findings: &Findings) -> impl Iterator<Item = &Finding> {
-    findings.found.iter().filter(|f| matches!(f.kind, FindingKind::Saturated | FindingKind::Starved))
 }

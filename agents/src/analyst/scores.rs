@@ -32,12 +32,20 @@ pub(crate) struct Scored {
 /// Scores every brand by the product's rule.
 pub(crate) fn score_all(snapshot: &Snapshot) -> Scored {
     let view = &snapshot.view;
-    let Some(until) = view.data_until else { return Scored::default() };
+    let Some(until) = view.data_until else {
+        return Scored::default();
+    };
     let series = runs::series(&snapshot.table);
     let metrics: Vec<&MetricDefinition> = view.metrics.iter().filter(|m| m.weight > 0.0).collect();
-    let mut scored = Scored { benchmarks: Vec::new(), scores: scores_at(snapshot, &series, &metrics, None, until) };
+    let mut scored = Scored {
+        benchmarks: Vec::new(),
+        scores: scores_at(snapshot, &series, &metrics, None, until),
+    };
     if let Some(best) = scored.scores.first() {
-        let lines = best.lines.iter().filter_map(|line| Some((line.metric, line.benchmark?)));
+        let lines = best
+            .lines
+            .iter()
+            .filter_map(|line| Some((line.metric, line.benchmark?)));
         scored.benchmarks = lines
             .map(|(metric, value)| Benchmark {
                 metric,
@@ -52,10 +60,18 @@ pub(crate) fn score_all(snapshot: &Snapshot) -> Scored {
     }
     for back in 1..HISTORY {
         let period = until - Days::new(7 * LEVEL_WEEKS * back);
-        scored.scores.extend(scores_at(snapshot, &series, &metrics, None, period));
+        scored
+            .scores
+            .extend(scores_at(snapshot, &series, &metrics, None, period));
     }
     for project in &view.projects {
-        scored.scores.extend(scores_at(snapshot, &series, &metrics, Some(project.id), until));
+        scored.scores.extend(scores_at(
+            snapshot,
+            &series,
+            &metrics,
+            Some(project.id),
+            until,
+        ));
     }
     scored
 }
@@ -68,8 +84,12 @@ fn scores_at(
     period: NaiveDate,
 ) -> Vec<Score> {
     let levels = levels(snapshot, series, project, period, LEVEL_WEEKS);
-    let scored: Vec<_> =
-        snapshot.view.brands.iter().filter(|b| metrics.iter().any(|m| levels.contains_key(&(b.id, m.id)))).collect();
+    let scored: Vec<_> = snapshot
+        .view
+        .brands
+        .iter()
+        .filter(|b| metrics.iter().any(|m| levels.contains_key(&(b.id, m.id))))
+        .collect();
     if scored.is_empty() {
         return Vec::new();
     }
@@ -79,7 +99,10 @@ fn scores_at(
             direction: m.direction,
             section: m.section,
             weight: m.weight,
-            values: scored.iter().map(|b| levels.get(&(b.id, m.id)).copied().unwrap_or(f64::NAN)).collect(),
+            values: scored
+                .iter()
+                .map(|b| levels.get(&(b.id, m.id)).copied().unwrap_or(f64::NAN))
+                .collect(),
         })
         .collect();
     let options = Options::default();
@@ -94,7 +117,12 @@ fn scores_at(
         .into_iter()
         .zip(scored)
         .map(|(made, brand)| Score {
-            id: ScoreId::derive(&[&brand.id.to_string(), &project.map_or(String::new(), |p| p.to_string()), &period.to_string(), &digest]),
+            id: ScoreId::derive(&[
+                &brand.id.to_string(),
+                &project.map_or(String::new(), |p| p.to_string()),
+                &period.to_string(),
+                &digest,
+            ]),
             brand: brand.id,
             project,
             period,

@@ -14,8 +14,8 @@ use domain::{
     run::RunState,
     synergy::Verdict,
 };
-use rust_decimal::{Decimal, prelude::FromPrimitive};
 use runtime::actor::{Behaviour, Context, Failure};
+use rust_decimal::{Decimal, prelude::FromPrimitive};
 use serde_json::{Value, json};
 use storage::{Filter, Transition, Unit};
 
@@ -47,7 +47,12 @@ pub(crate) struct Arbitrator {
 
 impl Arbitrator {
     pub(crate) fn new(ctx: Arc<Ctx>) -> Self {
-        Self { ctx, rounds: 0, proposed: 0, refused: 0 }
+        Self {
+            ctx,
+            rounds: 0,
+            proposed: 0,
+            refused: 0,
+        }
     }
 }
 
@@ -83,18 +88,43 @@ impl Behaviour for Arbitrator {
 pub(crate) async fn round(ctx: &Ctx) -> Result<Option<(usize, usize)>, Error> {
     let grant = ctx.system().grant(Permission::RecommendationPropose)?;
     let scope = ctx.storage.scope(&grant);
-    let mut live = vec![State::Draft, State::Proposed, State::Snoozed, State::InReview];
-    let drafts = scope.recommendations().all(&Filter { states: vec![State::Draft], ..Filter::default() }).await?;
+    let mut live = vec![
+        State::Draft,
+        State::Proposed,
+        State::Snoozed,
+        State::InReview,
+    ];
+    let drafts = scope
+        .recommendations()
+        .all(&Filter {
+            states: vec![State::Draft],
+            ..Filter::default()
+        })
+        .await?;
     if drafts.is_empty() || somebody_is_at_work(ctx, &scope).await? {
         return Ok(None);
     }
-    live.extend([State::Approved, State::Applying, State::Applied, State::Measuring]);
-    let all = scope.recommendations().all(&Filter { states: live, ..Filter::default() }).await?;
+    live.extend([
+        State::Approved,
+        State::Applying,
+        State::Applied,
+        State::Measuring,
+    ]);
+    let all = scope
+        .recommendations()
+        .all(&Filter {
+            states: live,
+            ..Filter::default()
+        })
+        .await?;
     let board = board(&scope, ctx.storage.now().await?, &all).await?;
     let candidates = candidates(&all);
     let decision = arbitrate(&candidates, &board);
     let counts = (
-        candidates.iter().filter(|c| c.state == State::Draft && decision.chosen.contains(&c.id)).count(),
+        candidates
+            .iter()
+            .filter(|c| c.state == State::Draft && decision.chosen.contains(&c.id))
+            .count(),
         decision.refused.len(),
     );
     ctx.storage
@@ -110,8 +140,12 @@ async fn somebody_is_at_work(ctx: &Ctx, scope: &storage::Scope) -> Result<bool, 
     let unfinished = scope.runs().unfinished().await?;
     let now = ctx.storage.now().await?;
     for run in unfinished {
-        let is_fresh = now - run.created_at < chrono::TimeDelta::from_std(ctx.config.cycle_timeout).unwrap_or(chrono::TimeDelta::MAX);
-        if is_fresh && (run.state == RunState::Running || !crate::is_paused(scope, run.agent).await?) {
+        let is_fresh = now - run.created_at
+            < chrono::TimeDelta::from_std(ctx.config.cycle_timeout)
+                .unwrap_or(chrono::TimeDelta::MAX);
+        if is_fresh
+            && (run.state == RunState::Running || !crate::is_paused(scope, run.agent).await?)
+        {
             return Ok(true);
         }
     }
@@ -122,21 +156,35 @@ async fn somebody_is_at_work(ctx: &Ctx, scope: &storage::Scope) -> Result<bool, 
 /// initiatives and people's own plans are not the arbitrator's to weigh.
 fn candidates(all: &[Recommendation]) -> Vec<Recommendation> {
     let about = |r: &Recommendation| (r.kind, r.subject.clone());
-    let drafted: BTreeSet<_> = all.iter().filter(|r| r.state == State::Draft).map(about).collect();
+    let drafted: BTreeSet<_> = all
+        .iter()
+        .filter(|r| r.state == State::Draft)
+        .map(about)
+        .collect();
     let is_weighed = |r: &&Recommendation| match r.state {
         State::Draft => true,
         State::Proposed | State::Snoozed => {
-            r.parent.is_none() && !r.dedupe_key.starts_with(crate::plans::SUBMITTED) && !drafted.contains(&about(r))
+            r.parent.is_none()
+                && !r.dedupe_key.starts_with(crate::plans::SUBMITTED)
+                && !drafted.contains(&about(r))
         }
         _ => false,
     };
     all.iter().filter(is_weighed).cloned().collect()
 }
 
-async fn board(scope: &storage::Scope, now_at: DateTime<Utc>, all: &[Recommendation]) -> Result<Board, Error> {
+async fn board(
+    scope: &storage::Scope,
+    now_at: DateTime<Utc>,
+    all: &[Recommendation],
+) -> Result<Board, Error> {
     let metrics = scope.metrics().list().await?;
     let now = digests(scope, &metrics, all.iter().map(|r| &r.action)).await?;
-    let stale = all.iter().filter(|r| now[&query_key(&r.action, &metrics)] != r.evidence_digest).map(|r| r.id).collect();
+    let stale = all
+        .iter()
+        .filter(|r| now[&query_key(&r.action, &metrics)] != r.evidence_digest)
+        .map(|r| r.id)
+        .collect();
     let as_of = crate::decisions::domain_date(scope.organisations(), now_at).await?;
     let holds = |r: &&Recommendation| match (&r.action, r.state) {
         (_, State::InReview | State::Approved | State::Applying) => true,
@@ -147,7 +195,11 @@ async fn board(scope: &storage::Scope, now_at: DateTime<Utc>, all: &[Recommendat
         _ => false,
     };
     // An open one under review gives way to a new draft about the same thing, so it holds nothing against that.
-    let drafted: BTreeSet<_> = all.iter().filter(|r| r.state == State::Draft).map(|r| (r.kind, &r.subject)).collect();
+    let drafted: BTreeSet<_> = all
+        .iter()
+        .filter(|r| r.state == State::Draft)
+        .map(|r| (r.kind, &r.subject))
+        .collect();
     let taken = all
         .iter()
         .filter(holds)
@@ -169,16 +221,44 @@ async fn current_spend(
     scope: &storage::Scope,
     metrics: &[domain::metric::MetricDefinition],
 ) -> Result<BTreeMap<(domain::id::BrandId, domain::id::ChannelId), Decimal>, Error> {
-    let money = |amount: f64| Decimal::from_f64((amount * 100.0).round() / 100.0).unwrap_or_default();
-    let own: Vec<_> =
-        scope.brands().list().await?.into_iter().filter(|b| b.role == domain::brand::BrandRole::Primary).map(|b| b.id).collect();
-    let spend = metrics.iter().filter(|m| m.role == domain::metric::MetricRole::Spend).map(|m| m.id).collect();
-    let from = scope.values().span().await?.map(|(_, last)| last - chrono::Days::new(7 * CURRENT_WEEKS));
-    let query = storage::ValueQuery { brands: Some(own.clone()), metrics: Some(spend), from, ..storage::ValueQuery::default() };
+    let money =
+        |amount: f64| Decimal::from_f64((amount * 100.0).round() / 100.0).unwrap_or_default();
+    let own: Vec<_> = scope
+        .brands()
+        .list()
+        .await?
+        .into_iter()
+        .filter(|b| b.role == domain::brand::BrandRole::Primary)
+        .map(|b| b.id)
+        .collect();
+    let spend = metrics
+        .iter()
+        .filter(|m| m.role == domain::metric::MetricRole::Spend)
+        .map(|m| m.id)
+        .collect();
+    let from = scope
+        .values()
+        .span()
+        .await?
+        .map(|(_, last)| last - chrono::Days::new(7 * CURRENT_WEEKS));
+    let query = storage::ValueQuery {
+        brands: Some(own.clone()),
+        metrics: Some(spend),
+        from,
+        ..storage::ValueQuery::default()
+    };
     let table = scope.values().table(&query).await?;
-    let mut current: BTreeMap<_, _> =
-        spend_now(&table, metrics, &own).into_iter().map(|(line, weekly)| (line, money(weekly))).collect();
-    for line in scope.plans().of_record().await?.into_iter().flat_map(|plan| plan.lines) {
+    let mut current: BTreeMap<_, _> = spend_now(&table, metrics, &own)
+        .into_iter()
+        .map(|(line, weekly)| (line, money(weekly)))
+        .collect();
+    for line in scope
+        .plans()
+        .of_record()
+        .await?
+        .into_iter()
+        .flat_map(|plan| plan.lines)
+    {
         current.insert((line.brand, line.channel), line.weekly);
     }
     Ok(current)
@@ -190,7 +270,9 @@ async fn harmful(
     current: &BTreeMap<(domain::id::BrandId, domain::id::ChannelId), Decimal>,
 ) -> Result<Vec<HarmfulPair>, Error> {
     let effects = scope.synergies().latest().await?;
-    let found = effects.into_iter().filter(|effect| effect.verdict == Verdict::Cannibalisation);
+    let found = effects
+        .into_iter()
+        .filter(|effect| effect.verdict == Verdict::Cannibalisation);
     Ok(found
         .map(|effect| HarmfulPair {
             driver: effect.driver,
@@ -200,11 +282,18 @@ async fn harmful(
         .collect())
 }
 
-async fn write(u: &Unit, candidates: &[Recommendation], decision: &Decision) -> Result<(), storage::Error> {
-    let by_id: BTreeMap<RecommendationId, &Recommendation> = candidates.iter().map(|c| (c.id, c)).collect();
+async fn write(
+    u: &Unit,
+    candidates: &[Recommendation],
+    decision: &Decision,
+) -> Result<(), storage::Error> {
+    let by_id: BTreeMap<RecommendationId, &Recommendation> =
+        candidates.iter().map(|c| (c.id, c)).collect();
     for id in &decision.chosen {
         if by_id[id].state == State::Draft {
-            u.recommendations().transition(&Transition::by_runtime(*id, Move::Propose)).await?;
+            u.recommendations()
+                .transition(&Transition::by_runtime(*id, Move::Propose))
+                .await?;
         }
     }
     let mut considered: Vec<(AgentKind, Considered)> = Vec::new();
@@ -216,12 +305,16 @@ async fn write(u: &Unit, candidates: &[Recommendation], decision: &Decision) -> 
         };
         let against = match refusal.winner {
             Some(winner) => {
-                let title = by_id.get(&winner).map_or_else(|| winner.to_string(), |w| format!("\"{}\"", w.title));
+                let title = by_id
+                    .get(&winner)
+                    .map_or_else(|| winner.to_string(), |w| format!("\"{}\"", w.title));
                 format!("{} (in favour of {title})", refusal.detail)
             }
             None => refusal.detail.clone(),
         };
-        u.recommendations().transition(&step.note(format!("{}: {against}", refusal.reason))).await?;
+        u.recommendations()
+            .transition(&step.note(format!("{}: {against}", refusal.reason)))
+            .await?;
         considered.push((
             loser.agent,
             Considered {
@@ -234,5 +327,7 @@ async fn write(u: &Unit, candidates: &[Recommendation], decision: &Decision) -> 
         ));
     }
     let considered: Vec<Considered> = considered.into_iter().map(|(_, one)| one).collect();
-    u.recommendations().record_considered(None, &considered).await
+    u.recommendations()
+        .record_considered(None, &considered)
+        .await
 }

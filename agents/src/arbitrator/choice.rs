@@ -27,7 +27,12 @@ impl Rival {
             (Some(effect), Some(confidence)) if effect.unit.len() == 3 => effect.value * confidence,
             _ => 1.0,
         };
-        Self { id: of.id, about: format!("{}|{}", of.kind.name(), of.subject), claims: claims(&of.action), worth }
+        Self {
+            id: of.id,
+            about: format!("{}|{}", of.kind.name(), of.subject),
+            claims: claims(&of.action),
+            worth,
+        }
     }
 
     fn excludes(&self, other: &Self) -> bool {
@@ -36,7 +41,10 @@ impl Rival {
 
     /// Total order used wherever worth ties: larger worth first, then the smaller id.
     fn before(&self, other: &Self) -> std::cmp::Ordering {
-        other.worth.total_cmp(&self.worth).then(self.id.cmp(&other.id))
+        other
+            .worth
+            .total_cmp(&self.worth)
+            .then(self.id.cmp(&other.id))
     }
 }
 
@@ -48,23 +56,39 @@ pub(super) fn choose(mut rivals: Vec<Rival>, decision: &mut Decision) {
             competing.push(rival);
         } else {
             let detail = format!("its expected benefit is {:.0}", rival.worth);
-            decision.refused.insert(rival.id, Refusal { reason: "below_threshold", detail, winner: None });
+            decision.refused.insert(
+                rival.id,
+                Refusal {
+                    reason: "below_threshold",
+                    detail,
+                    winner: None,
+                },
+            );
         }
     }
     for group in groups(&competing) {
         let members: Vec<&Rival> = group.iter().map(|index| &competing[*index]).collect();
-        let best = if members.len() <= EXACT_UP_TO { exact(&members) } else { greedy(&members) };
+        let best = if members.len() <= EXACT_UP_TO {
+            exact(&members)
+        } else {
+            greedy(&members)
+        };
         for (position, member) in members.iter().enumerate() {
             if best.contains(&position) {
                 decision.chosen.insert(member.id);
                 continue;
             }
-            let winner = best.iter().map(|index| members[*index]).find(|chosen| chosen.excludes(member));
+            let winner = best
+                .iter()
+                .map(|index| members[*index])
+                .find(|chosen| chosen.excludes(member));
             let reason = match winner {
                 Some(winner) if winner.about == member.about => "duplicate",
                 _ => "budget_line_taken",
             };
-            let shared = winner.map(|w| w.claims.intersection(&member.claims).count()).unwrap_or_default();
+            let shared = winner
+                .map(|w| w.claims.intersection(&member.claims).count())
+                .unwrap_or_default();
             let detail = match winner {
                 Some(winner) => format!(
                     "worth {:.0} against {:.0} of the one chosen; they have {shared} lines or rules in common",
@@ -72,7 +96,14 @@ pub(super) fn choose(mut rivals: Vec<Rival>, decision: &mut Decision) {
                 ),
                 None => "another set of proposals is worth more".to_owned(),
             };
-            decision.refused.insert(member.id, Refusal { reason, detail, winner: winner.map(|w| w.id) });
+            decision.refused.insert(
+                member.id,
+                Refusal {
+                    reason,
+                    detail,
+                    winner: winner.map(|w| w.id),
+                },
+            );
         }
     }
 }
@@ -84,7 +115,10 @@ fn groups(rivals: &[Rival]) -> Vec<Vec<usize>> {
         for j in 0..i {
             if rivals[i].excludes(&rivals[j]) {
                 let (from, to) = (label[i].max(label[j]), label[i].min(label[j]));
-                label.iter_mut().filter(|l| **l == from).for_each(|l| *l = to);
+                label
+                    .iter_mut()
+                    .filter(|l| **l == from)
+                    .for_each(|l| *l = to);
             }
         }
     }
@@ -110,7 +144,10 @@ fn exact(members: &[&Rival]) -> BTreeSet<usize> {
             if at == self.members.len() || worth + self.rest[at] <= self.best.0 {
                 return;
             }
-            if chosen.iter().all(|index| !self.members[*index].excludes(self.members[at])) {
+            if chosen
+                .iter()
+                .all(|index| !self.members[*index].excludes(self.members[at]))
+            {
                 chosen.push(at);
                 self.visit(at + 1, worth + self.members[at].worth, chosen);
                 chosen.pop();
@@ -122,7 +159,11 @@ fn exact(members: &[&Rival]) -> BTreeSet<usize> {
     for index in (0..members.len()).rev() {
         rest[index] = rest[index + 1] + members[index].worth;
     }
-    let mut search = Search { members, rest, best: (0.0, Vec::new()) };
+    let mut search = Search {
+        members,
+        rest,
+        best: (0.0, Vec::new()),
+    };
     search.visit(0, 0.0, &mut Vec::new());
     search.best.1.into_iter().collect()
 }

@@ -20,7 +20,13 @@ use crate::{
 
 async fn constraints(storage: &Storage, house: &House) -> usize {
     let grant = house.system().grant(Permission::PlanRead).expect("held");
-    storage.scope(&grant).constraints().active().await.expect("read").len()
+    storage
+        .scope(&grant)
+        .constraints()
+        .active()
+        .await
+        .expect("read")
+        .len()
 }
 
 fn pass_the_undo_window(db: &TestDatabase) {
@@ -230,5 +236,9 @@ on_both! {
 
 async fn set_today(db: &TestDatabase, house: &House, date: chrono::NaiveDate) {
     let grant = db.grant(house.org, Permission::PortfolioWrite);
-    db.unit(&grant, move |u| Box::pin(async move { u.organisations().set_as_of(Some(date)).await })).await.expect("the clock moves");
+    db.unit(&grant, move |u| {
+        Box::pin(async move { u.organisations().set_as_of(Some(date)).await })
+    })
+    .await
+    .expect("the clock moves");
 }

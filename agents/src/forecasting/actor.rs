@@ -9,7 +9,13 @@ pub(crate) const DESK: Desk = Desk {
     kind: AgentKind::Forecasting,
     title: "Forecasting",
     description: "Forecasts every brand's sales with several models, tests them on the past, and proposes the better forecast of record.",
-    wakes: &[EventKind::MetricsIngested, EventKind::DataCorrected, EventKind::ClockAdvanced],
+    wakes: &[
+        EventKind::MetricsIngested,
+        EventKind::DataCorrected,
+        EventKind::ClockAdvanced,
+    ],
     cron: "15 5 * * 1",
-    conclude: |ctx, snapshot, parameters| Box::pin(super::cycle::conclude(ctx, snapshot, parameters)),
+    conclude: |ctx, snapshot, parameters| {
+        Box::pin(super::cycle::conclude(ctx, snapshot, parameters))
+    },
 };

@@ -13,22 +13,43 @@ use crate::{
     parameters::Parameters,
 };
 
-pub(crate) async fn conclude(ctx: Arc<Ctx>, snapshot: Arc<Snapshot>, parameters: Parameters) -> Result<Conclusion, Error> {
-    let made = ctx.analyst.forecasts(&snapshot, parameters.count("horizon_weeks")).await?;
-    let grant = ctx.agent(AgentKind::Forecasting).grant(Permission::ForecastRead)?;
-    let records = ctx.storage.scope(&grant).forecasts().all_of_record().await?;
+pub(crate) async fn conclude(
+    ctx: Arc<Ctx>,
+    snapshot: Arc<Snapshot>,
+    parameters: Parameters,
+) -> Result<Conclusion, Error> {
+    let made = ctx
+        .analyst
+        .forecasts(&snapshot, parameters.count("horizon_weeks"))
+        .await?;
+    let grant = ctx
+        .agent(AgentKind::Forecasting)
+        .grant(Permission::ForecastRead)?;
+    let records = ctx
+        .storage
+        .scope(&grant)
+        .forecasts()
+        .all_of_record()
+        .await?;
     let challenges: Vec<Challenge<'_>> = made
         .iter()
         .map(|challenger| {
             let is_same = |r: &&domain::forecast::Forecast| {
-                (r.brand, r.metric, r.project) == (challenger.brand, challenger.metric, challenger.project)
+                (r.brand, r.metric, r.project)
+                    == (challenger.brand, challenger.metric, challenger.project)
             };
-            Challenge { challenger, record: records.iter().find(is_same) }
+            Challenge {
+                challenger,
+                record: records.iter().find(is_same),
+            }
         })
         .collect();
     let verdicts = rules::decide(&snapshot.view, &challenges, &parameters);
     Ok(Conclusion {
-        results: Results { forecasts: made.as_ref().clone(), ..Results::default() },
+        results: Results {
+            forecasts: made.as_ref().clone(),
+            ..Results::default()
+        },
         verdicts,
         plans: Vec::new(),
     })

@@ -57,7 +57,11 @@ impl Parse {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| {
-                Error::new(ErrorKind::Unavailable, "ingest.worker_start", format!("cannot start the parsing process: {error}"))
+                Error::new(
+                    ErrorKind::Unavailable,
+                    "ingest.worker_start",
+                    format!("cannot start the parsing process: {error}"),
+                )
             })?;
         let mut stdin = child.stdin.take().expect("stdin is piped");
         let stdout = child.stdout.take().expect("stdout is piped");
@@ -108,9 +112,19 @@ impl Parse {
         };
         match line {
             Ok(Some(line)) => match serde_json::from_str(&line) {
-                Ok(Frame::Failed { kind, code, message, advice }) => {
+                Ok(Frame::Failed {
+                    kind,
+                    code,
+                    message,
+                    advice,
+                }) => {
                     self.ended = true;
-                    Err(Error { kind, code: known(&code), message, advice })
+                    Err(Error {
+                        kind,
+                        code: known(&code),
+                        message,
+                        advice,
+                    })
                 }
                 Ok(frame) => {
                     self.ended = matches!(frame, Frame::End { .. });
@@ -135,7 +149,9 @@ impl Parse {
                 "ingest.source_failed",
                 format!("the file could not be read to its end: {error}"),
             )),
-            Err(_) => Err(killed("the task that feeds the parsing process was stopped")),
+            Err(_) => Err(killed(
+                "the task that feeds the parsing process was stopped",
+            )),
         }
     }
 
@@ -148,10 +164,11 @@ impl Parse {
                 return killed("the parsing process closed its output and did not end");
             }
         };
-        let complaint = match tokio::time::timeout(Duration::from_secs(1), &mut self.complaints).await {
-            Ok(Ok(text)) => text,
-            _ => String::new(),
-        };
+        let complaint =
+            match tokio::time::timeout(Duration::from_secs(1), &mut self.complaints).await {
+                Ok(Ok(text)) => text,
+                _ => String::new(),
+            };
         tracing::warn!(%status, complaint, "the parsing process ended early");
         cause_of(status)
     }
@@ -171,13 +188,19 @@ fn cause_of(status: ExitStatus) -> Error {
     const SIGSEGV: i32 = 11;
     const SIGXCPU: i32 = 24;
     match status.signal() {
-        Some(SIGXCPU) => Error::new(ErrorKind::TooLarge, "ingest.cpu_limit", "parsing used up its CPU time")
-            .advise("split the file or raise ingest.cpu_seconds"),
+        Some(SIGXCPU) => Error::new(
+            ErrorKind::TooLarge,
+            "ingest.cpu_limit",
+            "parsing used up its CPU time",
+        )
+        .advise("split the file or raise ingest.cpu_seconds"),
         // Rust aborts when an allocation fails, which under the address-space limit is what a bad file ends in.
-        Some(SIGABRT | SIGSEGV) => {
-            Error::new(ErrorKind::TooLarge, "ingest.memory_limit", "parsing needed more memory than it may have")
-                .advise("split the file or raise ingest.memory_mb")
-        }
+        Some(SIGABRT | SIGSEGV) => Error::new(
+            ErrorKind::TooLarge,
+            "ingest.memory_limit",
+            "parsing needed more memory than it may have",
+        )
+        .advise("split the file or raise ingest.memory_mb"),
         _ => killed(&format!("the parsing process ended early ({status})")),
     }
 }
@@ -188,7 +211,8 @@ fn cause_of(status: ExitStatus) -> Error {
 }
 
 fn killed(message: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, "ingest.worker_killed", message).advise("send the same file again; it goes on where it stopped")
+    Error::new(ErrorKind::Unavailable, "ingest.worker_killed", message)
+        .advise("send the same file again; it goes on where it stopped")
 }
 
 /// Codes the parser and the worker use; anything else they said would be a defect of ours.
@@ -207,5 +231,8 @@ fn known(code: &str) -> &'static str {
         "mapping.malformed",
         "mapping.invalid",
     ];
-    CODES.into_iter().find(|known| *known == code).unwrap_or("ingest.refused")
+    CODES
+        .into_iter()
+        .find(|known| *known == code)
+        .unwrap_or("ingest.refused")
 }

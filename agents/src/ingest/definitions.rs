@@ -56,7 +56,9 @@ fn definition(org: OrgId, metric: &MetricColumn, granularity: Granularity) -> Me
 fn readable(key: &str) -> String {
     let spaced = key.replace('_', " ");
     let mut letters = spaced.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 /// Creates the channels and metrics of a mapping that are not there yet.
@@ -65,16 +67,37 @@ fn readable(key: &str) -> String {
 /// `mapping.conflict` when a metric of that key means something else: another role, unit, direction or period length.
 pub(super) async fn define(unit: &Unit, mapping: &Mapping) -> Result<(), storage::Error> {
     let org = unit.org();
-    let known: HashSet<ChannelId> = unit.channels().list().await?.into_iter().map(|c| c.id).collect();
-    let named: HashSet<&str> = mapping.metric.iter().filter_map(|m| m.channel.as_deref()).collect();
+    let known: HashSet<ChannelId> = unit
+        .channels()
+        .list()
+        .await?
+        .into_iter()
+        .map(|c| c.id)
+        .collect();
+    let named: HashSet<&str> = mapping
+        .metric
+        .iter()
+        .filter_map(|m| m.channel.as_deref())
+        .collect();
     for key in named {
         let id = channel_id(org, key);
         if !known.contains(&id) {
-            unit.channels().upsert(&Channel { id, key: key.to_owned(), name: readable(key) }).await?;
+            unit.channels()
+                .upsert(&Channel {
+                    id,
+                    key: key.to_owned(),
+                    name: readable(key),
+                })
+                .await?;
         }
     }
-    let stored: HashMap<MetricId, MetricDefinition> =
-        unit.metrics().list().await?.into_iter().map(|m| (m.id, m)).collect();
+    let stored: HashMap<MetricId, MetricDefinition> = unit
+        .metrics()
+        .list()
+        .await?
+        .into_iter()
+        .map(|m| (m.id, m))
+        .collect();
     for metric in &mapping.metric {
         let wanted = definition(org, metric, mapping.granularity);
         match stored.get(&wanted.id) {
@@ -83,7 +106,12 @@ pub(super) async fn define(unit: &Unit, mapping: &Mapping) -> Result<(), storage
             }
             Some(there)
                 if (there.role, there.unit, there.direction, there.granularity)
-                    != (wanted.role, wanted.unit, wanted.direction, wanted.granularity) =>
+                    != (
+                        wanted.role,
+                        wanted.unit,
+                        wanted.direction,
+                        wanted.granularity,
+                    ) =>
             {
                 return Err(Error::conflict(
                     "mapping.conflict",
@@ -109,7 +137,11 @@ pub(super) struct Known {
 impl Known {
     /// Creates what `values` name and is not there yet, and returns the values by id. `self` is only right once the unit
     /// has committed: work on a copy.
-    pub(super) async fn resolve(&mut self, unit: &Unit, values: &[NamedValue]) -> Result<Vec<MetricValue>, storage::Error> {
+    pub(super) async fn resolve(
+        &mut self,
+        unit: &Unit,
+        values: &[NamedValue],
+    ) -> Result<Vec<MetricValue>, storage::Error> {
         let org = unit.org();
         let mut ids: HashMap<(&str, &str), (ProjectId, BrandId)> = HashMap::new();
         let mut metrics: HashMap<&str, MetricId> = HashMap::new();
@@ -118,7 +150,9 @@ impl Known {
             let (project, brand) = *ids
                 .entry((value.project.as_str(), value.brand.as_str()))
                 .or_insert_with(|| (project_id(org, &value.project), brand_id(org, &value.brand)));
-            let metric = *metrics.entry(value.metric.as_str()).or_insert_with(|| metric_id(org, &value.metric));
+            let metric = *metrics
+                .entry(value.metric.as_str())
+                .or_insert_with(|| metric_id(org, &value.metric));
             if !self.members.contains(&(project, brand)) {
                 self.create(unit, value, project, brand).await?;
             }
@@ -142,22 +176,54 @@ impl Known {
         brand: BrandId,
     ) -> Result<(), storage::Error> {
         if self.members.is_empty() {
-            self.brands = unit.brands().list().await?.into_iter().map(|b| b.id).collect();
-            self.members = unit.projects().memberships().await?.into_iter().map(|m| (m.project, m.brand)).collect();
+            self.brands = unit
+                .brands()
+                .list()
+                .await?
+                .into_iter()
+                .map(|b| b.id)
+                .collect();
+            self.members = unit
+                .projects()
+                .memberships()
+                .await?
+                .into_iter()
+                .map(|m| (m.project, m.brand))
+                .collect();
         }
         if self.brands.insert(brand) {
-            unit.brands().upsert(&new_brand(brand, &value.brand, value.role)).await?;
+            unit.brands()
+                .upsert(&new_brand(brand, &value.brand, value.role))
+                .await?;
         }
         if self.members.insert((project, brand)) {
-            unit.projects().upsert(&Project { id: project, name: value.project.clone() }).await?;
-            unit.projects().set_member(&Membership { project, brand, weight: 1.0 }).await?;
+            unit.projects()
+                .upsert(&Project {
+                    id: project,
+                    name: value.project.clone(),
+                })
+                .await?;
+            unit.projects()
+                .set_member(&Membership {
+                    project,
+                    brand,
+                    weight: 1.0,
+                })
+                .await?;
         }
         Ok(())
     }
 }
 
 fn new_brand(id: BrandId, name: &str, role: BrandRole) -> Brand {
-    Brand { id, name: name.to_owned(), role, category: String::new(), margin: None, parent: None }
+    Brand {
+        id,
+        name: name.to_owned(),
+        role,
+        category: String::new(),
+        margin: None,
+        parent: None,
+    }
 }
 
 #[cfg(test)]

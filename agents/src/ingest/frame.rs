@@ -2,7 +2,9 @@
 
 use analytics::ingest::{Summary, Value};
 use chrono::NaiveDate;
-use domain::{Error, ErrorKind, brand::BrandRole, ingest::Reject, mapping::Mapping, metric::Granularity};
+use domain::{
+    Error, ErrorKind, brand::BrandRole, ingest::Reject, mapping::Mapping, metric::Granularity,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Limits;
@@ -46,8 +48,24 @@ pub(super) struct NamedValue {
 
 impl From<Value<'_>> for NamedValue {
     fn from(value: Value<'_>) -> Self {
-        let Value { project, brand, role, metric, period, granularity, value } = value;
-        Self { project: project.to_owned(), brand: brand.to_owned(), role, metric: metric.to_owned(), period, granularity, value }
+        let Value {
+            project,
+            brand,
+            role,
+            metric,
+            period,
+            granularity,
+            value,
+        } = value;
+        Self {
+            project: project.to_owned(),
+            brand: brand.to_owned(),
+            role,
+            metric: metric.to_owned(),
+            period,
+            granularity,
+            value,
+        }
     }
 }
 
@@ -110,10 +128,16 @@ mod tests {
             granularity: Granularity::Week,
             value: 0.1 + 0.2,
         };
-        let frame = Frame::Items { values: vec![value.clone()], rejects: vec![], end: 1 };
+        let frame = Frame::Items {
+            values: vec![value.clone()],
+            rejects: vec![],
+            end: 1,
+        };
         let line = serde_json::to_string(&frame).expect("plain data");
         assert!(!line.contains('\n'));
-        let Frame::Items { values, .. } = serde_json::from_str(&line).expect("own line") else { panic!("items") };
+        let Frame::Items { values, .. } = serde_json::from_str(&line).expect("own line") else {
+            panic!("items")
+        };
         assert_eq!(values[0].value.to_bits(), value.value.to_bits());
     }
 }

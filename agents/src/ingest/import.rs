@@ -60,7 +60,10 @@ pub struct Importer {
 impl Importer {
     /// An importer on `storage`.
     pub fn new(storage: Storage, settings: Settings) -> Self {
-        Self { storage, settings: Arc::new(settings) }
+        Self {
+            storage,
+            settings: Arc::new(settings),
+        }
     }
 
     /// What one parse may use.
@@ -72,7 +75,11 @@ impl Importer {
     ///
     /// # Errors
     /// `mapping.malformed`, `mapping.invalid`, `access.forbidden`.
-    pub async fn save_mapping(&self, principal: &Principal, text: &str) -> Result<SavedMapping, Error> {
+    pub async fn save_mapping(
+        &self,
+        principal: &Principal,
+        text: &str,
+    ) -> Result<SavedMapping, Error> {
         let mapping = analytics::ingest::read_mapping(text)?;
         let grant = principal.grant(Permission::MappingWrite)?;
         let text = text.to_owned();
@@ -82,7 +89,13 @@ impl Importer {
                 let (name, text) = (mapping.name.clone(), text.clone());
                 Box::pin(async move {
                     let saved = u.mappings().save(&name, &text).await?;
-                    u.audit().record("mapping.saved", &saved.id.to_string(), serde_json::json!({ "version": saved.version })).await?;
+                    u.audit()
+                        .record(
+                            "mapping.saved",
+                            &saved.id.to_string(),
+                            serde_json::json!({ "version": saved.version }),
+                        )
+                        .await?;
                     Ok(saved)
                 })
             })
@@ -94,9 +107,15 @@ impl Importer {
     ///
     /// # Errors
     /// `mapping.unknown`, `access.forbidden`.
-    pub async fn open(&self, principal: &Principal, mapping: MappingId, source: Option<String>) -> Result<Batch, Error> {
+    pub async fn open(
+        &self,
+        principal: &Principal,
+        mapping: MappingId,
+        source: Option<String>,
+    ) -> Result<Batch, Error> {
         let saved = self.mapping(principal, mapping).await?;
-        self.open_as(principal, BatchId(self.storage.fresh_id()), &saved, source).await
+        self.open_as(principal, BatchId(self.storage.fresh_id()), &saved, source)
+            .await
     }
 
     /// Imports a file that this process can read. `heard` is told of the ledger after every unit that is durable.
@@ -114,9 +133,18 @@ impl Importer {
     ) -> Result<Report, Error> {
         let saved = self.mapping(principal, mapping).await?;
         let digest = digest_of(path).await?;
-        let batch = self.open_or_resume(principal, &saved, source, &digest).await?;
+        let batch = self
+            .open_or_resume(principal, &saved, source, &digest)
+            .await?;
         heard(&batch);
-        self.run(principal, batch.id, Input::File(path.to_owned()), &digest, heard).await
+        self.run(
+            principal,
+            batch.id,
+            Input::File(path.to_owned()),
+            &digest,
+            heard,
+        )
+        .await
     }
 
     /// Runs an open import to its end.
@@ -152,12 +180,16 @@ impl Importer {
         digest: &str,
         heard: &(dyn Fn(&Batch) + Send + Sync),
     ) -> Result<Report, Error> {
-        let read = self.storage.scope(&principal.grant(Permission::IngestWrite)?);
+        let read = self
+            .storage
+            .scope(&principal.grant(Permission::IngestWrite)?);
         let batch = read.ingest().get(id).await?;
         let saved = read.mappings().get(batch.mapping).await?;
         let mapping = analytics::ingest::read_mapping(&saved.text)?;
         let organisation = read.organisations().get().await?;
-        let day = organisation.as_of.unwrap_or_else(|| batch.created_at.date_naive());
+        let day = organisation
+            .as_of
+            .unwrap_or_else(|| batch.created_at.date_naive());
         let mut writer = Writer {
             importer: self,
             principal,
@@ -170,8 +202,16 @@ impl Importer {
             end: batch.offset,
         };
         writer.define(&mapping).await?;
-        let request = Request { mapping, limits: self.settings.limits, skip: batch.offset };
-        let mut parse = Parse::start(&self.settings.program, &request, input.open(self, principal).await?)?;
+        let request = Request {
+            mapping,
+            limits: self.settings.limits,
+            skip: batch.offset,
+        };
+        let mut parse = Parse::start(
+            &self.settings.program,
+            &request,
+            input.open(self, principal).await?,
+        )?;
         let mut summary = None;
         loop {
             let frame = match parse.next().await {
@@ -183,13 +223,21 @@ impl Importer {
                 }
             };
             match frame {
-                Some(Frame::Items { values, rejects, end }) => writer.take(values, rejects, end, heard).await?,
+                Some(Frame::Items {
+                    values,
+                    rejects,
+                    end,
+                }) => writer.take(values, rejects, end, heard).await?,
                 Some(Frame::End { summary: all }) => summary = Some(all),
                 Some(Frame::Failed { .. }) | None => break,
             }
         }
         let summary = summary.ok_or_else(|| {
-            domain::Error::new(ErrorKind::Unavailable, "ingest.worker_killed", "the parsing process said nothing more")
+            domain::Error::new(
+                ErrorKind::Unavailable,
+                "ingest.worker_killed",
+                "the parsing process said nothing more",
+            )
         })?;
         writer.commit(heard).await?;
         let batch = writer.complete(&summary, digest).await?;
@@ -199,9 +247,17 @@ impl Importer {
 
     /// An import that can never succeed is marked so. One that was only interrupted stays open, and goes on when the
     /// same file comes again.
-    async fn settle(&self, principal: &Principal, batch: BatchId, error: &Error) -> Result<(), Error> {
+    async fn settle(
+        &self,
+        principal: &Principal,
+        batch: BatchId,
+        error: &Error,
+    ) -> Result<(), Error> {
         use domain::Classify;
-        if !matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Conflict) {
+        if !matches!(
+            error.kind(),
+            ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Conflict
+        ) {
             return Ok(());
         }
         let grant = principal.grant(Permission::IngestWrite)?;
@@ -218,8 +274,14 @@ impl Importer {
         Ok(())
     }
 
-    pub(super) async fn mapping(&self, principal: &Principal, id: MappingId) -> Result<SavedMapping, Error> {
-        let scope = self.storage.scope(&principal.grant(Permission::IngestWrite)?);
+    pub(super) async fn mapping(
+        &self,
+        principal: &Principal,
+        id: MappingId,
+    ) -> Result<SavedMapping, Error> {
+        let scope = self
+            .storage
+            .scope(&principal.grant(Permission::IngestWrite)?);
         Ok(scope.mappings().get(id).await?)
     }
 
@@ -231,7 +293,11 @@ impl Importer {
         source: Option<String>,
     ) -> Result<Batch, Error> {
         let grant = principal.grant(Permission::IngestWrite)?;
-        let new = NewBatch { id, mapping: saved.id, source: source.unwrap_or_else(|| saved.name.clone()) };
+        let new = NewBatch {
+            id,
+            mapping: saved.id,
+            source: source.unwrap_or_else(|| saved.name.clone()),
+        };
         let batch = self
             .storage
             .unit(&grant, move |u| {
@@ -239,7 +305,13 @@ impl Importer {
                 Box::pin(async move {
                     let batch = u.ingest().open(&new).await?;
                     if batch.offset == 0 {
-                        u.audit().record("import.opened", &batch.id.to_string(), serde_json::json!({ "source": batch.source })).await?;
+                        u.audit()
+                            .record(
+                                "import.opened",
+                                &batch.id.to_string(),
+                                serde_json::json!({ "source": batch.source }),
+                            )
+                            .await?;
                     }
                     Ok(batch)
                 })
@@ -256,7 +328,9 @@ impl Importer {
         source: Option<String>,
         digest: &str,
     ) -> Result<Batch, Error> {
-        let scope = self.storage.scope(&principal.grant(Permission::IngestWrite)?);
+        let scope = self
+            .storage
+            .scope(&principal.grant(Permission::IngestWrite)?);
         let label = source.clone().unwrap_or_else(|| saved.name.clone());
         // An id made from what is imported: whoever imports it again finds the ledger, finished or not.
         for time in 0_u32.. {
@@ -289,11 +363,16 @@ fn restate_from(mapping: &Mapping, day: NaiveDate) -> Option<NaiveDate> {
 
 /// SHA-256 of a file in hex.
 async fn digest_of(path: &Path) -> Result<String, Error> {
-    let mut file = tokio::fs::File::open(path).await.map_err(|error| unreadable(path, &error))?;
+    let mut file = tokio::fs::File::open(path)
+        .await
+        .map_err(|error| unreadable(path, &error))?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let count = file.read(&mut buffer).await.map_err(|error| unreadable(path, &error))?;
+        let count = file
+            .read(&mut buffer)
+            .await
+            .map_err(|error| unreadable(path, &error))?;
         if count == 0 {
             return Ok(hex::encode(hash.finalize()));
         }
@@ -302,7 +381,11 @@ async fn digest_of(path: &Path) -> Result<String, Error> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-    domain::Error::invalid("ingest.file", format!("cannot read {}: {error}", path.display())).into()
+    domain::Error::invalid(
+        "ingest.file",
+        format!("cannot read {}: {error}", path.display()),
+    )
+    .into()
 }
 
 /// Where the bytes come from. It can be opened again, because a killed worker starts from the first byte.
@@ -315,10 +398,16 @@ pub(super) enum Input {
 }
 
 impl Input {
-    async fn open(&self, importer: &Importer, principal: &Principal) -> Result<Box<dyn AsyncRead + Send + Unpin>, Error> {
+    async fn open(
+        &self,
+        importer: &Importer,
+        principal: &Principal,
+    ) -> Result<Box<dyn AsyncRead + Send + Unpin>, Error> {
         match self {
             Self::File(path) => {
-                let file = tokio::fs::File::open(path).await.map_err(|error| unreadable(path, &error))?;
+                let file = tokio::fs::File::open(path)
+                    .await
+                    .map_err(|error| unreadable(path, &error))?;
                 Ok(Box::new(file))
             }
             Self::Staged(batch) => Ok(Box::new(importer.staged(principal, *batch)?)),
@@ -377,7 +466,8 @@ impl Writer<'_> {
             return Ok(());
         }
         let grant = self.principal.grant(Permission::IngestWrite)?;
-        let (batch, from, to, restate_from) = (self.batch, self.offset, self.end, self.restate_from);
+        let (batch, from, to, restate_from) =
+            (self.batch, self.offset, self.end, self.restate_from);
         let values = Arc::new(std::mem::take(&mut self.values));
         let rejects = Arc::new(std::mem::take(&mut self.rejects));
         let known = self.known.clone();
@@ -390,7 +480,15 @@ impl Writer<'_> {
                     let resolved = known.resolve(u, &values).await?;
                     let outcome = u
                         .ingest()
-                        .take_chunk(batch, from, to, &resolved, restate_from, &BatchCounts::default(), &rejects)
+                        .take_chunk(
+                            batch,
+                            from,
+                            to,
+                            &resolved,
+                            restate_from,
+                            &BatchCounts::default(),
+                            &rejects,
+                        )
                         .await?;
                     Ok((outcome, known))
                 })
@@ -399,7 +497,9 @@ impl Writer<'_> {
         self.known = known;
         self.offset = to;
         match outcome {
-            storage::ChunkOutcome::Taken(ledger) | storage::ChunkOutcome::Repeated(ledger) => heard(&ledger),
+            storage::ChunkOutcome::Taken(ledger) | storage::ChunkOutcome::Repeated(ledger) => {
+                heard(&ledger)
+            }
         }
         Ok(())
     }
@@ -426,7 +526,9 @@ impl Writer<'_> {
                     if there.state != BatchState::Open {
                         return Ok(there);
                     }
-                    u.ingest().commit_chunk(batch, offset, offset, &counts, &[]).await?;
+                    u.ingest()
+                        .commit_chunk(batch, offset, offset, &counts, &[])
+                        .await?;
                     let ended = u.ingest().complete(batch, &digest).await?;
                     announce(u, &ended).await?;
                     Ok(ended)
@@ -443,7 +545,13 @@ async fn announce(unit: &storage::Unit, batch: &Batch) -> Result<(), storage::Er
     unit.uploads().clear(batch.id).await?;
     if batch.counts.inserted + batch.counts.updated > 0 {
         let body = serde_json::json!({ "batch": id });
-        unit.events().publish(NewEvent { kind: EventKind::MetricsIngested, key: id.clone(), body }).await?;
+        unit.events()
+            .publish(NewEvent {
+                kind: EventKind::MetricsIngested,
+                key: id.clone(),
+                body,
+            })
+            .await?;
     }
     let detail = serde_json::json!({ "state": batch.state, "counts": batch.counts });
     unit.audit().record("import.ended", &id, detail).await
@@ -468,7 +576,10 @@ mod tests {
     #[test]
     fn the_restatement_window_counts_back_from_the_day_of_the_import() {
         let day = NaiveDate::from_ymd_opt(2024, 3, 15).expect("a date");
-        assert_eq!(restate_from(&mapping(Some(2)), day), NaiveDate::from_ymd_opt(2024, 3, 1));
+        assert_eq!(
+            restate_from(&mapping(Some(2)), day),
+            NaiveDate::from_ymd_opt(2024, 3, 1)
+        );
         assert_eq!(restate_from(&mapping(None), day), None);
     }
 }

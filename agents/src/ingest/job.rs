@@ -35,13 +35,21 @@ impl ImportJob {
         let principal = Principal::system(job.org);
         let ledger = self.ledger(&principal, batch).await?;
         if ledger.state != BatchState::Open {
-            return Ok(Finished::With(serde_json::json!({ "batch": batch, "state": ledger.state })));
+            return Ok(Finished::With(
+                serde_json::json!({ "batch": batch, "state": ledger.state }),
+            ));
         }
         let heard = |ledger: &Batch| {
             // The number of items is only known at the end; what people see meanwhile is the offset.
             tracing::debug!(%batch, offset = ledger.offset, "import");
         };
-        let run = self.0.run(&principal, batch, Input::Staged(batch), &ledger.digest, &heard);
+        let run = self.0.run(
+            &principal,
+            batch,
+            Input::Staged(batch),
+            &ledger.digest,
+            &heard,
+        );
         let result = tokio::select! {
             result = run => result,
             () = control.cancelled() => return Err(JobError::give_up("the import was cancelled; what was taken stays")),
@@ -49,9 +57,16 @@ impl ImportJob {
         match result {
             Ok(report) => {
                 control.progress(1.0);
-                Ok(Finished::With(serde_json::json!({ "batch": batch, "counts": report.batch.counts })))
+                Ok(Finished::With(
+                    serde_json::json!({ "batch": batch, "counts": report.batch.counts }),
+                ))
             }
-            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::TooMany) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::TooMany
+                ) =>
+            {
                 Err(JobError::retry(error))
             }
             Err(error) => Err(JobError::give_up(error)),
@@ -59,16 +74,28 @@ impl ImportJob {
     }
 
     async fn ledger(&self, principal: &Principal, batch: BatchId) -> Result<Batch, JobError> {
-        let grant = principal.grant(Permission::IngestWrite).map_err(JobError::give_up)?;
-        self.0.storage.scope(&grant).ingest().get(batch).await.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => JobError::give_up(error),
-            _ => JobError::retry(error),
-        })
+        let grant = principal
+            .grant(Permission::IngestWrite)
+            .map_err(JobError::give_up)?;
+        self.0
+            .storage
+            .scope(&grant)
+            .ingest()
+            .get(batch)
+            .await
+            .map_err(|error| match error.kind() {
+                ErrorKind::NotFound => JobError::give_up(error),
+                _ => JobError::retry(error),
+            })
     }
 }
 
 impl JobHandler for ImportJob {
-    fn run<'a>(&'a self, job: &'a Job, control: &'a JobControl) -> BoxFuture<'a, Result<Finished, JobError>> {
+    fn run<'a>(
+        &'a self,
+        job: &'a Job,
+        control: &'a JobControl,
+    ) -> BoxFuture<'a, Result<Finished, JobError>> {
         self.import(job, control).boxed()
     }
 }

@@ -58,7 +58,9 @@ impl Limits {
         for (resource, soft, hard) in wanted {
             // A stricter limit set from outside stays.
             let (_, outer) = resource.get().map_err(|error| refused(resource, &error))?;
-            resource.set(soft.min(outer), hard.min(outer)).map_err(|error| refused(resource, &error))?;
+            resource
+                .set(soft.min(outer), hard.min(outer))
+                .map_err(|error| refused(resource, &error))?;
         }
         Ok(())
     }
@@ -68,6 +70,9 @@ fn refused(resource: Resource, error: &std::io::Error) -> Error {
     Error::new(
         domain::ErrorKind::Unavailable,
         "ingest.limits",
-        format!("the system refused the limit {} of the parsing process: {error}", resource.as_name()),
+        format!(
+            "the system refused the limit {} of the parsing process: {error}",
+            resource.as_name()
+        ),
     )
 }

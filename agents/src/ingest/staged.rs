@@ -18,7 +18,10 @@ use sha2::{Digest, Sha256};
 use storage::Scope;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{Importer, job::{IMPORT_JOB, INGEST_QUEUE}};
+use super::{
+    Importer,
+    job::{IMPORT_JOB, INGEST_QUEUE},
+};
 use crate::Error;
 
 /// Attempts of an import's job before it is dead.
@@ -30,7 +33,13 @@ impl Importer {
     ///
     /// # Errors
     /// `ingest.unknown_batch`, `ingest.chunk_too_large`, `ingest.chunk_differs`, `ingest.closed`, `ingest.too_many_bytes`.
-    pub async fn put_chunk(&self, principal: &Principal, batch: BatchId, number: u64, content: Vec<u8>) -> Result<Batch, Error> {
+    pub async fn put_chunk(
+        &self,
+        principal: &Principal,
+        batch: BatchId,
+        number: u64,
+        content: Vec<u8>,
+    ) -> Result<Batch, Error> {
         let grant = principal.grant(Permission::IngestWrite)?;
         let content = Arc::new(content);
         let most = self.limits().max_bytes;
@@ -68,7 +77,11 @@ impl Importer {
         if ledger.state != BatchState::Open {
             return Ok(ledger);
         }
-        let digest = if ledger.digest.is_empty() { self.digest_of_chunks(&scope, batch).await? } else { ledger.digest };
+        let digest = if ledger.digest.is_empty() {
+            self.digest_of_chunks(&scope, batch).await?
+        } else {
+            ledger.digest
+        };
         let ledger = self
             .storage
             .unit(&grant, move |u| {
@@ -99,21 +112,39 @@ impl Importer {
             while scope.uploads().chunk(batch, missing).await?.is_some() {
                 missing += 1;
             }
-            return Err(domain::Error::conflict("ingest.chunk_missing", format!("chunk {missing} is not there"))
-                .advise("send it, then finish again")
-                .into());
+            return Err(domain::Error::conflict(
+                "ingest.chunk_missing",
+                format!("chunk {missing} is not there"),
+            )
+            .advise("send it, then finish again")
+            .into());
         }
         let mut hash = Sha256::new();
         for number in 0..stored.chunks {
-            hash.update(scope.uploads().chunk(batch, number).await?.unwrap_or_default());
+            hash.update(
+                scope
+                    .uploads()
+                    .chunk(batch, number)
+                    .await?
+                    .unwrap_or_default(),
+            );
         }
         Ok(hex::encode(hash.finalize()))
     }
 
     /// The bytes of an upload as one stream.
     pub(super) fn staged(&self, principal: &Principal, batch: BatchId) -> Result<Staged, Error> {
-        let scope = self.storage.scope(&principal.grant(Permission::IngestWrite)?);
-        Ok(Staged { scope, batch, next: 0, chunk: Vec::new(), at: 0, pending: None })
+        let scope = self
+            .storage
+            .scope(&principal.grant(Permission::IngestWrite)?);
+        Ok(Staged {
+            scope,
+            batch,
+            next: 0,
+            chunk: Vec::new(),
+            at: 0,
+            pending: None,
+        })
     }
 }
 
@@ -128,14 +159,20 @@ pub(super) struct Staged {
 }
 
 impl AsyncRead for Staged {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         while this.at == this.chunk.len() {
             let pending = this.pending.get_or_insert_with(|| {
                 let (scope, batch, number) = (this.scope.clone(), this.batch, this.next);
                 async move { scope.uploads().chunk(batch, number).await }.boxed()
             });
-            let Poll::Ready(result) = pending.poll_unpin(context) else { return Poll::Pending };
+            let Poll::Ready(result) = pending.poll_unpin(context) else {
+                return Poll::Pending;
+            };
             this.pending = None;
             match result {
                 Ok(Some(chunk)) => {

@@ -20,9 +20,15 @@ const REQUEST_BYTES: u64 = 4 << 20;
 /// When the parent is gone, or said something that is no request.
 pub fn work(mut input: impl BufRead, output: impl Write) -> Result<(), Error> {
     let mut line = String::new();
-    std::io::Read::take(&mut input, REQUEST_BYTES).read_line(&mut line).map_err(|error| gone(&error))?;
+    std::io::Read::take(&mut input, REQUEST_BYTES)
+        .read_line(&mut line)
+        .map_err(|error| gone(&error))?;
     let request: Request = serde_json::from_str(&line).map_err(|error| {
-        Error::new(ErrorKind::Internal, "ingest.request", format!("the parsing process was not told what to do: {error}"))
+        Error::new(
+            ErrorKind::Internal,
+            "ingest.request",
+            format!("the parsing process was not told what to do: {error}"),
+        )
     })?;
     let mut sink = Sink::new(output, request.skip);
     let result = request.limits.confine().and_then(|()| {
@@ -35,17 +41,25 @@ pub fn work(mut input: impl BufRead, output: impl Write) -> Result<(), Error> {
         )
     });
     match result {
-        Ok(summary) => sink.flush().and_then(|()| sink.write(&Frame::End { summary })),
+        Ok(summary) => sink
+            .flush()
+            .and_then(|()| sink.write(&Frame::End { summary })),
         Err(error) if error.code == PARENT_GONE => Err(error),
         // What was parsed before the error is still good: it was in the file, in this order.
-        Err(error) => sink.flush().and_then(|()| sink.write(&Frame::failed(&error))),
+        Err(error) => sink
+            .flush()
+            .and_then(|()| sink.write(&Frame::failed(&error))),
     }
 }
 
 const PARENT_GONE: &str = "ingest.parent_gone";
 
 fn gone(error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, PARENT_GONE, format!("nobody listens to the parsing process: {error}"))
+    Error::new(
+        ErrorKind::Unavailable,
+        PARENT_GONE,
+        format!("nobody listens to the parsing process: {error}"),
+    )
 }
 
 /// Collects items into frames and leaves the first `skip` of them out.
@@ -59,7 +73,13 @@ struct Sink<W> {
 
 impl<W: Write> Sink<W> {
     fn new(output: W, skip: u64) -> Self {
-        Self { output, skip, next: 0, values: Vec::with_capacity(ITEMS), rejects: Vec::new() }
+        Self {
+            output,
+            skip,
+            next: 0,
+            values: Vec::with_capacity(ITEMS),
+            rejects: Vec::new(),
+        }
     }
 
     fn take(&mut self, item: Item<'_>) -> Result<(), Error> {
@@ -71,7 +91,11 @@ impl<W: Write> Sink<W> {
             Item::Value(value) => self.values.push(value.into()),
             Item::Reject(reject) => self.rejects.push(reject),
         }
-        if self.values.len() + self.rejects.len() >= ITEMS { self.flush() } else { Ok(()) }
+        if self.values.len() + self.rejects.len() >= ITEMS {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -89,7 +113,10 @@ impl<W: Write> Sink<W> {
     fn write(&mut self, frame: &Frame) -> Result<(), Error> {
         let mut line = serde_json::to_vec(frame).expect("a frame is plain data");
         line.push(b'\n');
-        self.output.write_all(&line).and_then(|()| self.output.flush()).map_err(|error| gone(&error))
+        self.output
+            .write_all(&line)
+            .and_then(|()| self.output.flush())
+            .map_err(|error| gone(&error))
     }
 }
 
@@ -137,7 +164,11 @@ mod tests {
             let sent: usize = frames(skip)
                 .iter()
                 .map(|frame| match frame {
-                    Frame::Items { values, rejects, end } => {
+                    Frame::Items {
+                        values,
+                        rejects,
+                        end,
+                    } => {
                         assert_eq!(*end, 7);
                         values.len() + rejects.len()
                     }

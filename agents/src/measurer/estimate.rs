@@ -50,11 +50,17 @@ pub(super) async fn plan(
         off += (spent - float(line.weekly)).abs();
         planned += float(line.weekly);
     }
-    let before: BTreeMap<Line, f64> = lines.iter().map(|l| ((l.brand, l.channel), float(l.current))).collect();
+    let before: BTreeMap<Line, f64> = lines
+        .iter()
+        .map(|l| ((l.brand, l.channel), float(l.current)))
+        .collect();
     let mut measured = realised(ctx, snapshot, of, &before, from, to).await?;
     if planned > 0.0 && off / planned > OFF_PLAN {
         measured.verdict = OutcomeVerdict::Inconclusive;
-        measured.reason = format!("what was spent is {:.0} % off the plan, line by line", 100.0 * off / planned);
+        measured.reason = format!(
+            "what was spent is {:.0} % off the plan, line by line",
+            100.0 * off / planned
+        );
     }
     Ok(measured)
 }
@@ -70,17 +76,34 @@ pub(super) async fn rule(
 ) -> Result<Measured, Error> {
     let paths = paths(snapshot);
     let is_meant = |(brand, channel): &Line| match rule {
-        Rule::Cap { brand: b, channel: c, .. } | Rule::Minimum { brand: b, channel: c, .. } => {
-            b.is_none_or(|b| b == *brand) && c.is_none_or(|c| c == *channel)
+        Rule::Cap {
+            brand: b,
+            channel: c,
+            ..
         }
-        Rule::Exclusion { brand: b, channel: c } => (b, c) == (brand, channel),
-        Rule::CannibalisationCap { driver, .. } | Rule::JointAction { driver, .. } => driver == brand,
+        | Rule::Minimum {
+            brand: b,
+            channel: c,
+            ..
+        } => b.is_none_or(|b| b == *brand) && c.is_none_or(|c| c == *channel),
+        Rule::Exclusion {
+            brand: b,
+            channel: c,
+        } => (b, c) == (brand, channel),
+        Rule::CannibalisationCap { driver, .. } | Rule::JointAction { driver, .. } => {
+            driver == brand
+        }
     };
     let earlier = from - Days::new(7 * BEFORE_WEEKS);
     let before: BTreeMap<Line, f64> = paths
         .keys()
         .filter(|line| is_meant(line))
-        .map(|line| (*line, mean(&window(&paths, *line, earlier, from - Days::new(7)))))
+        .map(|line| {
+            (
+                *line,
+                mean(&window(&paths, *line, earlier, from - Days::new(7))),
+            )
+        })
         .collect();
     let (mut moved, mut total) = (0.0, 0.0);
     for (line, was) in &before {
@@ -90,7 +113,8 @@ pub(super) async fn rule(
     let mut measured = realised(ctx, snapshot, of, &before, from, to).await?;
     if total <= 0.0 || moved.abs() < UNCHANGED * total {
         measured.verdict = OutcomeVerdict::Inconclusive;
-        measured.reason = "the rule changed no spending in the window, so there is nothing to measure".to_owned();
+        measured.reason =
+            "the rule changed no spending in the window, so there is nothing to measure".to_owned();
     }
     Ok(measured)
 }
@@ -112,13 +136,24 @@ async fn realised(
         reason: reason.to_owned(),
         provenance: by_method("outcome.response_fit"),
     };
-    let Some(scanned) = ctx.analyst.scan(snapshot).await? else { return Ok(cannot("the data do not allow a response fit")) };
+    let Some(scanned) = ctx.analyst.scan(snapshot).await? else {
+        return Ok(cannot("the data do not allow a response fit"));
+    };
     let model = Model::of(&scanned);
-    let weeks = snapshot.view.data_until.map_or(0, |until| ((until - from).num_days() / 7 + 1).max(0));
+    let weeks = snapshot
+        .view
+        .data_until
+        .map_or(0, |until| ((until - from).num_days() / 7 + 1).max(0));
     let Some(made) = model.realised_change(before, usize::try_from(weeks).unwrap_or(0)) else {
         return Ok(cannot("no line has a fitted curve"));
     };
-    let (value, interval) = (made.expected, Interval { low: made.interval80.0, high: made.interval80.1 });
+    let (value, interval) = (
+        made.expected,
+        Interval {
+            low: made.interval80.0,
+            high: made.interval80.1,
+        },
+    );
     let verdict = if interval.low > 0.0 {
         OutcomeVerdict::Verified
     } else if interval.high < 0.0 {
@@ -139,33 +174,61 @@ async fn realised(
             view.money(interval.low),
             view.money(interval.high)
         ),
-        provenance: provenance(snapshot, "outcome.response_fit", json!({ "from": from, "to": to }), scanned.seed),
+        provenance: provenance(
+            snapshot,
+            "outcome.response_fit",
+            json!({ "from": from, "to": to }),
+            scanned.seed,
+        ),
     })
 }
 
 /// Weekly spend of every own line over all projects.
 fn paths(snapshot: &Snapshot) -> BTreeMap<Line, BTreeMap<NaiveDate, f64>> {
     let (view, table) = (&snapshot.view, &snapshot.table);
-    let channels: BTreeMap<_, ChannelId> =
-        view.metrics.iter().filter(|m| m.role == MetricRole::Spend).filter_map(|m| Some((m.id, m.channel?))).collect();
+    let channels: BTreeMap<_, ChannelId> = view
+        .metrics
+        .iter()
+        .filter(|m| m.role == MetricRole::Spend)
+        .filter_map(|m| Some((m.id, m.channel?)))
+        .collect();
     let mut out: BTreeMap<Line, BTreeMap<NaiveDate, f64>> = BTreeMap::new();
     for row in 0..table.len() {
         if let Some(channel) = channels.get(&table.metric[row])
             && view.is_own(table.brand[row])
         {
-            *out.entry((table.brand[row], *channel)).or_default().entry(table.period[row]).or_default() += table.value[row];
+            *out.entry((table.brand[row], *channel))
+                .or_default()
+                .entry(table.period[row])
+                .or_default() += table.value[row];
         }
     }
     out
 }
 
 /// Spend of a line in the weeks of a window; a week without a value counts as nothing spent.
-fn window(paths: &BTreeMap<Line, BTreeMap<NaiveDate, f64>>, line: Line, from: NaiveDate, to: NaiveDate) -> Vec<f64> {
+fn window(
+    paths: &BTreeMap<Line, BTreeMap<NaiveDate, f64>>,
+    line: Line,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Vec<f64> {
     let weeks = ((to - from).num_days() / 7 + 1).max(0).unsigned_abs();
     let of_line = paths.get(&line);
-    (0..weeks).map(|week| of_line.and_then(|p| p.get(&(from + Days::new(7 * week)))).copied().unwrap_or(0.0)).collect()
+    (0..weeks)
+        .map(|week| {
+            of_line
+                .and_then(|p| p.get(&(from + Days::new(7 * week))))
+                .copied()
+                .unwrap_or(0.0)
+        })
+        .collect()
 }
 
 fn mean(values: &[f64]) -> f64 {
-    if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
+    if values.is_empty() {
+        0.0
+    } else {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
 }

@@ -32,23 +32,45 @@ pub(super) struct Measured {
 }
 
 pub(super) fn by_method(method: &str) -> Provenance {
-    Provenance { method: method.to_owned(), software: SOFTWARE.to_owned(), ..Provenance::default() }
+    Provenance {
+        method: method.to_owned(),
+        software: SOFTWARE.to_owned(),
+        ..Provenance::default()
+    }
 }
 
 /// Sum over projects by period.
-pub(super) fn series(table: &MetricTable, brand: BrandId, metric: MetricId, is_additive: bool) -> BTreeMap<NaiveDate, f64> {
+pub(super) fn series(
+    table: &MetricTable,
+    brand: BrandId,
+    metric: MetricId,
+    is_additive: bool,
+) -> BTreeMap<NaiveDate, f64> {
     let mut sums: BTreeMap<NaiveDate, (f64, f64)> = BTreeMap::new();
-    for row in (0..table.len()).filter(|row| table.brand[*row] == brand && table.metric[*row] == metric) {
+    for row in
+        (0..table.len()).filter(|row| table.brand[*row] == brand && table.metric[*row] == metric)
+    {
         let slot = sums.entry(table.period[row]).or_default();
         *slot = (slot.0 + table.value[row], slot.1 + 1.0);
     }
-    sums.into_iter().map(|(period, (sum, n))| (period, if is_additive { sum } else { sum / n })).collect()
+    sums.into_iter()
+        .map(|(period, (sum, n))| (period, if is_additive { sum } else { sum / n }))
+        .collect()
 }
 
 /// A forecast's error in the window against repeating the last value it knew.
-pub(super) fn forecast(forecast: &Forecast, table: &MetricTable, from: NaiveDate, to: NaiveDate, promised: f64) -> Measured {
+pub(super) fn forecast(
+    forecast: &Forecast,
+    table: &MetricTable,
+    from: NaiveDate,
+    to: NaiveDate,
+    promised: f64,
+) -> Measured {
     let actual = series(table, forecast.brand, forecast.metric, true);
-    let last_known = actual.range(..=forecast.origin).next_back().map(|(_, value)| *value);
+    let last_known = actual
+        .range(..=forecast.origin)
+        .next_back()
+        .map(|(_, value)| *value);
     let pairs: Vec<(f64, f64)> = forecast
         .points
         .iter()
@@ -56,7 +78,12 @@ pub(super) fn forecast(forecast: &Forecast, table: &MetricTable, from: NaiveDate
         .filter_map(|p| actual.get(&p.period).map(|value| (p.mean, *value)))
         .collect();
     let provenance = Provenance {
-        slice: DataSlice { from: Some(from), to: Some(to), rows: pairs.len() as u64, ..DataSlice::default() },
+        slice: DataSlice {
+            from: Some(from),
+            to: Some(to),
+            rows: pairs.len() as u64,
+            ..DataSlice::default()
+        },
         ..by_method("outcome.forecast_error")
     };
     let (Some(last), false) = (last_known, pairs.is_empty()) else {
@@ -71,7 +98,11 @@ pub(super) fn forecast(forecast: &Forecast, table: &MetricTable, from: NaiveDate
     };
     let error: f64 = pairs.iter().map(|(mean, value)| (mean - value).abs()).sum();
     let naive: f64 = pairs.iter().map(|(_, value)| (last - value).abs()).sum();
-    let gain = if naive > 0.0 { 1.0 - error / naive } else { 0.0 };
+    let gain = if naive > 0.0 {
+        1.0 - error / naive
+    } else {
+        0.0
+    };
     let verdict = if gain > 0.0 {
         OutcomeVerdict::Verified
     } else if gain < -TIE {
@@ -84,7 +115,11 @@ pub(super) fn forecast(forecast: &Forecast, table: &MetricTable, from: NaiveDate
         realised: Some(gain),
         interval80: None,
         verdict,
-        reason: format!("over {} weeks it missed by {:.0} % less than repeating the last value", pairs.len(), gain * 100.0),
+        reason: format!(
+            "over {} weeks it missed by {:.0} % less than repeating the last value",
+            pairs.len(),
+            gain * 100.0
+        ),
         provenance,
     }
 }
@@ -99,8 +134,16 @@ pub(super) fn target(
     due: NaiveDate,
 ) -> Measured {
     let values = series(table, brand, metric, is_additive);
-    let recent: Vec<f64> = values.range(..=due).rev().take(TARGET_WEEKS).map(|(_, value)| *value).collect();
-    let is_recent = values.range(..=due).next_back().is_some_and(|(last, _)| *last + Days::new(14) >= due);
+    let recent: Vec<f64> = values
+        .range(..=due)
+        .rev()
+        .take(TARGET_WEEKS)
+        .map(|(_, value)| *value)
+        .collect();
+    let is_recent = values
+        .range(..=due)
+        .next_back()
+        .is_some_and(|(last, _)| *last + Days::new(14) >= due);
     let promised = to - from;
     let base = Measured {
         promised,
@@ -122,13 +165,31 @@ pub(super) fn target(
     } else {
         OutcomeVerdict::Inconclusive
     };
-    let reason = format!("it stood at {value:.2} on {due}: {:.0} % of the way from {from:.2} to {to:.2}", share * 100.0);
-    Measured { realised: Some(value - from), verdict, reason, ..base }
+    let reason = format!(
+        "it stood at {value:.2} on {due}: {:.0} % of the way from {from:.2} to {to:.2}",
+        share * 100.0
+    );
+    Measured {
+        realised: Some(value - from),
+        verdict,
+        reason,
+        ..base
+    }
 }
 
 /// An initiative by its steps; `None` while one of them is open or being measured.
 pub(super) fn steps(steps: &[Recommendation]) -> Option<Measured> {
-    let is_ended = |s: State| !s.is_open() && !matches!(s, State::Draft | State::Approved | State::Applying | State::Applied | State::Measuring);
+    let is_ended = |s: State| {
+        !s.is_open()
+            && !matches!(
+                s,
+                State::Draft
+                    | State::Approved
+                    | State::Applying
+                    | State::Applied
+                    | State::Measuring
+            )
+    };
     if !steps.iter().all(|step| is_ended(step.state)) {
         return None;
     }
@@ -146,7 +207,10 @@ pub(super) fn steps(steps: &[Recommendation]) -> Option<Measured> {
         realised: Some(verified as f64),
         interval80: None,
         verdict,
-        reason: format!("{verified} of {} steps came out as promised, {refuted} did not", steps.len()),
+        reason: format!(
+            "{verified} of {} steps came out as promised, {refuted} did not",
+            steps.len()
+        ),
         provenance: by_method("outcome.steps"),
     })
 }
@@ -157,9 +221,17 @@ pub(super) fn fix(is_suspect: bool) -> Measured {
         promised: 1.0,
         realised: Some(if is_suspect { 0.0 } else { 1.0 }),
         interval80: None,
-        verdict: if is_suspect { OutcomeVerdict::Refuted } else { OutcomeVerdict::Verified },
-        reason: if is_suspect { "the value still contradicts the rest of the data" } else { "the value no longer contradicts the rest of the data" }
-            .to_owned(),
+        verdict: if is_suspect {
+            OutcomeVerdict::Refuted
+        } else {
+            OutcomeVerdict::Verified
+        },
+        reason: if is_suspect {
+            "the value still contradicts the rest of the data"
+        } else {
+            "the value no longer contradicts the rest of the data"
+        }
+        .to_owned(),
         provenance: by_method("outcome.quality"),
     }
 }
@@ -175,7 +247,13 @@ mod tests {
         let monday = NaiveDate::from_ymd_opt(2024, 1, 1).expect("a date");
         let mut table = MetricTable::default();
         for (week, value) in (0..).zip(values) {
-            table.push(ProjectId::derive(&["o"]), brand("Alder"), metric("m"), monday + Days::new(7 * week), *value);
+            table.push(
+                ProjectId::derive(&["o"]),
+                brand("Alder"),
+                metric("m"),
+                monday + Days::new(7 * week),
+                *value,
+            );
         }
         (table, monday + Days::new(7 * (values.len() as u64 - 1)))
     }
@@ -184,7 +262,15 @@ mod tests {
     fn a_target_is_graded_by_how_much_of_the_way_was_gone() {
         let grade = |last: f64| {
             let (table, due) = table(&[100.0, last, last, last, last]);
-            target(&table, brand("Alder"), metric("m"), true, (100.0, 120.0), due).verdict
+            target(
+                &table,
+                brand("Alder"),
+                metric("m"),
+                true,
+                (100.0, 120.0),
+                due,
+            )
+            .verdict
         };
         assert_eq!(grade(121.0), OutcomeVerdict::Verified);
         assert_eq!(grade(115.0), OutcomeVerdict::Inconclusive);
@@ -194,14 +280,34 @@ mod tests {
     #[test]
     fn a_target_below_todays_value_is_reached_from_above() {
         let (table, due) = table(&[70.0, 70.0, 70.0, 70.0]);
-        let measured = target(&table, brand("Alder"), metric("m"), true, (100.0, 70.0), due);
-        assert_eq!((measured.verdict, measured.realised), (OutcomeVerdict::Verified, Some(-30.0)));
+        let measured = target(
+            &table,
+            brand("Alder"),
+            metric("m"),
+            true,
+            (100.0, 70.0),
+            due,
+        );
+        assert_eq!(
+            (measured.verdict, measured.realised),
+            (OutcomeVerdict::Verified, Some(-30.0))
+        );
     }
 
     #[test]
     fn a_metric_that_stopped_being_observed_cannot_be_told() {
         let (table, last) = table(&[100.0, 130.0]);
-        let measured = target(&table, brand("Alder"), metric("m"), true, (100.0, 120.0), last + Days::new(70));
-        assert_eq!((measured.verdict, measured.realised), (OutcomeVerdict::Inconclusive, None));
+        let measured = target(
+            &table,
+            brand("Alder"),
+            metric("m"),
+            true,
+            (100.0, 120.0),
+            last + Days::new(70),
+        );
+        assert_eq!(
+            (measured.verdict, measured.realised),
+            (OutcomeVerdict::Inconclusive, None)
+        );
     }
 }

@@ -9,7 +9,13 @@ pub(crate) const DESK: Desk = Desk {
     kind: AgentKind::Metrics,
     title: "Multi-brand metrics",
     description: "Finds which brands' media lift or take sales from each other, watches the quality of the data, and keeps the scores.",
-    wakes: &[EventKind::MetricsIngested, EventKind::DataCorrected, EventKind::ClockAdvanced],
+    wakes: &[
+        EventKind::MetricsIngested,
+        EventKind::DataCorrected,
+        EventKind::ClockAdvanced,
+    ],
     cron: "0 5 * * 1",
-    conclude: |ctx, snapshot, parameters| Box::pin(super::cycle::conclude(ctx, snapshot, parameters)),
+    conclude: |ctx, snapshot, parameters| {
+        Box::pin(super::cycle::conclude(ctx, snapshot, parameters))
+    },
 };

@@ -16,12 +16,18 @@ use crate::{
     plans,
 };
 
-pub(crate) async fn conclude(ctx: Arc<Ctx>, snapshot: Arc<Snapshot>, parameters: Parameters) -> Result<Conclusion, Error> {
+pub(crate) async fn conclude(
+    ctx: Arc<Ctx>,
+    snapshot: Arc<Snapshot>,
+    parameters: Parameters,
+) -> Result<Conclusion, Error> {
     let scanned = ctx.analyst.scan(&snapshot).await?;
     let shared = Arc::clone(&snapshot);
     let (suspects, scored) = ctx
         .analyst
-        .run(crate::analyst::ANALYSIS, "quality and scores", move |_| (quality::suspects(&shared), scores::score_all(&shared)))
+        .run(crate::analyst::ANALYSIS, "quality and scores", move |_| {
+            (quality::suspects(&shared), scores::score_all(&shared))
+        })
         .await?;
     let view = &snapshot.view;
     let effects = match (&scanned, view.data_until) {
@@ -32,22 +38,53 @@ pub(crate) async fn conclude(ctx: Arc<Ctx>, snapshot: Arc<Snapshot>, parameters:
                 json!({ "false_discovery_rate": parameters.get("false_discovery"), "most_inflation": scan::MOST_INFLATION }),
                 scanned.seed,
             );
-            scan::cross_effects(&scanned.weekly.panel, &scanned.findings, parameters.get("false_discovery"), origin, &method)?
+            scan::cross_effects(
+                &scanned.weekly.panel,
+                &scanned.findings,
+                parameters.get("false_discovery"),
+                origin,
+                &method,
+            )?
         }
         _ => Vec::new(),
     };
     let weeks = parameters.count("horizon_weeks");
-    let pricing = scanned.as_ref().map(|scanned| plans::Pricing::of(scanned, &snapshot));
-    let what_if = |changes: &[_]| pricing.as_ref().and_then(|pricing| pricing.estimate(view, changes, weeks));
-    let sight = rules::Sight { view, effects: &effects, suspects: &suspects, what_if: &what_if, parameters: &parameters };
+    let pricing = scanned
+        .as_ref()
+        .map(|scanned| plans::Pricing::of(scanned, &snapshot));
+    let what_if = |changes: &[_]| {
+        pricing
+            .as_ref()
+            .and_then(|pricing| pricing.estimate(view, changes, weeks))
+    };
+    let sight = rules::Sight {
+        view,
+        effects: &effects,
+        suspects: &suspects,
+        what_if: &what_if,
+        parameters: &parameters,
+    };
     let mut verdicts = rules::decide(&sight);
     if scanned.is_none() {
-        let detail = "too few weeks of spend and sales for a regression of one brand on the others' media".to_owned();
-        verdicts.decline(AgentKind::Metrics, domain::recommendation::Kind::Guard, "pairs", "weak_evidence", detail);
+        let detail =
+            "too few weeks of spend and sales for a regression of one brand on the others' media"
+                .to_owned();
+        verdicts.decline(
+            AgentKind::Metrics,
+            domain::recommendation::Kind::Guard,
+            "pairs",
+            "weak_evidence",
+            detail,
+        );
     }
     let set = suspects
         .iter()
-        .map(|s| Ok((format!("{}|{}|{}|{}", s.project, s.brand, s.metric, s.period), serde_json::to_value(s)?)))
+        .map(|s| {
+            Ok((
+                format!("{}|{}|{}|{}", s.project, s.brand, s.metric, s.period),
+                serde_json::to_value(s)?,
+            ))
+        })
         .collect::<Result<Vec<_>, serde_json::Error>>()
         .map_err(|error| Error::Analysis(error.to_string()))?;
     Ok(Conclusion {

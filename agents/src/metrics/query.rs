@@ -20,5 +20,10 @@ pub(crate) async fn synergies(scope: &Scope) -> Result<Synergies, Error> {
 
 /// Values that contradict the rest of the data, the worst first.
 pub(crate) async fn suspects(scope: &Scope) -> Result<Vec<Suspect>, Error> {
-    Ok(scope.findings().latest(SUSPECTS).await?.map(|set| set.findings).unwrap_or_default())
+    Ok(scope
+        .findings()
+        .latest(SUSPECTS)
+        .await?
+        .map(|set| set.findings)
+        .unwrap_or_default())
 }

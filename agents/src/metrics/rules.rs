@@ -28,7 +28,7 @@ const WORTH_LISTING: f64 = 0.5;
 
 /// An ingested value that contradicts its neighbours.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Suspect {
+pub(crate) struct Suspect {
     /// Project.
     pub project: ProjectId,
     /// Brand.
@@ -49,7 +49,7 @@ pub struct Suspect {
 
 /// Everything the rules look at.
 #[derive(Clone, Copy)]
-pub struct Sight<'a> {
+pub(crate) struct Sight<'a> {
     /// The portfolio.
     pub view: &'a View,
     /// Signed effects of one brand on another, over every candidate pair.
@@ -63,11 +63,13 @@ pub struct Sight<'a> {
 }
 
 /// Decides.
-pub fn decide(sight: &Sight<'_>) -> Verdicts {
+pub(crate) fn decide(sight: &Sight<'_>) -> Verdicts {
     let mut verdicts = Verdicts::default();
     let age = sight.view.data_age_weeks();
     if age.is_none_or(|weeks| weeks > i64::from(sight.parameters.count("max_data_age_weeks"))) {
-        let detail = age.map_or("there is no data".to_owned(), |weeks| format!("the data ended {weeks} weeks ago"));
+        let detail = age.map_or("there is no data".to_owned(), |weeks| {
+            format!("the data ended {weeks} weeks ago")
+        });
         verdicts.decline(AGENT, Kind::Guard, "portfolio", "stale_data", detail);
         return verdicts;
     }
@@ -80,14 +82,23 @@ fn pairs(sight: &Sight<'_>, verdicts: &mut Verdicts) {
     let limit = sight.parameters.get("false_discovery");
     let mut quiet = 0usize;
     for effect in sight.effects {
-        let kind = if effect.estimate < 0.0 { Kind::Guard } else { Kind::Synergy };
+        let kind = if effect.estimate < 0.0 {
+            Kind::Guard
+        } else {
+            Kind::Synergy
+        };
         let subject = pair_subject(sight.view, effect);
         if effect.verdict == Verdict::NotIdentifiable {
-            let detail = "the driver's media hardly varies by itself, so the data cannot tell".to_owned();
+            let detail =
+                "the driver's media hardly varies by itself, so the data cannot tell".to_owned();
             verdicts.decline(AGENT, kind, subject, "weak_evidence", detail);
         } else if effect.q_value > limit {
             if effect.q_value <= WORTH_LISTING {
-                let detail = format!("q {:.2} is above {limit:.2} over {} candidate pairs", effect.q_value, sight.effects.len());
+                let detail = format!(
+                    "q {:.2} is above {limit:.2} over {} candidate pairs",
+                    effect.q_value,
+                    sight.effects.len()
+                );
                 verdicts.decline(AGENT, kind, subject, "weak_evidence", detail);
             } else {
                 quiet += 1;
@@ -97,28 +108,64 @@ fn pairs(sight: &Sight<'_>, verdicts: &mut Verdicts) {
         }
     }
     if quiet > 0 {
-        let detail = format!("{quiet} of {} pairs show nothing that could be told from zero", sight.effects.len());
+        let detail = format!(
+            "{quiet} of {} pairs show nothing that could be told from zero",
+            sight.effects.len()
+        );
         verdicts.decline(AGENT, Kind::Guard, "pairs", "weak_evidence", detail);
     }
 }
 
-fn pair(sight: &Sight<'_>, effect: &CrossEffect, kind: Kind, subject: String, verdicts: &mut Verdicts) {
+fn pair(
+    sight: &Sight<'_>,
+    effect: &CrossEffect,
+    kind: Kind,
+    subject: String,
+    verdicts: &mut Verdicts,
+) {
     let view = sight.view;
     let is_harmful = kind == Kind::Guard;
-    if view.constraints.iter().any(|c| c.active && is_about(&c.rule, effect, is_harmful)) {
-        verdicts.decline(AGENT, kind, subject, "duplicate", "a rule for this pair is in force".to_owned());
+    if view
+        .constraints
+        .iter()
+        .any(|c| c.active && is_about(&c.rule, effect, is_harmful))
+    {
+        verdicts.decline(
+            AGENT,
+            kind,
+            subject,
+            "duplicate",
+            "a rule for this pair is in force".to_owned(),
+        );
         return;
     }
     let step = sight.parameters.get("media_step");
     let factor = if is_harmful { 1.0 - step } else { 1.0 + step };
     let now = view.brand_media(effect.driver);
-    let Some(weekly) = Decimal::from_f64((now * factor / 10.0).round() * 10.0).filter(|weekly| *weekly > Decimal::ZERO) else {
-        verdicts.decline(AGENT, kind, subject, "infeasible", "the driver spends nothing at present".to_owned());
+    let Some(weekly) = Decimal::from_f64((now * factor / 10.0).round() * 10.0)
+        .filter(|weekly| *weekly > Decimal::ZERO)
+    else {
+        verdicts.decline(
+            AGENT,
+            kind,
+            subject,
+            "infeasible",
+            "the driver spends nothing at present".to_owned(),
+        );
         return;
     };
-    let lines: Vec<_> = view.lines_of(effect.driver).map(|(channel, spend)| (effect.driver, channel, spend * factor)).collect();
+    let lines: Vec<_> = view
+        .lines_of(effect.driver)
+        .map(|(channel, spend)| (effect.driver, channel, spend * factor))
+        .collect();
     let Some(estimate) = (sight.what_if)(&lines) else {
-        verdicts.decline(AGENT, kind, subject, "weak_evidence", "no response fit covers the driver's media".to_owned());
+        verdicts.decline(
+            AGENT,
+            kind,
+            subject,
+            "weak_evidence",
+            "no response fit covers the driver's media".to_owned(),
+        );
         return;
     };
     if estimate.effect.value <= 0.0 {
@@ -130,10 +177,17 @@ fn pair(sight: &Sight<'_>, effect: &CrossEffect, kind: Kind, subject: String, ve
         verdicts.decline(AGENT, kind, subject, "below_threshold", detail);
         return;
     }
-    let (driver, affected) = (view.brand_name(effect.driver), view.brand_name(effect.affected));
+    let (driver, affected) = (
+        view.brand_name(effect.driver),
+        view.brand_name(effect.affected),
+    );
     let (percent, horizon) = ((step * 100.0).round(), estimate.effect.horizon_weeks);
     let (title, summary, action) = if is_harmful {
-        let rule = Rule::CannibalisationCap { driver: effect.driver, affected: effect.affected, weekly };
+        let rule = Rule::CannibalisationCap {
+            driver: effect.driver,
+            affected: effect.affected,
+            weekly,
+        };
         (
             format!("Cap {driver}'s media: it takes sales from {affected}"),
             format!(
@@ -145,7 +199,11 @@ fn pair(sight: &Sight<'_>, effect: &CrossEffect, kind: Kind, subject: String, ve
             Action::Guard { rule },
         )
     } else {
-        let rule = Rule::JointAction { driver: effect.driver, affected: effect.affected, weekly };
+        let rule = Rule::JointAction {
+            driver: effect.driver,
+            affected: effect.affected,
+            weekly,
+        };
         (
             format!("Use {driver}'s media to lift {affected} too"),
             format!(
@@ -201,30 +259,48 @@ fn pair(sight: &Sight<'_>, effect: &CrossEffect, kind: Kind, subject: String, ve
 
 fn is_about(rule: &Rule, effect: &CrossEffect, is_harmful: bool) -> bool {
     match rule {
-        Rule::CannibalisationCap { driver, affected, .. } => is_harmful && (*driver, *affected) == (effect.driver, effect.affected),
-        Rule::JointAction { driver, affected, .. } => !is_harmful && (*driver, *affected) == (effect.driver, effect.affected),
+        Rule::CannibalisationCap {
+            driver, affected, ..
+        } => is_harmful && (*driver, *affected) == (effect.driver, effect.affected),
+        Rule::JointAction {
+            driver, affected, ..
+        } => !is_harmful && (*driver, *affected) == (effect.driver, effect.affected),
         _ => false,
     }
 }
 
 fn pair_subject(view: &View, effect: &CrossEffect) -> String {
-    format!("pair:{}>{}", view.brand_name(effect.driver), view.brand_name(effect.affected))
+    format!(
+        "pair:{}>{}",
+        view.brand_name(effect.driver),
+        view.brand_name(effect.affected)
+    )
 }
 
 fn fixes(sight: &Sight<'_>, verdicts: &mut Verdicts) {
     let view = sight.view;
     let most = sight.parameters.count("max_data_fixes") as usize;
     for (index, suspect) in sight.suspects.iter().enumerate() {
-        let (brand, metric) = (view.brand_name(suspect.brand), view.metric_name(suspect.metric));
+        let (brand, metric) = (
+            view.brand_name(suspect.brand),
+            view.metric_name(suspect.metric),
+        );
         let project = view.project_name(suspect.project);
         let subject = format!("value:{project}/{brand}/{metric}/{}", suspect.period);
         if index >= most {
-            let detail = format!("{:.1} robust standard deviations off; {most} worse ones come first", suspect.deviation);
+            let detail = format!(
+                "{:.1} robust standard deviations off; {most} worse ones come first",
+                suspect.deviation
+            );
             verdicts.decline(AGENT, Kind::DataFix, subject, "below_threshold", detail);
             continue;
         }
-        let unit = view.metric(suspect.metric).map_or("", |m| unit_name(m.unit));
-        let instead = suspect.expected.map_or("left out".to_owned(), |v| format!("read as {}", crate::view::grouped(v)));
+        let unit = view
+            .metric(suspect.metric)
+            .map_or("", |m| unit_name(m.unit));
+        let instead = suspect.expected.map_or("left out".to_owned(), |v| {
+            format!("read as {}", crate::view::grouped(v))
+        });
         verdicts.proposals.push(Proposal {
             agent: AGENT,
             subject,
@@ -293,11 +369,21 @@ mod tests {
             affected: brand(affected),
             estimate: value,
             std_error: value.abs() / 7.0,
-            interval80: Interval { low: value * 0.8, high: value * 1.2 },
-            interval95: Interval { low: value * 0.7, high: value * 1.3 },
+            interval80: Interval {
+                low: value * 0.8,
+                high: value * 1.2,
+            },
+            interval95: Interval {
+                low: value * 0.7,
+                high: value * 1.3,
+            },
             p_value: q_value / 56.0,
             q_value,
-            verdict: if value < 0.0 { Verdict::Cannibalisation } else { Verdict::Halo },
+            verdict: if value < 0.0 {
+                Verdict::Cannibalisation
+            } else {
+                Verdict::Halo
+            },
             origin: day(),
             provenance: Provenance::default(),
         }
@@ -318,19 +404,42 @@ mod tests {
 
     fn decided(view: &View, effects: &[CrossEffect], suspects: &[Suspect], value: f64) -> Verdicts {
         let what_if = move |_: &[(BrandId, domain::id::ChannelId, f64)]| Some(estimate(value));
-        decide(&Sight { view, effects, suspects, what_if: &what_if, parameters: &Parameters::defaults(AGENT) })
+        decide(&Sight {
+            view,
+            effects,
+            suspects,
+            what_if: &what_if,
+            parameters: &Parameters::defaults(AGENT),
+        })
     }
 
     #[test]
     fn a_found_cannibal_is_capped_below_what_it_spends_and_a_found_halo_kept_above() {
-        let effects = [effect("Alder", "Birch", -700.0, 0.001), effect("Birch", "Cedar", 600.0, 0.01)];
+        let effects = [
+            effect("Alder", "Birch", -700.0, 0.001),
+            effect("Birch", "Cedar", 600.0, 0.01),
+        ];
         let verdicts = decided(&a_view(), &effects, &[], 500.0);
-        let rules: Vec<_> = verdicts.proposals.iter().map(|p| p.action.clone()).collect();
+        let rules: Vec<_> = verdicts
+            .proposals
+            .iter()
+            .map(|p| p.action.clone())
+            .collect();
         let expected = [
             Action::Guard {
-                rule: Rule::CannibalisationCap { driver: brand("Alder"), affected: brand("Birch"), weekly: 180.into() },
+                rule: Rule::CannibalisationCap {
+                    driver: brand("Alder"),
+                    affected: brand("Birch"),
+                    weekly: 180.into(),
+                },
             },
-            Action::Synergy { rule: Rule::JointAction { driver: brand("Birch"), affected: brand("Cedar"), weekly: 220.into() } },
+            Action::Synergy {
+                rule: Rule::JointAction {
+                    driver: brand("Birch"),
+                    affected: brand("Cedar"),
+                    weekly: 220.into(),
+                },
+            },
         ];
         assert_eq!(rules, expected);
         assert!(verdicts.proposals.iter().all(|p| !p.evidence.is_empty()));
@@ -352,24 +461,40 @@ mod tests {
             what_if: &what_if,
             parameters: &Parameters::defaults(AGENT),
         });
-        let mut expected = vec![(brand("Alder"), channel("search"), 90.0), (brand("Alder"), channel("video"), 90.0)];
+        let mut expected = vec![
+            (brand("Alder"), channel("search"), 90.0),
+            (brand("Alder"), channel("video"), 90.0),
+        ];
         expected.sort_by_key(|line| line.1);
         assert_eq!(seen.into_inner(), expected);
     }
 
     #[test]
     fn pairs_above_the_false_discovery_limit_are_recorded_and_not_proposed() {
-        let effects = [effect("Alder", "Birch", -700.0, 0.2), effect("Birch", "Cedar", 10.0, 0.9), effect("Cedar", "Alder", 10.0, 0.8)];
+        let effects = [
+            effect("Alder", "Birch", -700.0, 0.2),
+            effect("Birch", "Cedar", 10.0, 0.9),
+            effect("Cedar", "Alder", 10.0, 0.8),
+        ];
         let verdicts = decided(&a_view(), &effects, &[], 500.0);
         assert!(verdicts.proposals.is_empty());
-        let subjects: Vec<_> = verdicts.considered.iter().map(|c| c.subject.as_str()).collect();
+        let subjects: Vec<_> = verdicts
+            .considered
+            .iter()
+            .map(|c| c.subject.as_str())
+            .collect();
         assert_eq!(subjects, ["pair:Alder>Birch", "pairs"]);
         assert!(verdicts.considered[1].detail.starts_with("2 of 3"));
     }
 
     #[test]
     fn a_cap_whose_own_sales_cost_more_than_it_protects_is_not_proposed() {
-        let verdicts = decided(&a_view(), &[effect("Alder", "Birch", -700.0, 0.001)], &[], -5.0);
+        let verdicts = decided(
+            &a_view(),
+            &[effect("Alder", "Birch", -700.0, 0.001)],
+            &[],
+            -5.0,
+        );
         assert!(verdicts.proposals.is_empty());
         assert_eq!(verdicts.considered[0].reason, "below_threshold");
     }
@@ -377,25 +502,51 @@ mod tests {
     #[test]
     fn a_pair_with_a_rule_in_force_is_left_alone() {
         let mut view = a_view();
-        let rule = Rule::CannibalisationCap { driver: brand("Alder"), affected: brand("Birch"), weekly: 150.into() };
+        let rule = Rule::CannibalisationCap {
+            driver: brand("Alder"),
+            affected: brand("Birch"),
+            weekly: 150.into(),
+        };
         view.constraints.push(constraint(rule));
         let verdicts = decided(&view, &[effect("Alder", "Birch", -700.0, 0.001)], &[], 5.0);
-        assert_eq!((verdicts.proposals.len(), verdicts.considered[0].reason.as_str()), (0, "duplicate"));
+        assert_eq!(
+            (
+                verdicts.proposals.len(),
+                verdicts.considered[0].reason.as_str()
+            ),
+            (0, "duplicate")
+        );
     }
 
     #[test]
     fn only_the_worst_suspects_become_fixes_and_a_fix_claims_no_effect() {
         let suspects: Vec<Suspect> = (0..6).map(|i| suspect(20.0 - f64::from(i))).collect();
         let verdicts = decided(&a_view(), &[], &suspects, 5.0);
-        assert_eq!((verdicts.proposals.len(), verdicts.considered.len()), (4, 2));
-        assert!(verdicts.proposals.iter().all(|p| p.effect.is_none() && p.kind() == Kind::DataFix));
+        assert_eq!(
+            (verdicts.proposals.len(), verdicts.considered.len()),
+            (4, 2)
+        );
+        assert!(
+            verdicts
+                .proposals
+                .iter()
+                .all(|p| p.effect.is_none() && p.kind() == Kind::DataFix)
+        );
     }
 
     #[test]
     fn nothing_is_concluded_from_old_data() {
         let mut view = a_view();
-        view.data_until = view.data_until.map(|until| until - chrono::Days::new(7 * 30));
+        view.data_until = view
+            .data_until
+            .map(|until| until - chrono::Days::new(7 * 30));
         let verdicts = decided(&view, &[effect("Alder", "Birch", -700.0, 0.001)], &[], 5.0);
-        assert_eq!((verdicts.proposals.len(), verdicts.considered[0].reason.as_str()), (0, "stale_data"));
+        assert_eq!(
+            (
+                verdicts.proposals.len(),
+                verdicts.considered[0].reason.as_str()
+            ),
+            (0, "stale_data")
+        );
     }
 }

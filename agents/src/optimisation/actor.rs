@@ -17,5 +17,7 @@ pub(crate) const DESK: Desk = Desk {
         EventKind::PlanChanged,
     ],
     cron: "45 5 * * 1",
-    conclude: |ctx, snapshot, parameters| Box::pin(super::cycle::conclude(ctx, snapshot, parameters)),
+    conclude: |ctx, snapshot, parameters| {
+        Box::pin(super::cycle::conclude(ctx, snapshot, parameters))
+    },
 };

@@ -57,8 +57,11 @@ pub(crate) fn best(model: &Model, request: &Request) -> Result<Option<Plan>, Err
         ..PlanRequest::default()
     };
     let found = budget::plan(&value, &asked).map_err(|infeasible| {
-        domain::Error::conflict("plan.infeasible", named(&infeasible.to_string(), &request.names))
-            .advise("relax one of the rules it names, or allow larger changes of a line")
+        domain::Error::conflict(
+            "plan.infeasible",
+            named(&infeasible.to_string(), &request.names),
+        )
+        .advise("relax one of the rules it names, or allow larger changes of a line")
     })?;
     Ok(Some(plan(&found, request)))
 }
@@ -69,27 +72,46 @@ fn planner_rule(rule: &Rule) -> PlanRule {
     let brand_key = |id: &Option<BrandId>| id.map(|id| id.to_string());
     let channel_key = |id: &Option<ChannelId>| id.map(|id| id.to_string());
     match rule {
-        Rule::Cap { brand, channel, weekly } => {
-            PlanRule::AtMost { brand: brand_key(brand), channel: channel_key(channel), weekly: amount(weekly) }
-        }
-        Rule::Minimum { brand, channel, weekly } => {
-            PlanRule::AtLeast { brand: brand_key(brand), channel: channel_key(channel), weekly: amount(weekly) }
-        }
-        Rule::Exclusion { brand, channel } => {
-            PlanRule::Unchanged { brand: Some(brand.to_string()), channel: Some(channel.to_string()) }
-        }
-        Rule::CannibalisationCap { driver, weekly, .. } => {
-            PlanRule::AtMost { brand: Some(driver.to_string()), channel: None, weekly: amount(weekly) }
-        }
-        Rule::JointAction { driver, weekly, .. } => {
-            PlanRule::AtLeast { brand: Some(driver.to_string()), channel: None, weekly: amount(weekly) }
-        }
+        Rule::Cap {
+            brand,
+            channel,
+            weekly,
+        } => PlanRule::AtMost {
+            brand: brand_key(brand),
+            channel: channel_key(channel),
+            weekly: amount(weekly),
+        },
+        Rule::Minimum {
+            brand,
+            channel,
+            weekly,
+        } => PlanRule::AtLeast {
+            brand: brand_key(brand),
+            channel: channel_key(channel),
+            weekly: amount(weekly),
+        },
+        Rule::Exclusion { brand, channel } => PlanRule::Unchanged {
+            brand: Some(brand.to_string()),
+            channel: Some(channel.to_string()),
+        },
+        Rule::CannibalisationCap { driver, weekly, .. } => PlanRule::AtMost {
+            brand: Some(driver.to_string()),
+            channel: None,
+            weekly: amount(weekly),
+        },
+        Rule::JointAction { driver, weekly, .. } => PlanRule::AtLeast {
+            brand: Some(driver.to_string()),
+            channel: None,
+            weekly: amount(weekly),
+        },
     }
 }
 
 /// Text ids replaced by names.
 fn named(text: &str, names: &BTreeMap<String, String>) -> String {
-    names.iter().fold(text.to_owned(), |text, (id, name)| text.replace(id, name))
+    names
+        .iter()
+        .fold(text.to_owned(), |text, (id, name)| text.replace(id, name))
 }
 
 fn plan(found: &Allocation, request: &Request) -> Plan {
@@ -116,17 +138,29 @@ fn plan(found: &Allocation, request: &Request) -> Plan {
     let fingerprint = serde_json::to_string(&lines).unwrap_or_default();
     let digest = &request.provenance.slice.digest;
     Plan {
-        id: PlanId::derive(&[&request.org.to_string(), digest, &request.start.to_string(), &request.weeks.to_string(), &fingerprint]),
+        id: PlanId::derive(&[
+            &request.org.to_string(),
+            digest,
+            &request.start.to_string(),
+            &request.weeks.to_string(),
+            &fingerprint,
+        ]),
         version: 1,
         name: format!("Same budget, better spent, from {}", request.start),
         status: PlanStatus::Draft,
         start: request.start,
         weeks: request.weeks,
-        total: Money { amount: weekly * Decimal::from(request.weeks), currency: request.currency.clone() },
+        total: Money {
+            amount: weekly * Decimal::from(request.weeks),
+            currency: request.currency.clone(),
+        },
         lines,
         effect: Some(Effect {
             value: found.effect.expected,
-            interval80: Interval { low: found.effect.interval80.0, high: found.effect.interval80.1 },
+            interval80: Interval {
+                low: found.effect.interval80.0,
+                high: found.effect.interval80.1,
+            },
             base: None,
             unit: request.currency.clone(),
             horizon_weeks: request.weeks,
@@ -139,7 +173,10 @@ fn plan(found: &Allocation, request: &Request) -> Plan {
             binding: certificate
                 .binding
                 .iter()
-                .map(|b| BindingRule { rule: named(&b.rule, &request.names), shadow_price: b.shadow_price })
+                .map(|b| BindingRule {
+                    rule: named(&b.rule, &request.names),
+                    shadow_price: b.shadow_price,
+                })
                 .collect(),
         }),
         recommendation: None,
@@ -161,8 +198,14 @@ fn plan(found: &Allocation, request: &Request) -> Plan {
 /// Rounding to cents must not change the total: the largest line that moves takes the difference.
 fn conserve(lines: &mut [PlanLine]) {
     let off: Decimal = lines.iter().map(|line| line.current - line.weekly).sum();
-    let has_room = |line: &&mut PlanLine| line.weekly != line.current && (line.lower..=line.upper).contains(&(line.weekly + off));
-    if let Some(line) = lines.iter_mut().filter(has_room).max_by_key(|line| line.weekly) {
+    let has_room = |line: &&mut PlanLine| {
+        line.weekly != line.current && (line.lower..=line.upper).contains(&(line.weekly + off))
+    };
+    if let Some(line) = lines
+        .iter_mut()
+        .filter(has_room)
+        .max_by_key(|line| line.weekly)
+    {
         line.weekly += off;
     }
 }
@@ -192,36 +235,63 @@ mod tests {
     }
 
     fn weekly(plan: &Plan, name: &str) -> Decimal {
-        plan.lines.iter().find(|line| line.brand == brand(name)).expect("a line").weekly
+        plan.lines
+            .iter()
+            .find(|line| line.brand == brand(name))
+            .expect("a line")
+            .weekly
     }
 
     #[test]
     fn the_plan_moves_money_to_what_earns_most_and_keeps_the_total_to_the_cent() {
-        let best = best(&model(), &request(Vec::new())).expect("feasible").expect("fitted");
+        let best = best(&model(), &request(Vec::new()))
+            .expect("feasible")
+            .expect("fitted");
         assert_eq!(weekly(&best, "Cedar"), 150.into());
-        assert_eq!(best.lines.iter().map(|l| l.weekly).sum::<Decimal>(), 300.into());
+        assert_eq!(
+            best.lines.iter().map(|l| l.weekly).sum::<Decimal>(),
+            300.into()
+        );
         assert!(best.effect.as_ref().is_some_and(|e| e.value > 0.0));
         assert!(best.certificate.as_ref().is_some_and(|c| c.gap < 0.01));
     }
 
     #[test]
     fn a_standing_cap_is_obeyed_and_named_in_the_certificate() {
-        let rule = Rule::Cap { brand: Some(brand("Cedar")), channel: Some(channel("search")), weekly: 120.into() };
-        let best = best(&model(), &request(vec![rule])).expect("feasible").expect("fitted");
+        let rule = Rule::Cap {
+            brand: Some(brand("Cedar")),
+            channel: Some(channel("search")),
+            weekly: 120.into(),
+        };
+        let best = best(&model(), &request(vec![rule]))
+            .expect("feasible")
+            .expect("fitted");
         assert_eq!(weekly(&best, "Cedar"), 120.into());
         let binding = &best.certificate.as_ref().expect("proved").binding;
-        assert!(binding.iter().any(|b| b.rule.contains("Cedar") && b.shadow_price > 0.0), "{binding:?}");
+        assert!(
+            binding
+                .iter()
+                .any(|b| b.rule.contains("Cedar") && b.shadow_price > 0.0),
+            "{binding:?}"
+        );
     }
 
     #[test]
     fn rules_that_exclude_each_other_are_named_with_the_smallest_relaxation() {
-        let rule = Rule::Minimum { brand: Some(brand("Cedar")), channel: None, weekly: 500.into() };
+        let rule = Rule::Minimum {
+            brand: Some(brand("Cedar")),
+            channel: None,
+            weekly: 500.into(),
+        };
         let error = best(&model(), &request(vec![rule])).expect_err("nothing obeys it");
         assert!(error.to_string().contains("relaxation is 350"), "{error}");
     }
 
     #[test]
     fn the_same_request_gives_the_same_plan() {
-        assert_eq!(best(&model(), &request(Vec::new())).expect("feasible"), best(&model(), &request(Vec::new())).expect("feasible"));
+        assert_eq!(
+            best(&model(), &request(Vec::new())).expect("feasible"),
+            best(&model(), &request(Vec::new())).expect("feasible")
+        );
     }
 }

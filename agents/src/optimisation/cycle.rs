@@ -2,12 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use domain::{
-    budget::Rule,
-    id::FitId,
-    response::ResponseFit,
-    synergy::Verdict,
-};
+use domain::{budget::Rule, id::FitId, response::ResponseFit, synergy::Verdict};
 use serde_json::json;
 
 use super::{allocation, rules};
@@ -22,14 +17,27 @@ use crate::{
     view::View,
 };
 
-pub(crate) async fn conclude(ctx: Arc<Ctx>, snapshot: Arc<Snapshot>, parameters: Parameters) -> Result<Conclusion, Error> {
+pub(crate) async fn conclude(
+    ctx: Arc<Ctx>,
+    snapshot: Arc<Snapshot>,
+    parameters: Parameters,
+) -> Result<Conclusion, Error> {
     let view = &snapshot.view;
     let weeks = parameters.count("horizon_weeks");
     let Some(scanned) = ctx.analyst.scan(&snapshot).await? else {
         let what_if = |_: &[_]| None;
-        let sight =
-            rules::Sight { view, plan: None, curves: &[], what_if: &what_if, parameters: &parameters, weeks_of_data: snapshot.weeks };
-        return Ok(Conclusion { verdicts: rules::decide(&sight), ..Conclusion::default() });
+        let sight = rules::Sight {
+            view,
+            plan: None,
+            curves: &[],
+            what_if: &what_if,
+            parameters: &parameters,
+            weeks_of_data: snapshot.weeks,
+        };
+        return Ok(Conclusion {
+            verdicts: rules::decide(&sight),
+            ..Conclusion::default()
+        });
     };
     let model = Arc::new(Model::of(&scanned));
     let fit = fit(&scanned, &snapshot, &model)?;
@@ -47,13 +55,24 @@ pub(crate) async fn conclude(ctx: Arc<Ctx>, snapshot: Arc<Snapshot>, parameters:
         at: ctx.storage.now().await?,
     };
     let for_plan = Arc::clone(&model);
-    let best = ctx.analyst.run(OPTIMISATION, "plan over the portfolio", move |_| allocation::best(&for_plan, &request)).await?;
+    let best = ctx
+        .analyst
+        .run(OPTIMISATION, "plan over the portfolio", move |_| {
+            allocation::best(&for_plan, &request)
+        })
+        .await?;
     let mut conclusion = Conclusion::default();
     let best = match best {
         Ok(best) => best,
         Err(error) => {
             let kind = domain::recommendation::Kind::BudgetPlan;
-            conclusion.verdicts.decline(domain::access::AgentKind::Optimisation, kind, "portfolio", "infeasible", error.to_string());
+            conclusion.verdicts.decline(
+                domain::access::AgentKind::Optimisation,
+                kind,
+                "portfolio",
+                "infeasible",
+                error.to_string(),
+            );
             None
         }
     };
@@ -69,7 +88,10 @@ pub(crate) async fn conclude(ctx: Arc<Ctx>, snapshot: Arc<Snapshot>, parameters:
     };
     conclusion.verdicts.extend(rules::decide(&sight));
     conclusion.plans.extend(best);
-    conclusion.results = Results { fit: Some(fit), ..Results::default() };
+    conclusion.results = Results {
+        fit: Some(fit),
+        ..Results::default()
+    };
     Ok(conclusion)
 }
 
@@ -82,7 +104,11 @@ fn fit(scanned: &Scanned, snapshot: &Snapshot, model: &Model) -> Result<Response
         scanned.seed,
     );
     Ok(ResponseFit {
-        id: FitId::derive(&[&view.organisation.id.to_string(), &view.digest, &scanned.seed.to_string()]),
+        id: FitId::derive(&[
+            &view.organisation.id.to_string(),
+            &view.digest,
+            &scanned.seed.to_string(),
+        ]),
         origin: scanned.findings.period.1,
         curves: scan::curves(&scanned.findings, &plans::shares(view))?,
         model: serde_json::to_value(model).map_err(|error| Error::Analysis(error.to_string()))?,
@@ -93,7 +119,12 @@ fn fit(scanned: &Scanned, snapshot: &Snapshot, model: &Model) -> Result<Response
 /// The rules in force, and for every pair that the scan found to cannibalise: no more media for the driver than now.
 fn obeyed(view: &View, scanned: &Scanned, snapshot: &Snapshot) -> Result<Vec<Rule>, Error> {
     let mut rules: Vec<Rule> = view.constraints.iter().map(|c| c.rule.clone()).collect();
-    let source = provenance(snapshot, "synergy.joint_regression", json!({}), scanned.seed);
+    let source = provenance(
+        snapshot,
+        "synergy.joint_regression",
+        json!({}),
+        scanned.seed,
+    );
     let effects = scan::cross_effects(
         &scanned.weekly.panel,
         &scanned.findings,
@@ -101,7 +132,10 @@ fn obeyed(view: &View, scanned: &Scanned, snapshot: &Snapshot) -> Result<Vec<Rul
         scanned.findings.period.1,
         &source,
     )?;
-    for effect in effects.into_iter().filter(|effect| effect.verdict == Verdict::Cannibalisation) {
+    for effect in effects
+        .into_iter()
+        .filter(|effect| effect.verdict == Verdict::Cannibalisation)
+    {
         rules.push(Rule::CannibalisationCap {
             driver: effect.driver,
             affected: effect.affected,
@@ -112,6 +146,15 @@ fn obeyed(view: &View, scanned: &Scanned, snapshot: &Snapshot) -> Result<Vec<Rul
 }
 
 fn names(view: &View) -> BTreeMap<String, String> {
-    let brands = view.brands.iter().map(|b| (b.id.to_string(), b.name.clone()));
-    brands.chain(view.channels.iter().map(|c| (c.id.to_string(), c.name.clone()))).collect()
+    let brands = view
+        .brands
+        .iter()
+        .map(|b| (b.id.to_string(), b.name.clone()));
+    brands
+        .chain(
+            view.channels
+                .iter()
+                .map(|c| (c.id.to_string(), c.name.clone())),
+        )
+        .collect()
 }

@@ -35,19 +35,61 @@ pub struct CurvePoint {
 
 /// The fitted curve of a line, with the 80 % band of the draws that plans are priced by: shrunk towards what all lines have in
 /// common, and with what the brand's media do to its siblings.
-pub(crate) async fn curve(scope: &Scope, analyst: &Analyst, brand: BrandId, channel: ChannelId) -> Result<Curve, Error> {
-    let unknown = || domain::Error::not_found("response.unknown", "no response curve was fitted for this brand and channel");
+pub(crate) async fn curve(
+    scope: &Scope,
+    analyst: &Analyst,
+    brand: BrandId,
+    channel: ChannelId,
+) -> Result<Curve, Error> {
+    let unknown = || {
+        domain::Error::not_found(
+            "response.unknown",
+            "no response curve was fitted for this brand and channel",
+        )
+    };
     let fit = analyst.fit(scope).await?.ok_or_else(unknown)?;
-    let fitted = fit.curves.iter().find(|c| (c.brand, c.channel) == (brand, channel)).ok_or_else(unknown)?;
+    let fitted = fit
+        .curves
+        .iter()
+        .find(|c| (c.brand, c.channel) == (brand, channel))
+        .ok_or_else(unknown)?;
     let line = fit.model.line((brand, channel)).ok_or_else(unknown)?;
-    let share = scope.brands().get(brand).await?.margin.filter(|share| *share > 0.0).unwrap_or(1.0);
+    let share = scope
+        .brands()
+        .get(brand)
+        .await?
+        .margin
+        .filter(|share| *share > 0.0)
+        .unwrap_or(1.0);
     let points = (0..POINTS).map(|step| {
         let weekly = REACH * line.current * f64::from(step) / f64::from(POINTS - 1);
-        let mut draws: Vec<f64> = line.draws.iter().map(|draw| draw.curve.value(weekly) / share).collect();
+        let mut draws: Vec<f64> = line
+            .draws
+            .iter()
+            .map(|draw| draw.curve.value(weekly) / share)
+            .collect();
         draws.sort_by(f64::total_cmp);
-        let sales = if weekly > 0.0 { fitted.scale * weekly / (fitted.half + weekly) } else { 0.0 };
-        let end = |level: f64| if draws.is_empty() { sales } else { analytics::inference::quantile(&draws, level) };
-        CurvePoint { weekly, sales, low80: end(0.1).min(sales), high80: end(0.9).max(sales) }
+        let sales = if weekly > 0.0 {
+            fitted.scale * weekly / (fitted.half + weekly)
+        } else {
+            0.0
+        };
+        let end = |level: f64| {
+            if draws.is_empty() {
+                sales
+            } else {
+                analytics::inference::quantile(&draws, level)
+            }
+        };
+        CurvePoint {
+            weekly,
+            sales,
+            low80: end(0.1).min(sales),
+            high80: end(0.9).max(sales),
+        }
     });
-    Ok(Curve { points: points.collect(), current: line.current })
+    Ok(Curve {
+        points: points.collect(),
+        current: line.current,
+    })
 }

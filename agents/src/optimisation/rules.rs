@@ -27,7 +27,7 @@ const LEAST_WEEKS: u64 = 78;
 
 /// Everything the rules look at.
 #[derive(Clone, Copy)]
-pub struct Sight<'a> {
+pub(crate) struct Sight<'a> {
     /// The portfolio.
     pub view: &'a View,
     /// The best plan over the portfolio at the same total; `None` when no curve could be fitted.
@@ -43,11 +43,20 @@ pub struct Sight<'a> {
 }
 
 /// Decides.
-pub fn decide(sight: &Sight<'_>) -> Verdicts {
+pub(crate) fn decide(sight: &Sight<'_>) -> Verdicts {
     let mut verdicts = Verdicts::default();
     if sight.weeks_of_data < LEAST_WEEKS {
-        let detail = format!("{} weeks of data; response curves take {LEAST_WEEKS}", sight.weeks_of_data);
-        verdicts.decline(AGENT, Kind::BudgetPlan, "portfolio", "weak_evidence", detail);
+        let detail = format!(
+            "{} weeks of data; response curves take {LEAST_WEEKS}",
+            sight.weeks_of_data
+        );
+        verdicts.decline(
+            AGENT,
+            Kind::BudgetPlan,
+            "portfolio",
+            "weak_evidence",
+            detail,
+        );
         return verdicts;
     }
     match sight.plan {
@@ -67,7 +76,13 @@ pub fn decide(sight: &Sight<'_>) -> Verdicts {
 fn plan_over_the_portfolio(sight: &Sight<'_>, plan: &Plan, verdicts: &mut Verdicts) {
     let view = sight.view;
     let (Some(effect), Some(confidence)) = (&plan.effect, plan.confidence) else {
-        verdicts.decline(AGENT, Kind::BudgetPlan, "portfolio", "weak_evidence", "the plan's effect could not be computed".to_owned());
+        verdicts.decline(
+            AGENT,
+            Kind::BudgetPlan,
+            "portfolio",
+            "weak_evidence",
+            "the plan's effect could not be computed".to_owned(),
+        );
         return;
     };
     let least = sight.parameters.get("min_confidence");
@@ -76,19 +91,42 @@ fn plan_over_the_portfolio(sight: &Sight<'_>, plan: &Plan, verdicts: &mut Verdic
             "the best plan found would bring {} with a probability of {confidence:.2}; it takes {least:.2}",
             view.money(effect.value)
         );
-        verdicts.decline(AGENT, Kind::BudgetPlan, "portfolio", "below_threshold", detail);
+        verdicts.decline(
+            AGENT,
+            Kind::BudgetPlan,
+            "portfolio",
+            "below_threshold",
+            detail,
+        );
         return;
     }
     let moves = largest_moves(plan);
     let Some((down, up)) = moves else {
         let detail = "the best plan is what is spent already".to_owned();
-        verdicts.decline(AGENT, Kind::BudgetPlan, "portfolio", "below_threshold", detail);
+        verdicts.decline(
+            AGENT,
+            Kind::BudgetPlan,
+            "portfolio",
+            "below_threshold",
+            detail,
+        );
         return;
     };
-    let name = |line: &PlanLine| format!("{} of {}", view.channel_name(line.channel), view.brand_name(line.brand));
+    let name = |line: &PlanLine| {
+        format!(
+            "{} of {}",
+            view.channel_name(line.channel),
+            view.brand_name(line.brand)
+        )
+    };
     let delta = |line: &PlanLine| (line.weekly - line.current).to_f64().unwrap_or(0.0);
     let shifted: f64 = plan.lines.iter().map(|line| delta(line).max(0.0)).sum();
-    let mut brands: Vec<BrandId> = plan.lines.iter().filter(|l| l.weekly != l.current).map(|l| l.brand).collect();
+    let mut brands: Vec<BrandId> = plan
+        .lines
+        .iter()
+        .filter(|l| l.weekly != l.current)
+        .map(|l| l.brand)
+        .collect();
     brands.sort();
     brands.dedup();
     verdicts.proposals.push(Proposal {
@@ -131,7 +169,11 @@ pub(crate) fn plan_evidence(view: &View, plan: &Plan, shifted: f64) -> Vec<Evide
         shifted,
         currency,
         None,
-        format!("per week, {} lines in all; the total stays {}", plan.lines.len(), view.money(plan.total.amount.to_f64().unwrap_or(f64::NAN))),
+        format!(
+            "per week, {} lines in all; the total stays {}",
+            plan.lines.len(),
+            view.money(plan.total.amount.to_f64().unwrap_or(f64::NAN))
+        ),
         &plan.provenance,
     )];
     if let Some(effect) = &plan.effect {
@@ -140,7 +182,11 @@ pub(crate) fn plan_evidence(view: &View, plan: &Plan, shifted: f64) -> Vec<Evide
             effect.value,
             currency,
             None,
-            format!("80 % interval {} to {}, carry-over tail included", view.money(effect.interval80.low), view.money(effect.interval80.high)),
+            format!(
+                "80 % interval {} to {}, carry-over tail included",
+                view.money(effect.interval80.low),
+                view.money(effect.interval80.high)
+            ),
             &plan.provenance,
         ));
     }
@@ -193,30 +239,60 @@ fn single_lines(sight: &Sight<'_>, verdicts: &mut Verdicts) {
             continue;
         }
         let key = (curve.brand, curve.channel);
-        let subject = format!("line:{}/{}", view.brand_name(curve.brand), view.channel_key(curve.channel));
-        let Some(now) = view.current.get(&key).copied().filter(|weekly| *weekly > 0.0) else { continue };
-        if view.constraints.iter().any(|c| c.active && is_on_line(&c.rule, key)) {
-            verdicts.decline(AGENT, Kind::Guard, subject, "duplicate", "a rule for this line is in force".to_owned());
+        let subject = format!(
+            "line:{}/{}",
+            view.brand_name(curve.brand),
+            view.channel_key(curve.channel)
+        );
+        let Some(now) = view
+            .current
+            .get(&key)
+            .copied()
+            .filter(|weekly| *weekly > 0.0)
+        else {
+            continue;
+        };
+        if view
+            .constraints
+            .iter()
+            .any(|c| c.active && is_on_line(&c.rule, key))
+        {
+            verdicts.decline(
+                AGENT,
+                Kind::Guard,
+                subject,
+                "duplicate",
+                "a rule for this line is in force".to_owned(),
+            );
             continue;
         }
         let is_wasted = curve.marginal_return < 1.0;
         let then = ((now * if is_wasted { 1.0 - STEP } else { 1.0 + STEP }) / 10.0).round() * 10.0;
-        let Some(estimate) = (sight.what_if)(&[(curve.brand, curve.channel, then)]).filter(|e| e.effect.value > 0.0) else {
+        let Some(estimate) =
+            (sight.what_if)(&[(curve.brand, curve.channel, then)]).filter(|e| e.effect.value > 0.0)
+        else {
             let detail = format!("a step of {:.0} % brings nothing by itself", STEP * 100.0);
             verdicts.decline(AGENT, Kind::Guard, subject, "below_threshold", detail);
             continue;
         };
-        verdicts.proposals.push(line_rule(sight, curve, subject, now, then, estimate));
+        verdicts
+            .proposals
+            .push(line_rule(sight, curve, subject, now, then, estimate));
     }
     if quiet > 0 {
-        let detail = format!("the marginal return of {quiet} of {} lines cannot be told from break-even", sight.curves.len());
+        let detail = format!(
+            "the marginal return of {quiet} of {} lines cannot be told from break-even",
+            sight.curves.len()
+        );
         verdicts.decline(AGENT, Kind::Guard, "lines", "weak_evidence", detail);
     }
 }
 
 fn is_on_line(rule: &Rule, line: (BrandId, ChannelId)) -> bool {
     match rule {
-        Rule::Cap { brand, channel, .. } | Rule::Minimum { brand, channel, .. } => (*brand, *channel) == (Some(line.0), Some(line.1)),
+        Rule::Cap { brand, channel, .. } | Rule::Minimum { brand, channel, .. } => {
+            (*brand, *channel) == (Some(line.0), Some(line.1))
+        }
         Rule::Exclusion { brand, channel } => (*brand, *channel) == line,
         _ => false,
     }
@@ -234,11 +310,31 @@ fn line_rule(
     let is_wasted = curve.marginal_return < 1.0;
     let weekly = Decimal::from_f64(then).unwrap_or_default();
     let (brand, channel) = (Some(curve.brand), Some(curve.channel));
-    let name = format!("{} of {}", view.channel_name(curve.channel), view.brand_name(curve.brand));
+    let name = format!(
+        "{} of {}",
+        view.channel_name(curve.channel),
+        view.brand_name(curve.brand)
+    );
     let (title, rule, what) = if is_wasted {
-        (format!("Cap {name}: it is saturated"), Rule::Cap { brand, channel, weekly }, "at most")
+        (
+            format!("Cap {name}: it is saturated"),
+            Rule::Cap {
+                brand,
+                channel,
+                weekly,
+            },
+            "at most",
+        )
     } else {
-        (format!("Keep a minimum for {name}: it is starved"), Rule::Minimum { brand, channel, weekly }, "at least")
+        (
+            format!("Keep a minimum for {name}: it is starved"),
+            Rule::Minimum {
+                brand,
+                channel,
+                weekly,
+            },
+            "at least",
+        )
     };
     let mut numbers = vec![
         evidence(
@@ -249,11 +345,32 @@ fn line_rule(
             "break-even is 1; carry-over tail included",
             &estimate.provenance,
         ),
-        evidence("false-discovery rate of the finding", curve.q_value, "q", None, "against break-even, over every line", &estimate.provenance),
-        evidence("spent now", now, &view.organisation.currency, None, "per week", &estimate.provenance),
+        evidence(
+            "false-discovery rate of the finding",
+            curve.q_value,
+            "q",
+            None,
+            "against break-even, over every line",
+            &estimate.provenance,
+        ),
+        evidence(
+            "spent now",
+            now,
+            &view.organisation.currency,
+            None,
+            "per week",
+            &estimate.provenance,
+        ),
     ];
     for warning in &curve.warnings {
-        numbers.push(evidence("read with care", f64::NAN, "", None, warning.clone(), &estimate.provenance));
+        numbers.push(evidence(
+            "read with care",
+            f64::NAN,
+            "",
+            None,
+            warning.clone(),
+            &estimate.provenance,
+        ));
     }
     Proposal {
         agent: AGENT,
@@ -310,11 +427,17 @@ mod tests {
             status: PlanStatus::Draft,
             start: day(),
             weeks: 12,
-            total: Money { amount: 7200.into(), currency: "EUR".to_owned() },
+            total: Money {
+                amount: 7200.into(),
+                currency: "EUR".to_owned(),
+            },
             lines,
             effect: Some(Effect {
                 value,
-                interval80: Interval { low: -1.0, high: 2.0 * value },
+                interval80: Interval {
+                    low: -1.0,
+                    high: 2.0 * value,
+                },
                 base: None,
                 unit: "EUR".to_owned(),
                 horizon_weeks: 12,
@@ -338,8 +461,14 @@ mod tests {
             scale: 100.0,
             current_spend: 100.0,
             marginal_return,
-            marginal_return80: Interval { low: marginal_return - 0.1, high: marginal_return + 0.1 },
-            marginal_return95: Interval { low: marginal_return - 0.2, high: marginal_return + 0.2 },
+            marginal_return80: Interval {
+                low: marginal_return - 0.1,
+                high: marginal_return + 0.1,
+            },
+            marginal_return95: Interval {
+                low: marginal_return - 0.2,
+                high: marginal_return + 0.2,
+            },
             q_value,
             warnings: Vec::new(),
         }
@@ -348,11 +477,22 @@ mod tests {
     fn decided(view: &View, plan: Option<&Plan>, curves: &[ResponseCurve]) -> Verdicts {
         let what_if = |_: &[(BrandId, ChannelId, f64)]| Some(estimate(40.0));
         let parameters = Parameters::defaults(AGENT);
-        decide(&Sight { view, plan, curves, what_if: &what_if, parameters: &parameters, weeks_of_data: 156 })
+        decide(&Sight {
+            view,
+            plan,
+            curves,
+            what_if: &what_if,
+            parameters: &parameters,
+            weeks_of_data: 156,
+        })
     }
 
     fn moving() -> Vec<PlanLine> {
-        vec![line("Alder", "search", 150), line("Birch", "search", 60), line("Cedar", "video", 90)]
+        vec![
+            line("Alder", "search", 150),
+            line("Birch", "search", 60),
+            line("Cedar", "video", 90),
+        ]
     }
 
     #[test]
@@ -360,39 +500,93 @@ mod tests {
         let best = plan(500.0, 0.9, moving());
         let verdicts = decided(&a_view(), Some(&best), &[]);
         let proposal = &verdicts.proposals[0];
-        assert_eq!((proposal.subject.as_str(), proposal.effect.as_ref()), ("portfolio", best.effect.as_ref()));
+        assert_eq!(
+            (proposal.subject.as_str(), proposal.effect.as_ref()),
+            ("portfolio", best.effect.as_ref())
+        );
         assert_eq!(proposal.title, "Shift EUR 50 a week within the same budget");
-        assert!(proposal.summary.contains("EUR 40 a week leaves search of Birch, EUR 50 goes to search of Alder"), "{}", proposal.summary);
+        assert!(
+            proposal
+                .summary
+                .contains("EUR 40 a week leaves search of Birch, EUR 50 goes to search of Alder"),
+            "{}",
+            proposal.summary
+        );
     }
 
     #[test]
     fn a_plan_below_the_least_confidence_or_without_gain_or_without_a_move_is_recorded_only() {
         let still = vec![line("Alder", "search", 100), line("Birch", "search", 100)];
-        for weak in [plan(500.0, 0.55, moving()), plan(-5.0, 0.9, moving()), plan(5.0, 0.9, still)] {
+        for weak in [
+            plan(500.0, 0.55, moving()),
+            plan(-5.0, 0.9, moving()),
+            plan(5.0, 0.9, still),
+        ] {
             let verdicts = decided(&a_view(), Some(&weak), &[]);
-            assert_eq!((verdicts.proposals.len(), verdicts.considered[0].reason.as_str()), (0, "below_threshold"));
+            assert_eq!(
+                (
+                    verdicts.proposals.len(),
+                    verdicts.considered[0].reason.as_str()
+                ),
+                (0, "below_threshold")
+            );
         }
     }
 
     #[test]
     fn only_lines_told_from_break_even_get_a_rule() {
-        let curves = [curve("Alder", "search", 0.2, 0.001), curve("Birch", "video", 2.2, 0.02), curve("Cedar", "video", 1.9, 0.3)];
+        let curves = [
+            curve("Alder", "search", 0.2, 0.001),
+            curve("Birch", "video", 2.2, 0.02),
+            curve("Cedar", "video", 1.9, 0.3),
+        ];
         let verdicts = decided(&a_view(), None, &curves);
-        let actions: Vec<_> = verdicts.proposals.iter().map(|p| p.action.clone()).collect();
+        let actions: Vec<_> = verdicts
+            .proposals
+            .iter()
+            .map(|p| p.action.clone())
+            .collect();
         let rule = |name, key, weekly: i64, is_cap: bool| {
             let (brand, channel, weekly) = (Some(brand(name)), Some(channel(key)), weekly.into());
             Action::Guard {
-                rule: if is_cap { Rule::Cap { brand, channel, weekly } } else { Rule::Minimum { brand, channel, weekly } },
+                rule: if is_cap {
+                    Rule::Cap {
+                        brand,
+                        channel,
+                        weekly,
+                    }
+                } else {
+                    Rule::Minimum {
+                        brand,
+                        channel,
+                        weekly,
+                    }
+                },
             }
         };
-        assert_eq!(actions, [rule("Alder", "search", 70, true), rule("Birch", "video", 130, false)]);
-        assert!(verdicts.considered.iter().any(|c| c.subject == "lines" && c.detail.contains("1 of 3")));
+        assert_eq!(
+            actions,
+            [
+                rule("Alder", "search", 70, true),
+                rule("Birch", "video", 130, false)
+            ]
+        );
+        assert!(
+            verdicts
+                .considered
+                .iter()
+                .any(|c| c.subject == "lines" && c.detail.contains("1 of 3"))
+        );
     }
 
     #[test]
     fn a_line_with_a_rule_in_force_gets_no_other() {
         let mut view = a_view();
-        let rule = Rule::Cap { brand: Some(brand("Alder")), channel: Some(channel("search")), weekly: 80.into() };
+        let rule = Rule::Cap {
+            brand: Some(brand("Alder")),
+            channel: Some(channel("search")),
+            weekly: 80.into(),
+        };
         view.constraints.push(constraint(rule));
         let verdicts = decided(&view, None, &[curve("Alder", "search", 0.2, 0.001)]);
         assert!(verdicts.proposals.is_empty());
@@ -401,9 +595,20 @@ mod tests {
 
     #[test]
     fn too_short_a_history_yields_no_plan() {
-        let (view, parameters, best) = (a_view(), Parameters::defaults(AGENT), plan(500.0, 0.9, moving()));
+        let (view, parameters, best) = (
+            a_view(),
+            Parameters::defaults(AGENT),
+            plan(500.0, 0.9, moving()),
+        );
         let what_if = |_: &[(BrandId, ChannelId, f64)]| Some(estimate(40.0));
-        let sight = Sight { view: &view, plan: Some(&best), curves: &[], what_if: &what_if, parameters: &parameters, weeks_of_data: 53 };
+        let sight = Sight {
+            view: &view,
+            plan: Some(&best),
+            curves: &[],
+            what_if: &what_if,
+            parameters: &parameters,
+            weeks_of_data: 53,
+        };
         assert_eq!(decide(&sight).considered[0].reason, "weak_evidence");
     }
 }

@@ -16,59 +16,165 @@ impl Plans {
     ///
     /// # Errors
     /// `recommendation.edit_invalid` for what cannot be edited, `plan.infeasible` when a standing rule is broken.
-    pub(crate) async fn completed(&self, principal: &Principal, before: &Action, edited: Action) -> Result<Action, Error> {
+    pub(crate) async fn completed(
+        &self,
+        principal: &Principal,
+        before: &Action,
+        edited: Action,
+    ) -> Result<Action, Error> {
         let grant = principal.grant(Permission::RecommendationRead)?;
         let ground = self.ground(&self.storage.scope(&grant)).await?;
         match (before, edited) {
-            (Action::BudgetPlan { plan, total, .. }, Action::BudgetPlan { start, weeks, lines, .. }) => {
-                let asked: Vec<WhatIfLine> =
-                    lines.iter().map(|l| WhatIfLine { brand: l.brand, channel: l.channel, weekly: l.weekly }).collect();
+            (
+                Action::BudgetPlan { plan, total, .. },
+                Action::BudgetPlan {
+                    start,
+                    weeks,
+                    lines,
+                    ..
+                },
+            ) => {
+                let asked: Vec<WhatIfLine> = lines
+                    .iter()
+                    .map(|l| WhatIfLine {
+                        brand: l.brand,
+                        channel: l.channel,
+                        weekly: l.weekly,
+                    })
+                    .collect();
                 let spend = ground.spend_with(&asked, weeks)?;
                 if let Some(first) = ground.violations(&spend).into_iter().next() {
-                    return Err(domain::Error::conflict("plan.infeasible", first).advise("keep to the rule, or take it out of force first").into());
+                    return Err(domain::Error::conflict("plan.infeasible", first)
+                        .advise("keep to the rule, or take it out of force first")
+                        .into());
                 }
-                let total = domain::unit::Money { currency: total.currency.clone(), ..ground.total(&spend, weeks) };
-                Ok(Action::BudgetPlan { plan: *plan, start, weeks, total, lines: ground.lines(&spend) })
+                let total = domain::unit::Money {
+                    currency: total.currency.clone(),
+                    ..ground.total(&spend, weeks)
+                };
+                Ok(Action::BudgetPlan {
+                    plan: *plan,
+                    start,
+                    weeks,
+                    total,
+                    lines: ground.lines(&spend),
+                })
             }
-            (Action::Guard { rule: old }, Action::Guard { rule }) => Ok(Action::Guard { rule: same_subject(old, rule)? }),
-            (Action::Synergy { rule: old }, Action::Synergy { rule }) => Ok(Action::Synergy { rule: same_subject(old, rule)? }),
+            (Action::Guard { rule: old }, Action::Guard { rule }) => Ok(Action::Guard {
+                rule: same_subject(old, rule)?,
+            }),
+            (Action::Synergy { rule: old }, Action::Synergy { rule }) => Ok(Action::Synergy {
+                rule: same_subject(old, rule)?,
+            }),
             (
-                Action::MetricTarget { brand, metric, from, .. },
-                Action::MetricTarget { brand: new_brand, metric: new_metric, to, due, .. },
+                Action::MetricTarget {
+                    brand,
+                    metric,
+                    from,
+                    ..
+                },
+                Action::MetricTarget {
+                    brand: new_brand,
+                    metric: new_metric,
+                    to,
+                    due,
+                    ..
+                },
             ) => {
-                if (*brand, *metric) != (new_brand, new_metric) || !to.is_finite() || due <= ground.as_of {
-                    return Err(refused("a target keeps its brand and metric, and is due after today"));
+                if (*brand, *metric) != (new_brand, new_metric)
+                    || !to.is_finite()
+                    || due <= ground.as_of
+                {
+                    return Err(refused(
+                        "a target keeps its brand and metric, and is due after today",
+                    ));
                 }
-                Ok(Action::MetricTarget { brand: *brand, metric: *metric, from: *from, to, due })
+                Ok(Action::MetricTarget {
+                    brand: *brand,
+                    metric: *metric,
+                    from: *from,
+                    to,
+                    due,
+                })
             }
             (
-                Action::DataFix { project, brand, metric, period, from, .. },
-                Action::DataFix { project: p, brand: b, metric: m, period: d, to, .. },
+                Action::DataFix {
+                    project,
+                    brand,
+                    metric,
+                    period,
+                    from,
+                    ..
+                },
+                Action::DataFix {
+                    project: p,
+                    brand: b,
+                    metric: m,
+                    period: d,
+                    to,
+                    ..
+                },
             ) => {
-                if (*project, *brand, *metric, *period) != (p, b, m, d) || to.is_some_and(|to| !to.is_finite()) {
+                if (*project, *brand, *metric, *period) != (p, b, m, d)
+                    || to.is_some_and(|to| !to.is_finite())
+                {
                     return Err(refused("a data fix keeps the value it is about"));
                 }
-                Ok(Action::DataFix { project: p, brand: b, metric: m, period: d, from: *from, to })
+                Ok(Action::DataFix {
+                    project: p,
+                    brand: b,
+                    metric: m,
+                    period: d,
+                    from: *from,
+                    to,
+                })
             }
-            (Action::Initiative { steps: old, .. }, Action::Initiative { steps, assumptions, reviews }) => {
-                let is_known = |step: &domain::recommendation::InitiativeStep| old.iter().any(|o| o.action == step.action);
+            (
+                Action::Initiative { steps: old, .. },
+                Action::Initiative {
+                    steps,
+                    assumptions,
+                    reviews,
+                },
+            ) => {
+                let is_known = |step: &domain::recommendation::InitiativeStep| {
+                    old.iter().any(|o| o.action == step.action)
+                };
                 if steps.is_empty() || !steps.iter().all(is_known) {
-                    return Err(refused("steps can be left out, moved and renamed; their actions are edited one by one later"));
+                    return Err(refused(
+                        "steps can be left out, moved and renamed; their actions are edited one by one later",
+                    ));
                 }
-                Ok(Action::Initiative { steps, assumptions, reviews })
+                Ok(Action::Initiative {
+                    steps,
+                    assumptions,
+                    reviews,
+                })
             }
-            _ => Err(refused("this kind cannot be edited; approve it as it is, or reject it")),
+            _ => Err(refused(
+                "this kind cannot be edited; approve it as it is, or reject it",
+            )),
         }
     }
 
     /// What an action is worth in money; `None` for kinds whose effect is not known in money.
-    pub(crate) async fn price(&self, principal: &Principal, action: &Action) -> Result<Option<Priced>, Error> {
+    pub(crate) async fn price(
+        &self,
+        principal: &Principal,
+        action: &Action,
+    ) -> Result<Option<Priced>, Error> {
         let grant = principal.grant(Permission::RecommendationRead)?;
         let ground = self.ground(&self.storage.scope(&grant)).await?;
         Ok(match action {
             Action::BudgetPlan { lines, weeks, .. } => {
-                let asked: Vec<WhatIfLine> =
-                    lines.iter().map(|l| WhatIfLine { brand: l.brand, channel: l.channel, weekly: l.weekly }).collect();
+                let asked: Vec<WhatIfLine> = lines
+                    .iter()
+                    .map(|l| WhatIfLine {
+                        brand: l.brand,
+                        channel: l.channel,
+                        weekly: l.weekly,
+                    })
+                    .collect();
                 ground.price(&asked, *weeks)
             }
             Action::Guard { rule } | Action::Synergy { rule } => ground.price_rule(rule),
@@ -84,22 +190,48 @@ impl Ground {
     /// A rule is worth what bringing its lines to its limit brings, all of them by the same factor.
     fn price_rule(&self, rule: &Rule) -> Option<Priced> {
         let (brand, channel, weekly) = match rule {
-            Rule::Cap { brand, channel, weekly } | Rule::Minimum { brand, channel, weekly } => (*brand, *channel, *weekly),
-            Rule::CannibalisationCap { driver, weekly, .. } | Rule::JointAction { driver, weekly, .. } => (Some(*driver), None, *weekly),
+            Rule::Cap {
+                brand,
+                channel,
+                weekly,
+            }
+            | Rule::Minimum {
+                brand,
+                channel,
+                weekly,
+            } => (*brand, *channel, *weekly),
+            Rule::CannibalisationCap { driver, weekly, .. }
+            | Rule::JointAction { driver, weekly, .. } => (Some(*driver), None, *weekly),
             Rule::Exclusion { .. } => return None,
         };
         let matching = matching(&self.current, brand, channel);
         let now: Decimal = matching.iter().map(|(_, weekly)| *weekly).sum();
         let factor = (weekly / if now.is_zero() { return None } else { now }).to_f64()?;
-        let changes: Vec<_> =
-            matching.iter().map(|((b, c), weekly)| (*b, *c, weekly.to_f64().unwrap_or_default() * factor)).collect();
+        let changes: Vec<_> = matching
+            .iter()
+            .map(|((b, c), weekly)| (*b, *c, weekly.to_f64().unwrap_or_default() * factor))
+            .collect();
         let fit = self.fit.as_ref()?;
-        let current = self.current.iter().map(|(line, weekly)| (*line, weekly.to_f64().unwrap_or_default())).collect();
-        pricing::priced(&fit.model, &current, &changes, RULE_WEEKS, &self.organisation.currency)
+        let current = self
+            .current
+            .iter()
+            .map(|(line, weekly)| (*line, weekly.to_f64().unwrap_or_default()))
+            .collect();
+        pricing::priced(
+            &fit.model,
+            &current,
+            &changes,
+            RULE_WEEKS,
+            &self.organisation.currency,
+        )
     }
 }
 
-fn matching(spend: &Spend, brand: Option<BrandId>, channel: Option<ChannelId>) -> Vec<((BrandId, ChannelId), Decimal)> {
+fn matching(
+    spend: &Spend,
+    brand: Option<BrandId>,
+    channel: Option<ChannelId>,
+) -> Vec<((BrandId, ChannelId), Decimal)> {
     spend
         .iter()
         .filter(|((b, c), _)| brand.is_none_or(|x| x == *b) && channel.is_none_or(|x| x == *c))
@@ -133,7 +265,9 @@ fn same_subject(old: &Rule, new: Rule) -> Result<Rule, Error> {
     };
     let is_same = with(old, Decimal::ZERO) == with(&new, Decimal::ZERO);
     if !is_same || amount(&new).is_some_and(|weekly| weekly < Decimal::ZERO) {
-        return Err(refused("only the amount of a rule can be edited, and it cannot be negative"));
+        return Err(refused(
+            "only the amount of a rule can be edited, and it cannot be negative",
+        ));
     }
     Ok(new)
 }
@@ -144,14 +278,25 @@ mod tests {
     use crate::view::tests_support::brand;
 
     fn cap(weekly: i64) -> Rule {
-        Rule::CannibalisationCap { driver: brand("Alder"), affected: brand("Birch"), weekly: weekly.into() }
+        Rule::CannibalisationCap {
+            driver: brand("Alder"),
+            affected: brand("Birch"),
+            weekly: weekly.into(),
+        }
     }
 
     #[test]
     fn only_the_amount_of_a_rule_can_be_edited() {
-        assert_eq!(same_subject(&cap(100), cap(80)).expect("the amount"), cap(80));
+        assert_eq!(
+            same_subject(&cap(100), cap(80)).expect("the amount"),
+            cap(80)
+        );
         assert!(same_subject(&cap(100), cap(-1)).is_err());
-        let other = Rule::CannibalisationCap { driver: brand("Cedar"), affected: brand("Birch"), weekly: 100.into() };
+        let other = Rule::CannibalisationCap {
+            driver: brand("Cedar"),
+            affected: brand("Birch"),
+            weekly: 100.into(),
+        };
         assert!(same_subject(&cap(100), other).is_err());
     }
 }

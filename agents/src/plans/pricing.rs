@@ -45,9 +45,24 @@ impl Pricing {
         }
     }
 
-    pub(crate) fn estimate(&self, view: &View, changes: &[(BrandId, ChannelId, f64)], weeks: u32) -> Option<Estimate> {
-        let priced = priced(&self.model, &view.current, changes, weeks, &view.organisation.currency)?;
-        Some(Estimate { effect: priced.effect, confidence: priced.confidence, provenance: self.provenance.clone() })
+    pub(crate) fn estimate(
+        &self,
+        view: &View,
+        changes: &[(BrandId, ChannelId, f64)],
+        weeks: u32,
+    ) -> Option<Estimate> {
+        let priced = priced(
+            &self.model,
+            &view.current,
+            changes,
+            weeks,
+            &view.organisation.currency,
+        )?;
+        Some(Estimate {
+            effect: priced.effect,
+            confidence: priced.confidence,
+            provenance: self.provenance.clone(),
+        })
     }
 }
 
@@ -63,7 +78,10 @@ pub(super) fn priced(
     Some(Priced {
         effect: Effect {
             value: made.expected,
-            interval80: Interval { low: made.interval80.0, high: made.interval80.1 },
+            interval80: Interval {
+                low: made.interval80.0,
+                high: made.interval80.1,
+            },
             base: None,
             unit: currency.to_owned(),
             horizon_weeks: weeks,
@@ -74,7 +92,10 @@ pub(super) fn priced(
 
 /// Margin shares of the brands that state one.
 pub(crate) fn shares(view: &View) -> BTreeMap<BrandId, f64> {
-    view.brands.iter().filter_map(|b| Some((b.id, b.margin.filter(|share| *share > 0.0)?))).collect()
+    view.brands
+        .iter()
+        .filter_map(|b| Some((b.id, b.margin.filter(|share| *share > 0.0)?)))
+        .collect()
 }
 
 /// A view that knows names and money, for texts about a plan.
@@ -90,6 +111,10 @@ pub(super) async fn named(scope: &storage::Scope, ground: &Ground) -> Result<Vie
         projects: Vec::new(),
         constraints: Vec::new(),
         targets: Vec::new(),
-        current: ground.current.iter().map(|(line, weekly)| (*line, weekly.to_f64().unwrap_or_default())).collect(),
+        current: ground
+            .current
+            .iter()
+            .map(|(line, weekly)| (*line, weekly.to_f64().unwrap_or_default()))
+            .collect(),
     })
 }

@@ -27,15 +27,25 @@ impl MoneyMetrics {
         let with = |role: MetricRole| metrics.iter().filter(move |m| m.role == role);
         Self {
             outcome: with(MetricRole::Outcome).next().map(|m| (m.id, m.unit)),
-            price: with(MetricRole::Price).find(|m| m.unit == MetricUnit::Currency).map(|m| m.id),
+            price: with(MetricRole::Price)
+                .find(|m| m.unit == MetricUnit::Currency)
+                .map(|m| m.id),
             spend: with(MetricRole::Spend).map(|m| m.id).collect(),
-            promotion: with(MetricRole::Promotion).filter(|m| m.unit == MetricUnit::Currency).map(|m| m.id).collect(),
+            promotion: with(MetricRole::Promotion)
+                .filter(|m| m.unit == MetricUnit::Currency)
+                .map(|m| m.id)
+                .collect(),
         }
     }
 
     pub(crate) fn all(&self) -> Vec<MetricId> {
         let outcome = self.outcome.map(|(id, _)| id);
-        outcome.into_iter().chain(self.price).chain(self.spend.iter().copied()).chain(self.promotion.iter().copied()).collect()
+        outcome
+            .into_iter()
+            .chain(self.price)
+            .chain(self.spend.iter().copied())
+            .chain(self.promotion.iter().copied())
+            .collect()
     }
 }
 
@@ -59,7 +69,14 @@ impl BrandMoney {
     /// The last `weeks` of sales, in order.
     pub(crate) fn last_sales(&self, weeks: usize) -> Vec<Point> {
         let from = self.sales.len().saturating_sub(weeks);
-        self.sales.iter().skip(from).map(|(period, value)| Point { period: *period, value: *value }).collect()
+        self.sales
+            .iter()
+            .skip(from)
+            .map(|(period, value)| Point {
+                period: *period,
+                value: *value,
+            })
+            .collect()
     }
 }
 
@@ -69,22 +86,43 @@ pub(crate) fn money(table: &MetricTable, metrics: &MoneyMetrics) -> BTreeMap<Bra
     let mut of_brand: BTreeMap<BrandId, (f64, f64)> = BTreeMap::new();
     for row in 0..table.len() {
         if Some(table.metric[row]) == metrics.price {
-            prices.insert((table.brand[row], table.project[row], table.period[row]), table.value[row]);
+            prices.insert(
+                (table.brand[row], table.project[row], table.period[row]),
+                table.value[row],
+            );
             let mean = of_brand.entry(table.brand[row]).or_default();
             *mean = (mean.0 + table.value[row], mean.1 + 1.0);
         }
     }
     let price = |brand: BrandId, project: ProjectId, period: NaiveDate| {
-        let mean = || of_brand.get(&brand).filter(|(_, n)| *n > 0.0).map(|(sum, n)| sum / n);
-        prices.get(&(brand, project, period)).copied().or_else(mean).unwrap_or(1.0)
+        let mean = || {
+            of_brand
+                .get(&brand)
+                .filter(|(_, n)| *n > 0.0)
+                .map(|(sum, n)| sum / n)
+        };
+        prices
+            .get(&(brand, project, period))
+            .copied()
+            .or_else(mean)
+            .unwrap_or(1.0)
     };
     let mut out: BTreeMap<BrandId, BrandMoney> = BTreeMap::new();
     for row in 0..table.len() {
-        let (brand, project, period, value) = (table.brand[row], table.project[row], table.period[row], table.value[row]);
+        let (brand, project, period, value) = (
+            table.brand[row],
+            table.project[row],
+            table.period[row],
+            table.value[row],
+        );
         let metric = table.metric[row];
         let entry = out.entry(brand).or_default();
         if let Some((_, unit)) = metrics.outcome.filter(|(id, _)| *id == metric) {
-            let worth = if unit == MetricUnit::Currency { value } else { value * price(brand, project, period) };
+            let worth = if unit == MetricUnit::Currency {
+                value
+            } else {
+                value * price(brand, project, period)
+            };
             *entry.sales.entry(period).or_default() += worth;
             *entry.units.entry(period).or_default() += value;
         } else if metrics.spend.contains(&metric) {
@@ -106,14 +144,22 @@ mod tests {
 
     #[test]
     fn units_are_valued_at_the_price_of_their_own_project_and_week() {
-        let (brand, units, price) = (id(BrandId::derive, "a"), id(MetricId::derive, "units"), id(MetricId::derive, "price"));
+        let (brand, units, price) = (
+            id(BrandId::derive, "a"),
+            id(MetricId::derive, "units"),
+            id(MetricId::derive, "price"),
+        );
         let week = NaiveDate::from_ymd_opt(2025, 1, 6).expect("a date");
         let mut table = MetricTable::default();
         for (project, sold, at) in [("north", 10.0, 2.0), ("south", 5.0, 4.0)] {
             table.push(id(ProjectId::derive, project), brand, units, week, sold);
             table.push(id(ProjectId::derive, project), brand, price, week, at);
         }
-        let metrics = MoneyMetrics { outcome: Some((units, MetricUnit::Count)), price: Some(price), ..MoneyMetrics::default() };
+        let metrics = MoneyMetrics {
+            outcome: Some((units, MetricUnit::Count)),
+            price: Some(price),
+            ..MoneyMetrics::default()
+        };
         let money = money(&table, &metrics);
         assert_eq!(money[&brand].sales[&week], 40.0);
         assert_eq!(money[&brand].price(4), Some(40.0 / 15.0));
@@ -125,7 +171,10 @@ mod tests {
         let week = NaiveDate::from_ymd_opt(2025, 1, 6).expect("a date");
         let mut table = MetricTable::default();
         table.push(id(ProjectId::derive, "p"), brand, sales, week, 12.5);
-        let metrics = MoneyMetrics { outcome: Some((sales, MetricUnit::Currency)), ..MoneyMetrics::default() };
+        let metrics = MoneyMetrics {
+            outcome: Some((sales, MetricUnit::Currency)),
+            ..MoneyMetrics::default()
+        };
         assert_eq!(money(&table, &metrics)[&brand].sales[&week], 12.5);
     }
 }

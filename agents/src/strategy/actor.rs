@@ -9,7 +9,13 @@ pub(crate) const DESK: Desk = Desk {
     kind: AgentKind::Strategy,
     title: "Strategy",
     description: "Compares the brands with their rivals, finds metrics that run ahead of sales, and proposes targets and initiatives.",
-    wakes: &[EventKind::MetricsIngested, EventKind::DataCorrected, EventKind::ClockAdvanced],
+    wakes: &[
+        EventKind::MetricsIngested,
+        EventKind::DataCorrected,
+        EventKind::ClockAdvanced,
+    ],
     cron: "30 5 * * 1",
-    conclude: |ctx, snapshot, parameters| Box::pin(super::cycle::conclude(ctx, snapshot, parameters)),
+    conclude: |ctx, snapshot, parameters| {
+        Box::pin(super::cycle::conclude(ctx, snapshot, parameters))
+    },
 };

@@ -21,12 +21,24 @@ use crate::{
     plans,
 };
 
-pub(crate) async fn conclude(ctx: Arc<Ctx>, snapshot: Arc<Snapshot>, parameters: Parameters) -> Result<Conclusion, Error> {
+pub(crate) async fn conclude(
+    ctx: Arc<Ctx>,
+    snapshot: Arc<Snapshot>,
+    parameters: Parameters,
+) -> Result<Conclusion, Error> {
     let scanned = ctx.analyst.scan(&snapshot).await?;
     let shared = Arc::clone(&snapshot);
-    let gaps = ctx.analyst.run(ANALYSIS, "gaps to rivals", move |_| gaps::gaps(&shared)).await?;
+    let gaps = ctx
+        .analyst
+        .run(ANALYSIS, "gaps to rivals", move |_| gaps::gaps(&shared))
+        .await?;
     let view = &snapshot.view;
-    let source = provenance(&snapshot, "finder.scan", json!({ "level_weeks": LEVEL_WEEKS }), ctx.analyst.seed());
+    let source = provenance(
+        &snapshot,
+        "finder.scan",
+        json!({ "level_weeks": LEVEL_WEEKS }),
+        ctx.analyst.seed(),
+    );
     let (mut rivals, mut indicators, mut curves) = (Vec::new(), Vec::new(), Vec::new());
     let mut margins = BTreeMap::new();
     if let Some(scanned) = &scanned {
@@ -39,12 +51,24 @@ pub(crate) async fn conclude(ctx: Arc<Ctx>, snapshot: Arc<Snapshot>, parameters:
         margins.clone_from(&scanned.weekly.margins);
     }
     let levels = match view.data_until {
-        Some(until) => levels(&snapshot, &runs::series(&snapshot.table), None, until, LEVEL_WEEKS),
+        Some(until) => levels(
+            &snapshot,
+            &runs::series(&snapshot.table),
+            None,
+            until,
+            LEVEL_WEEKS,
+        ),
         None => BTreeMap::new(),
     };
     let weeks = parameters.count("target_weeks");
-    let pricing = scanned.as_ref().map(|scanned| plans::Pricing::of(scanned, &snapshot));
-    let what_if = |changes: &[_]| pricing.as_ref().and_then(|pricing| pricing.estimate(view, changes, weeks));
+    let pricing = scanned
+        .as_ref()
+        .map(|scanned| plans::Pricing::of(scanned, &snapshot));
+    let what_if = |changes: &[_]| {
+        pricing
+            .as_ref()
+            .and_then(|pricing| pricing.estimate(view, changes, weeks))
+    };
     let verdicts = rules::decide(&rules::Sight {
         view,
         gaps: &gaps,
@@ -58,16 +82,44 @@ pub(crate) async fn conclude(ctx: Arc<Ctx>, snapshot: Arc<Snapshot>, parameters:
         provenance: &source,
     });
     let findings = vec![
-        (query::GAPS, keyed(&gaps, |g| format!("{}|{}|{:?}", g.brand, g.metric, g.reference))?),
-        (query::RIVALS, keyed(&rivals, |r| format!("{}|{}|{}", r.rival, r.metric, r.start))?),
-        (query::INDICATORS, keyed(&indicators, |i| format!("{}|{}|{}", i.brand, i.indicator, i.lag))?),
+        (
+            query::GAPS,
+            keyed(&gaps, |g| {
+                format!("{}|{}|{:?}", g.brand, g.metric, g.reference)
+            })?,
+        ),
+        (
+            query::RIVALS,
+            keyed(&rivals, |r| format!("{}|{}|{}", r.rival, r.metric, r.start))?,
+        ),
+        (
+            query::INDICATORS,
+            keyed(&indicators, |i| {
+                format!("{}|{}|{}", i.brand, i.indicator, i.lag)
+            })?,
+        ),
     ];
-    Ok(Conclusion { results: Results { findings, ..Results::default() }, verdicts, plans: Vec::new() })
+    Ok(Conclusion {
+        results: Results {
+            findings,
+            ..Results::default()
+        },
+        verdicts,
+        plans: Vec::new(),
+    })
 }
 
-fn keyed<T: Serialize>(found: &[T], key: impl Fn(&T) -> String) -> Result<Vec<(String, serde_json::Value)>, Error> {
+fn keyed<T: Serialize>(
+    found: &[T],
+    key: impl Fn(&T) -> String,
+) -> Result<Vec<(String, serde_json::Value)>, Error> {
     found
         .iter()
-        .map(|one| Ok((key(one), serde_json::to_value(one).map_err(|error| Error::Analysis(error.to_string()))?)))
+        .map(|one| {
+            Ok((
+                key(one),
+                serde_json::to_value(one).map_err(|error| Error::Analysis(error.to_string()))?,
+            ))
+        })
         .collect()
 }

@@ -32,7 +32,7 @@ const ANSWER_WITHIN_WEEKS: i64 = 26;
 
 /// Everything the rules look at.
 #[derive(Clone, Copy)]
-pub struct Sight<'a> {
+pub(crate) struct Sight<'a> {
     /// The portfolio.
     pub view: &'a View,
     /// Gaps to rivals.
@@ -56,7 +56,7 @@ pub struct Sight<'a> {
 }
 
 /// Decides.
-pub fn decide(sight: &Sight<'_>) -> Verdicts {
+pub(crate) fn decide(sight: &Sight<'_>) -> Verdicts {
     let mut verdicts = Verdicts::default();
     let led = indicator_targets(sight, &mut verdicts);
     gap_targets(sight, &led, &mut verdicts);
@@ -66,11 +66,15 @@ pub fn decide(sight: &Sight<'_>) -> Verdicts {
 }
 
 fn has_target(view: &View, brand: BrandId, metric: MetricId) -> bool {
-    view.targets.iter().any(|t| t.active && t.brand == brand && t.metric == metric)
+    view.targets
+        .iter()
+        .any(|t| t.active && t.brand == brand && t.metric == metric)
 }
 
 fn metric_subject(view: &View, brand: BrandId, metric: MetricId) -> String {
-    let key = view.metric(metric).map_or_else(|| metric.to_string(), |m| m.key.clone());
+    let key = view
+        .metric(metric)
+        .map_or_else(|| metric.to_string(), |m| m.key.clone());
     format!("metric:{}/{key}", view.brand_name(brand))
 }
 
@@ -86,22 +90,42 @@ fn indicator_targets(sight: &Sight<'_>, verdicts: &mut Verdicts) -> BTreeSet<(Br
             continue;
         }
         if found.q_value > limit {
-            let detail = format!("as a leading indicator its q-value is {:.2}, above {limit:.2}", found.q_value);
+            let detail = format!(
+                "as a leading indicator its q-value is {:.2}, above {limit:.2}",
+                found.q_value
+            );
             verdicts.decline(AGENT, Kind::MetricTarget, subject, "weak_evidence", detail);
             continue;
         }
         if has_target(view, found.brand, found.indicator) {
-            verdicts.decline(AGENT, Kind::MetricTarget, subject, "duplicate", "a target is in force".to_owned());
+            verdicts.decline(
+                AGENT,
+                Kind::MetricTarget,
+                subject,
+                "duplicate",
+                "a target is in force".to_owned(),
+            );
             continue;
         }
-        let Some(now) = (sight.level)(found.brand, found.indicator).filter(|v| v.is_finite() && *v != 0.0) else {
-            verdicts.decline(AGENT, Kind::MetricTarget, subject, "stale_data", "it has no recent value".to_owned());
+        let Some(now) =
+            (sight.level)(found.brand, found.indicator).filter(|v| v.is_finite() && *v != 0.0)
+        else {
+            verdicts.decline(
+                AGENT,
+                Kind::MetricTarget,
+                subject,
+                "stale_data",
+                "it has no recent value".to_owned(),
+            );
             continue;
         };
         led.insert((found.brand, found.indicator));
         let change = indicator_change(sight, found, now);
-        let effect = (sight.margin)(found.brand).map(|margin| indicator_effect(view, found, change, margin, weeks));
-        verdicts.proposals.push(indicator_target(sight, found, now, change, effect, weeks));
+        let effect = (sight.margin)(found.brand)
+            .map(|margin| indicator_effect(view, found, change, margin, weeks));
+        verdicts
+            .proposals
+            .push(indicator_target(sight, found, now, change, effect, weeks));
     }
     led
 }
@@ -111,7 +135,11 @@ fn indicator_change(sight: &Sight<'_>, found: &LeadingIndicator, now: f64) -> f6
     let behind = sight
         .gaps
         .iter()
-        .filter(|g| g.brand == found.brand && g.metric == found.indicator && g.reference == Reference::Leader)
+        .filter(|g| {
+            g.brand == found.brand
+                && g.metric == found.indicator
+                && g.reference == Reference::Leader
+        })
         .map(|g| g.gap.max(0.0))
         .next()
         .unwrap_or(0.0);
@@ -120,14 +148,23 @@ fn indicator_change(sight: &Sight<'_>, found: &LeadingIndicator, now: f64) -> f6
 }
 
 /// Sales follow the indicator after its lag, so the weeks before that earn nothing; the way there is counted as half.
-fn indicator_effect(view: &View, found: &LeadingIndicator, change: f64, margin: f64, weeks: u32) -> Effect {
+fn indicator_effect(
+    view: &View,
+    found: &LeadingIndicator,
+    change: f64,
+    margin: f64,
+    weeks: u32,
+) -> Effect {
     let earning = f64::from(weeks.saturating_sub(found.lag)) / 2.0;
     let scale = change * margin * earning;
     let ends = eighty_of(found.interval95);
     let (a, b) = (ends.low * scale, ends.high * scale);
     Effect {
         value: found.estimate * scale,
-        interval80: Interval { low: a.min(b), high: a.max(b) },
+        interval80: Interval {
+            low: a.min(b),
+            high: a.max(b),
+        },
         base: None,
         unit: view.organisation.currency.clone(),
         horizon_weeks: weeks,
@@ -143,7 +180,10 @@ fn indicator_target(
     weeks: u32,
 ) -> Proposal {
     let view = sight.view;
-    let (brand, metric) = (view.brand_name(found.brand), view.metric_name(found.indicator));
+    let (brand, metric) = (
+        view.brand_name(found.brand),
+        view.metric_name(found.indicator),
+    );
     let outcome = view.metric_name(found.outcome);
     let to = now + change;
     let due = view.in_weeks(weeks);
@@ -151,18 +191,29 @@ fn indicator_target(
     let promised = effect.as_ref().map_or(String::new(), |e| {
         format!(" Reaching it evenly is expected to bring {} of margin within {weeks} weeks, if the link holds when we move the metric ourselves.", view.money(e.value))
     });
-    let unit = view.metric(found.indicator).map_or("", |m| unit_name(m.unit));
+    let unit = view
+        .metric(found.indicator)
+        .map_or("", |m| unit_name(m.unit));
     Proposal {
         agent: AGENT,
         subject: metric_subject(view, found.brand, found.indicator),
-        title: format!("{direction} {metric} of {brand}: it runs {} weeks ahead of sales", found.lag),
+        title: format!(
+            "{direction} {metric} of {brand}: it runs {} weeks ahead of sales",
+            found.lag
+        ),
         summary: format!(
             "{metric} of {brand} moves {} weeks before {outcome} does. A target of {to:.2} by {due} (now {now:.2}) puts it under watch.{promised}",
             found.lag
         ),
         brands: vec![found.brand],
         objective: "sales of the coming quarter".to_owned(),
-        action: Action::MetricTarget { brand: found.brand, metric: found.indicator, from: now, to, due },
+        action: Action::MetricTarget {
+            brand: found.brand,
+            metric: found.indicator,
+            from: now,
+            to,
+            due,
+        },
         confidence: effect.as_ref().map(|_| probability_positive(found, change)),
         effect,
         evidence: vec![
@@ -174,8 +225,22 @@ fn indicator_target(
                 "after season, trend, price and media",
                 sight.provenance,
             ),
-            evidence("false-discovery rate of the finding", found.q_value, "q", None, "over every brand, metric and lag of the scan", sight.provenance),
-            evidence(format!("{metric} now"), now, unit, None, "mean of the last weeks", sight.provenance),
+            evidence(
+                "false-discovery rate of the finding",
+                found.q_value,
+                "q",
+                None,
+                "over every brand, metric and lag of the scan",
+                sight.provenance,
+            ),
+            evidence(
+                format!("{metric} now"),
+                now,
+                unit,
+                None,
+                "mean of the last weeks",
+                sight.provenance,
+            ),
         ],
         expires_on: view.in_weeks(EXPIRES_AFTER),
     }
@@ -195,31 +260,57 @@ fn probability_positive(found: &LeadingIndicator, change: f64) -> f64 {
 /// Targets that close a gap to the benchmark. Their worth in sales is not known, so none is claimed.
 fn gap_targets(sight: &Sight<'_>, led: &BTreeSet<(BrandId, MetricId)>, verdicts: &mut Verdicts) {
     let view = sight.view;
-    let (least, most) = (sight.parameters.get("min_gap"), sight.parameters.count("max_targets") as usize);
+    let (least, most) = (
+        sight.parameters.get("min_gap"),
+        sight.parameters.count("max_targets") as usize,
+    );
     let weeks = sight.parameters.count("target_weeks");
     let mut wide: Vec<(&Gap, f64)> = Vec::new();
     for gap in sight.gaps {
-        let Some(metric) = view.metric(gap.metric) else { continue };
-        let is_ours = view.is_own(gap.brand) && metric.role == MetricRole::Health && gap.reference == Reference::Benchmark;
-        let Some(relative) = gap.relative.filter(|_| is_ours && gap.gap > 0.0) else { continue };
+        let Some(metric) = view.metric(gap.metric) else {
+            continue;
+        };
+        let is_ours = view.is_own(gap.brand)
+            && metric.role == MetricRole::Health
+            && gap.reference == Reference::Benchmark;
+        let Some(relative) = gap.relative.filter(|_| is_ours && gap.gap > 0.0) else {
+            continue;
+        };
         if relative < least || led.contains(&(gap.brand, gap.metric)) {
             continue;
         }
         wide.push((gap, relative * metric.weight.max(0.0)));
     }
-    wide.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| (a.0.brand, a.0.metric).cmp(&(b.0.brand, b.0.metric))));
+    wide.sort_by(|a, b| {
+        b.1.total_cmp(&a.1)
+            .then_with(|| (a.0.brand, a.0.metric).cmp(&(b.0.brand, b.0.metric)))
+    });
     let (mut proposed, mut brands) = (0, BTreeSet::new());
     for (gap, worth) in wide {
         let subject = metric_subject(view, gap.brand, gap.metric);
         if has_target(view, gap.brand, gap.metric) {
-            verdicts.decline(AGENT, Kind::MetricTarget, subject, "duplicate", "a target is in force".to_owned());
+            verdicts.decline(
+                AGENT,
+                Kind::MetricTarget,
+                subject,
+                "duplicate",
+                "a target is in force".to_owned(),
+            );
         } else if proposed >= most || brands.contains(&gap.brand) {
             let detail = format!("a gap with more weight in the score ({worth:.2}) comes first");
-            verdicts.decline(AGENT, Kind::MetricTarget, subject, "below_threshold", detail);
+            verdicts.decline(
+                AGENT,
+                Kind::MetricTarget,
+                subject,
+                "below_threshold",
+                detail,
+            );
         } else {
             proposed += 1;
             brands.insert(gap.brand);
-            verdicts.proposals.push(gap_target(sight, gap, subject, weeks));
+            verdicts
+                .proposals
+                .push(gap_target(sight, gap, subject, weeks));
         }
     }
 }
@@ -227,7 +318,11 @@ fn gap_targets(sight: &Sight<'_>, led: &BTreeSet<(BrandId, MetricId)>, verdicts:
 fn gap_target(sight: &Sight<'_>, gap: &Gap, subject: String, weeks: u32) -> Proposal {
     let view = sight.view;
     let definition = view.metric(gap.metric);
-    let sign = if definition.is_some_and(|m| m.direction == Direction::Indirect) { -1.0 } else { 1.0 };
+    let sign = if definition.is_some_and(|m| m.direction == Direction::Indirect) {
+        -1.0
+    } else {
+        1.0
+    };
     // Half of the gap, and no further than what was observed to be reachable.
     let step = (gap.gap / 2.0).min(2.0 * REACH * gap.value.abs());
     let to = gap.value + sign * step;
@@ -235,13 +330,48 @@ fn gap_target(sight: &Sight<'_>, gap: &Gap, subject: String, weeks: u32) -> Prop
     let unit = definition.map_or("", |m| unit_name(m.unit));
     let weight = definition.map_or(0.0, |m| m.weight);
     let mut numbers = vec![
-        evidence(format!("{metric} of {brand}"), gap.value, unit, None, "mean of the last weeks", sight.provenance),
-        evidence("benchmark", gap.reference_value, unit, None, "75th percentile of the brands (25th where lower is better)", sight.provenance),
-        evidence("rank", f64::from(gap.rank), "rank", None, format!("of {} brands", gap.peers), sight.provenance),
-        evidence("weight in the score", weight, "points", None, "of 100", sight.provenance),
+        evidence(
+            format!("{metric} of {brand}"),
+            gap.value,
+            unit,
+            None,
+            "mean of the last weeks",
+            sight.provenance,
+        ),
+        evidence(
+            "benchmark",
+            gap.reference_value,
+            unit,
+            None,
+            "75th percentile of the brands (25th where lower is better)",
+            sight.provenance,
+        ),
+        evidence(
+            "rank",
+            f64::from(gap.rank),
+            "rank",
+            None,
+            format!("of {} brands", gap.peers),
+            sight.provenance,
+        ),
+        evidence(
+            "weight in the score",
+            weight,
+            "points",
+            None,
+            "of 100",
+            sight.provenance,
+        ),
     ];
     if let Some(without) = gap.without_leader {
-        numbers.push(evidence("gap without the leading brand", without, unit, None, "how much one brand decides", sight.provenance));
+        numbers.push(evidence(
+            "gap without the leading brand",
+            without,
+            unit,
+            None,
+            "how much one brand decides",
+            sight.provenance,
+        ));
     }
     Proposal {
         agent: AGENT,
@@ -258,7 +388,13 @@ fn gap_target(sight: &Sight<'_>, gap: &Gap, subject: String, weeks: u32) -> Prop
         ),
         brands: vec![gap.brand],
         objective: "competitive position".to_owned(),
-        action: Action::MetricTarget { brand: gap.brand, metric: gap.metric, from: gap.value, to, due: view.in_weeks(weeks) },
+        action: Action::MetricTarget {
+            brand: gap.brand,
+            metric: gap.metric,
+            from: gap.value,
+            to,
+            due: view.in_weeks(weeks),
+        },
         effect: None,
         confidence: None,
         evidence: numbers,
@@ -270,46 +406,114 @@ fn gap_target(sight: &Sight<'_>, gap: &Gap, subject: String, weeks: u32) -> Prop
 fn reallocation(sight: &Sight<'_>, verdicts: &mut Verdicts) {
     let view = sight.view;
     let limit = sight.parameters.get("false_discovery");
-    let spends = |c: &&ResponseCurve| view.current.get(&(c.brand, c.channel)).is_some_and(|weekly| *weekly > 0.0);
-    let told: Vec<&ResponseCurve> = sight.curves.iter().filter(|c| c.q_value <= limit).filter(spends).collect();
-    let by_return = |a: &&&ResponseCurve, b: &&&ResponseCurve| a.marginal_return.total_cmp(&b.marginal_return);
-    let saturated = told.iter().filter(|c| c.marginal_return < 1.0).min_by(by_return);
-    let starved = told.iter().filter(|c| c.marginal_return > 1.0).max_by(by_return);
+    let spends = |c: &&ResponseCurve| {
+        view.current
+            .get(&(c.brand, c.channel))
+            .is_some_and(|weekly| *weekly > 0.0)
+    };
+    let told: Vec<&ResponseCurve> = sight
+        .curves
+        .iter()
+        .filter(|c| c.q_value <= limit)
+        .filter(spends)
+        .collect();
+    let by_return =
+        |a: &&&ResponseCurve, b: &&&ResponseCurve| a.marginal_return.total_cmp(&b.marginal_return);
+    let saturated = told
+        .iter()
+        .filter(|c| c.marginal_return < 1.0)
+        .min_by(by_return);
+    let starved = told
+        .iter()
+        .filter(|c| c.marginal_return > 1.0)
+        .max_by(by_return);
     let (Some(saturated), Some(starved)) = (saturated, starved) else {
         let detail = format!(
             "{} of {} lines are told from break-even at q {limit:.2}; it takes one below and one above",
             told.len(),
             sight.curves.len()
         );
-        verdicts.decline(AGENT, Kind::Initiative, "reallocation", "weak_evidence", detail);
+        verdicts.decline(
+            AGENT,
+            Kind::Initiative,
+            "reallocation",
+            "weak_evidence",
+            detail,
+        );
         return;
     };
-    let line = |c: &ResponseCurve| format!("{}/{}", view.brand_name(c.brand), view.channel_key(c.channel));
+    let line = |c: &ResponseCurve| {
+        format!(
+            "{}/{}",
+            view.brand_name(c.brand),
+            view.channel_key(c.channel)
+        )
+    };
     let subject = format!("reallocation:{}>{}", line(saturated), line(starved));
-    let (from_now, to_now) = (view.current[&(saturated.brand, saturated.channel)], view.current[&(starved.brand, starved.channel)]);
+    let (from_now, to_now) = (
+        view.current[&(saturated.brand, saturated.channel)],
+        view.current[&(starved.brand, starved.channel)],
+    );
     // The receiving line may at most double: beyond that the curve was never observed.
     let moved = (sight.parameters.get("reallocation_step") * from_now).min(to_now);
-    let changes = [(saturated.brand, saturated.channel, from_now - moved), (starved.brand, starved.channel, to_now + moved)];
+    let changes = [
+        (saturated.brand, saturated.channel, from_now - moved),
+        (starved.brand, starved.channel, to_now + moved),
+    ];
     let Some(estimate) = (sight.what_if)(&changes).filter(|e| e.effect.value > 0.0) else {
-        verdicts.decline(AGENT, Kind::Initiative, subject, "below_threshold", "moving the money brings nothing".to_owned());
+        verdicts.decline(
+            AGENT,
+            Kind::Initiative,
+            subject,
+            "below_threshold",
+            "moving the money brings nothing".to_owned(),
+        );
         return;
     };
-    let (Some(from_metric), Some(to_metric)) = (view.spend_metric(saturated.channel), view.spend_metric(starved.channel)) else {
-        verdicts.decline(AGENT, Kind::Initiative, subject, "infeasible", "the channels have no spend metric".to_owned());
+    let (Some(from_metric), Some(to_metric)) = (
+        view.spend_metric(saturated.channel),
+        view.spend_metric(starved.channel),
+    ) else {
+        verdicts.decline(
+            AGENT,
+            Kind::Initiative,
+            subject,
+            "infeasible",
+            "the channels have no spend metric".to_owned(),
+        );
         return;
     };
-    let name = |c: &ResponseCurve| format!("{} of {}", view.channel_name(c.channel), view.brand_name(c.brand));
+    let name = |c: &ResponseCurve| {
+        format!(
+            "{} of {}",
+            view.channel_name(c.channel),
+            view.brand_name(c.brand)
+        )
+    };
     let weeks = sight.parameters.count("target_weeks");
     let half = view.in_weeks(weeks / 2);
-    let step = |title: String, start, curve: &ResponseCurve, metric: MetricId, from: f64, to: f64, due| InitiativeStep {
-        title,
-        start,
-        action: Box::new(Action::MetricTarget { brand: curve.brand, metric, from, to, due }),
-    };
+    let step =
+        |title: String, start, curve: &ResponseCurve, metric: MetricId, from: f64, to: f64, due| {
+            InitiativeStep {
+                title,
+                start,
+                action: Box::new(Action::MetricTarget {
+                    brand: curve.brand,
+                    metric,
+                    from,
+                    to,
+                    due,
+                }),
+            }
+        };
     let money = |amount: f64| view.money(amount);
     let steps = vec![
         step(
-            format!("Bring {} down to {} a week", name(saturated), money(from_now - moved)),
+            format!(
+                "Bring {} down to {} a week",
+                name(saturated),
+                money(from_now - moved)
+            ),
             view.next_monday(),
             saturated,
             from_metric.id,
@@ -318,7 +522,11 @@ fn reallocation(sight: &Sight<'_>, verdicts: &mut Verdicts) {
             half,
         ),
         step(
-            format!("Bring {} up to {} a week", name(starved), money(to_now + moved)),
+            format!(
+                "Bring {} up to {} a week",
+                name(starved),
+                money(to_now + moved)
+            ),
             view.next_monday(),
             starved,
             to_metric.id,
@@ -381,13 +589,20 @@ fn answers(sight: &Sight<'_>, verdicts: &mut Verdicts) {
     let limit = sight.parameters.get("false_discovery");
     let mut answered = BTreeSet::new();
     let mut sorted: Vec<&RivalChange> = sight.rivals.iter().collect();
-    sorted.sort_by(|a, b| a.q_value.total_cmp(&b.q_value).then((a.rival, a.metric).cmp(&(b.rival, b.metric))));
+    sorted.sort_by(|a, b| {
+        a.q_value
+            .total_cmp(&b.q_value)
+            .then((a.rival, a.metric).cmp(&(b.rival, b.metric)))
+    });
     for change in sorted {
         let metric = view.metric_name(change.metric);
         let rival = view.brand_name(change.rival);
         let subject = format!("rival:{rival}");
         if change.q_value > limit {
-            let detail = format!("a change of {metric} from {} on has q {:.2}", change.start, change.q_value);
+            let detail = format!(
+                "a change of {metric} from {} on has q {:.2}",
+                change.start, change.q_value
+            );
             verdicts.decline(AGENT, Kind::Initiative, subject, "weak_evidence", detail);
             continue;
         }
@@ -416,11 +631,19 @@ fn answers(sight: &Sight<'_>, verdicts: &mut Verdicts) {
 fn answer(sight: &Sight<'_>, change: &RivalChange, subject: &str) -> Option<Proposal> {
     let view = sight.view;
     let weeks = sight.parameters.count("target_weeks");
-    let (rival, metric) = (view.brand_name(change.rival), view.metric_name(change.metric));
+    let (rival, metric) = (
+        view.brand_name(change.rival),
+        view.metric_name(change.metric),
+    );
     let mut behind: Vec<&Gap> = sight
         .gaps
         .iter()
-        .filter(|g| g.metric == change.metric && g.reference == Reference::Category && g.gap > 0.0 && view.is_own(g.brand))
+        .filter(|g| {
+            g.metric == change.metric
+                && g.reference == Reference::Category
+                && g.gap > 0.0
+                && view.is_own(g.brand)
+        })
         .filter(|g| !has_target(view, g.brand, g.metric))
         .collect();
     behind.sort_by(|a, b| b.gap.total_cmp(&a.gap).then(a.brand.cmp(&b.brand)));
@@ -433,7 +656,10 @@ fn answer(sight: &Sight<'_>, change: &RivalChange, subject: &str) -> Option<Prop
         .iter()
         .enumerate()
         .map(|(index, gap)| InitiativeStep {
-            title: format!("Bring {metric} of {} back to the category's mean", view.brand_name(gap.brand)),
+            title: format!(
+                "Bring {metric} of {} back to the category's mean",
+                view.brand_name(gap.brand)
+            ),
             start: view.next_monday() + chrono::Days::new(14 * index as u64),
             action: Box::new(Action::MetricTarget {
                 brand: gap.brand,
@@ -476,7 +702,14 @@ fn answer(sight: &Sight<'_>, change: &RivalChange, subject: &str) -> Option<Prop
                 format!("since {}", change.start),
                 sight.provenance,
             ),
-            evidence("false-discovery rate of the finding", change.q_value, "q", None, "over every rival, metric and start of the scan", sight.provenance),
+            evidence(
+                "false-discovery rate of the finding",
+                change.q_value,
+                "q",
+                None,
+                "over every rival, metric and start of the scan",
+                sight.provenance,
+            ),
         ],
         expires_on: view.in_weeks(EXPIRES_AFTER),
     })
@@ -499,7 +732,13 @@ mod tests {
     }
 
     fn case() -> Case {
-        Case { view: a_view(), gaps: Vec::new(), rivals: Vec::new(), indicators: Vec::new(), curves: Vec::new() }
+        Case {
+            view: a_view(),
+            gaps: Vec::new(),
+            rivals: Vec::new(),
+            indicators: Vec::new(),
+            curves: Vec::new(),
+        }
     }
 
     impl Case {
@@ -543,7 +782,10 @@ mod tests {
             outcome: metric("units_sold"),
             lag: 4,
             estimate: 10.0,
-            interval95: Interval { low: 7.0, high: 13.0 },
+            interval95: Interval {
+                low: 7.0,
+                high: 13.0,
+            },
             q_value,
         }
     }
@@ -558,8 +800,14 @@ mod tests {
             scale: 100.0,
             current_spend: 100.0,
             marginal_return,
-            marginal_return80: Interval { low: 0.0, high: 1.0 },
-            marginal_return95: Interval { low: 0.0, high: 1.0 },
+            marginal_return80: Interval {
+                low: 0.0,
+                high: 1.0,
+            },
+            marginal_return95: Interval {
+                low: 0.0,
+                high: 1.0,
+            },
             q_value,
             warnings: Vec::new(),
         }
@@ -570,9 +818,15 @@ mod tests {
         let mut case = case();
         case.indicators.push(indicator(0.01));
         let verdicts = case.decide();
-        let effect = verdicts.proposals[0].effect.as_ref().expect("the margin is known");
+        let effect = verdicts.proposals[0]
+            .effect
+            .as_ref()
+            .expect("the margin is known");
         // 10 units per point × 5 points (5 % of 100) × margin 2 × (12 − 4) weeks / 2.
-        assert!((effect.value - 10.0 * 5.0 * 2.0 * 4.0).abs() < 1e-9, "{effect:?}");
+        assert!(
+            (effect.value - 10.0 * 5.0 * 2.0 * 4.0).abs() < 1e-9,
+            "{effect:?}"
+        );
         assert!(effect.interval80.excludes_zero() && effect.interval80.contains(effect.value));
         assert!(verdicts.proposals[0].confidence.is_some_and(|c| c > 0.99));
     }
@@ -583,17 +837,27 @@ mod tests {
         case.indicators.push(indicator(0.3));
         let verdicts = case.decide();
         assert!(verdicts.proposals.is_empty());
-        assert!(verdicts.considered.iter().any(|c| c.reason == "weak_evidence" && c.kind == Kind::MetricTarget));
+        assert!(
+            verdicts
+                .considered
+                .iter()
+                .any(|c| c.reason == "weak_evidence" && c.kind == Kind::MetricTarget)
+        );
     }
 
     #[test]
     fn a_gap_to_the_benchmark_becomes_a_target_that_claims_no_money() {
         let mut case = case();
-        case.gaps = vec![gap("Alder", "reviews", Reference::Benchmark, 20.0), gap("Alder", "reviews", Reference::Leader, 40.0)];
+        case.gaps = vec![
+            gap("Alder", "reviews", Reference::Benchmark, 20.0),
+            gap("Alder", "reviews", Reference::Leader, 40.0),
+        ];
         let verdicts = case.decide();
         assert_eq!(verdicts.proposals.len(), 1);
         assert_eq!(verdicts.proposals[0].effect, None);
-        let Action::MetricTarget { from, to, .. } = &verdicts.proposals[0].action else { panic!("a target") };
+        let Action::MetricTarget { from, to, .. } = &verdicts.proposals[0].action else {
+            panic!("a target")
+        };
         assert_eq!((*from, *to), (100.0, 110.0));
     }
 
@@ -607,19 +871,37 @@ mod tests {
     #[test]
     fn money_is_moved_only_between_lines_that_are_told_from_break_even() {
         let mut case = case();
-        case.curves = vec![curve("Alder", "search", 0.2, 0.01), curve("Birch", "video", 2.5, 0.2)];
+        case.curves = vec![
+            curve("Alder", "search", 0.2, 0.01),
+            curve("Birch", "video", 2.5, 0.2),
+        ];
         assert!(case.decide().proposals.is_empty());
         case.curves[1].q_value = 0.01;
         let verdicts = case.decide();
-        let Action::Initiative { steps, reviews, assumptions } = &verdicts.proposals[0].action else { panic!("an initiative") };
+        let Action::Initiative {
+            steps,
+            reviews,
+            assumptions,
+        } = &verdicts.proposals[0].action
+        else {
+            panic!("an initiative")
+        };
         let ends: Vec<_> = steps
             .iter()
             .map(|s| match s.action.as_ref() {
-                Action::MetricTarget { metric, from, to, .. } => (*metric, *from, *to),
+                Action::MetricTarget {
+                    metric, from, to, ..
+                } => (*metric, *from, *to),
                 _ => panic!("a target"),
             })
             .collect();
-        assert_eq!(ends, [(metric("spend_search"), 100.0, 70.0), (metric("spend_video"), 100.0, 130.0)]);
+        assert_eq!(
+            ends,
+            [
+                (metric("spend_search"), 100.0, 70.0),
+                (metric("spend_video"), 100.0, 130.0)
+            ]
+        );
         assert!(!reviews.is_empty() && !assumptions.is_empty());
     }
 
@@ -630,16 +912,27 @@ mod tests {
             metric: metric("reviews"),
             start: day() - Days::new(7 * weeks),
             estimate: 30.0,
-            interval95: Interval { low: 20.0, high: 40.0 },
+            interval95: Interval {
+                low: 20.0,
+                high: 40.0,
+            },
             q_value: 0.001,
         };
         let mut case = case();
         case.gaps = vec![gap("Alder", "reviews", Reference::Category, 20.0)];
         case.rivals = vec![change(60)];
         let old = case.decide();
-        assert!(old.proposals.is_empty() && old.considered.iter().any(|c| c.reason == "stale_data"));
+        assert!(
+            old.proposals.is_empty() && old.considered.iter().any(|c| c.reason == "stale_data")
+        );
         case.rivals = vec![change(6)];
         let fresh = case.decide();
-        assert_eq!((fresh.proposals[0].subject.as_str(), fresh.proposals[0].effect.is_none()), ("rival:Rival", true));
+        assert_eq!(
+            (
+                fresh.proposals[0].subject.as_str(),
+                fresh.proposals[0].effect.is_none()
+            ),
+            ("rival:Rival", true)
+        );
     }
 }
