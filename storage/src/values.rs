@@ -353,9 +353,10 @@ impl Values<'_, Unit> {
                 name(granularity)
             ]);
         }
+        // CROSS JOIN keeps SQLite from walking the whole table and looking each row up among the wanted keys.
         sql.push_str(
-            ") SELECT v.brand_id, v.metric_id, v.project_id, v.period, v.granularity, v.value FROM k JOIN metric_values v \
-             ON v.org_id = $1 AND v.brand_id = k.brand_id AND v.metric_id = k.metric_id AND v.project_id = k.project_id \
+            ") SELECT v.brand_id, v.metric_id, v.project_id, v.period, v.granularity, v.value FROM k CROSS JOIN metric_values v \
+             WHERE v.org_id = $1 AND v.brand_id = k.brand_id AND v.metric_id = k.metric_id AND v.project_id = k.project_id \
              AND v.granularity = k.granularity AND v.period = k.period AND v.source = $2",
         );
         let rows = self.0.rows(&sql, params).await?;

@@ -193,8 +193,8 @@ on_both! {
             }
         })).await;
         let system = db.system_door();
-        let (a, b) = futures::join!(system.clone().outbox_sequence(), system.outbox_sequence());
-        let _ = (a, b);
+        let (a, b) = futures::join!(system.clone().outbox_sequence(), system.clone().outbox_sequence());
+        assert_eq!(a + b, if db.backend() == storage::Backend::Postgres { 40 } else { 0 });
         let events = system.outbox().after(0, 1000).await.expect("reads");
         assert_eq!(events.len(), 40);
         let positions: Vec<i64> = events.iter().map(|event| event.position).collect();

@@ -21,7 +21,7 @@ use domain::{
     unit::{Interval, Money},
 };
 use rust_decimal::Decimal;
-use storage::{Begun, Benchmark, Scaler, on_both, testkit::TestDatabase};
+use storage::{Begun, Benchmark, Scaler, on_both};
 
 use crate::fixture::{Portfolio, brand, code, day, metric};
 
