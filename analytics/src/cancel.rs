@@ -19,7 +19,11 @@ pub trait Cancel {
     /// # Errors
     /// [`Cancelled`] when it does.
     fn check(&self) -> Result<(), Cancelled> {
-        if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
+        if self.is_cancelled() {
+            Err(Cancelled)
+        } else {
+            Ok(())
+        }
     }
 }
 

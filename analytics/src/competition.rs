@@ -52,7 +52,9 @@ fn scan(y: &[f64], controls: &[Vec<f64>], rival: usize, metric: usize) -> Vec<Ri
     }
     // The first pass takes the change for autocorrelation; the second knows where the largest change is.
     let first = pass(y, controls, reml_autocorrelation(controls, y));
-    let Some(best) = first.iter().max_by(|a, b| a.2.abs().total_cmp(&b.2.abs())) else { return Vec::new() };
+    let Some(best) = first.iter().max_by(|a, b| a.2.abs().total_cmp(&b.2.abs())) else {
+        return Vec::new();
+    };
     let mut with = controls.to_vec();
     with.push(window(n, best.0, best.1));
     let rho = reml_autocorrelation(&with, y);
@@ -63,9 +65,16 @@ fn scan(y: &[f64], controls: &[Vec<f64>], rival: usize, metric: usize) -> Vec<Ri
             columns.push(window(n, start, weeks));
             let fit = gls(&columns, y, rho);
             let last = columns.len() - 1;
-            let mut effect = Estimate::new(fit.coefficients[last], fit.errors[last], fit.dof - 1.0, 0.0);
+            let mut effect =
+                Estimate::new(fit.coefficients[last], fit.errors[last], fit.dof - 1.0, 0.0);
             effect.p_value = (effect.p_value * LENGTHS.len() as f64).min(1.0);
-            RivalCandidate { rival, metric, start, weeks, effect }
+            RivalCandidate {
+                rival,
+                metric,
+                start,
+                weeks,
+                effect,
+            }
         })
         .collect()
 }
@@ -98,6 +107,7 @@ fn pass(y: &[f64], controls: &[Vec<f64>], rho: f64) -> Vec<(usize, usize, f64)> 
 }
 
 fn window(n: usize, start: usize, weeks: usize) -> Vec<f64> {
-    (0..n).map(|t| f64::from(u8::from((start..start + weeks).contains(&t)))).collect()
+    (0..n)
+        .map(|t| f64::from(u8::from((start..start + weeks).contains(&t))))
+        .collect()
 }
-

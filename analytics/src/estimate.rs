@@ -36,7 +36,11 @@ impl Estimate {
             dof,
             interval80: interval(0.8),
             interval95: interval(0.95),
-            p_value: if usable { two_sided_p((value - null) / std_error, dof) } else { 1.0 },
+            p_value: if usable {
+                two_sided_p((value - null) / std_error, dof)
+            } else {
+                1.0
+            },
         }
     }
 }

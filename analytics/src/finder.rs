@@ -167,7 +167,9 @@ pub fn scan(
     cancel: &dyn Cancel,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Findings, ScanError> {
-    let models = response::fit_all(panel, &params.response, seed, cancel, &mut |share| progress(0.7 * share))?;
+    let models = response::fit_all(panel, &params.response, seed, cancel, &mut |share| {
+        progress(0.7 * share)
+    })?;
     let (Some(&first), Some(&last)) = (panel.weeks().first(), panel.weeks().last()) else {
         return Err(ScanError::TooLittleData);
     };
@@ -178,7 +180,12 @@ pub fn scan(
     cancel.check()?;
     progress(0.8);
     let mut candidates: Vec<(Candidate, Estimate)> = Vec::new();
-    candidates.extend(pairs.iter().enumerate().map(|(i, pair)| (Candidate::Pair(i), pair.effect)));
+    candidates.extend(
+        pairs
+            .iter()
+            .enumerate()
+            .map(|(i, pair)| (Candidate::Pair(i), pair.effect)),
+    );
     for (m, model) in models.iter().enumerate() {
         for (l, line) in model.lines.iter().enumerate() {
             let effect = Estimate::new(line.marginal_return, line.std_error, line.dof, 1.0);
@@ -188,25 +195,47 @@ pub fn scan(
     for model in &models {
         cancel.check()?;
         let leads = indicator::candidates(panel, model);
-        candidates.extend(leads.into_iter().map(|lead| (Candidate::Lead(lead.clone()), lead.effect)));
+        candidates.extend(
+            leads
+                .into_iter()
+                .map(|lead| (Candidate::Lead(lead.clone()), lead.effect)),
+        );
     }
     progress(0.9);
     let rivals = competition::candidates(panel);
-    candidates.extend(rivals.into_iter().map(|rival| (Candidate::Rival(rival.clone()), rival.effect)));
+    candidates.extend(
+        rivals
+            .into_iter()
+            .map(|rival| (Candidate::Rival(rival.clone()), rival.effect)),
+    );
     cancel.check()?;
-    let p: Vec<f64> = candidates.iter().map(|(_, effect)| effect.p_value).collect();
+    let p: Vec<f64> = candidates
+        .iter()
+        .map(|(_, effect)| effect.p_value)
+        .collect();
     let q = benjamini_hochberg(&p);
     let mut found: Vec<Finding> = Vec::new();
     for ((candidate, effect), &q_value) in candidates.iter().zip(&q) {
         if q_value <= params.false_discovery_rate
-            && let Some((kind, subject, method)) = describe(panel, params, &models, &pairs, candidate, effect)
+            && let Some((kind, subject, method)) =
+                describe(panel, params, &models, &pairs, candidate, effect)
         {
-            found.push(Finding { kind, subject, effect: *effect, q_value, method });
+            found.push(Finding {
+                kind,
+                subject,
+                effect: *effect,
+                q_value,
+                method,
+            });
         }
     }
     found.sort_by(|a, b| {
         let strength = |f: &Finding| {
-            let null = if matches!(f.kind, FindingKind::Saturated | FindingKind::Starved) { 1.0 } else { 0.0 };
+            let null = if matches!(f.kind, FindingKind::Saturated | FindingKind::Starved) {
+                1.0
+            } else {
+                0.0
+            };
             ((f.effect.value - null) / f.effect.std_error).abs()
         };
         strength(b).total_cmp(&strength(a))
@@ -245,8 +274,15 @@ fn describe(
             if pair.variance_inflation > params.most_inflation {
                 return None;
             }
-            let kind = if effect.value < 0.0 { FindingKind::Cannibalisation } else { FindingKind::Halo };
-            let subject = Subject::Pair { driver: brand(pair.driver), affected: brand(pair.affected) };
+            let kind = if effect.value < 0.0 {
+                FindingKind::Cannibalisation
+            } else {
+                FindingKind::Halo
+            };
+            let subject = Subject::Pair {
+                driver: brand(pair.driver),
+                affected: brand(pair.affected),
+            };
             let method = "coefficient of the driver's media margin in the affected brand's joint regression, AR(1) errors";
             Some((kind, subject, method.to_owned()))
         }
@@ -259,12 +295,19 @@ fn describe(
             } else {
                 return None;
             };
-            let subject = Subject::Line { brand: line.brand.clone(), channel: line.channel.clone() };
+            let subject = Subject::Line {
+                brand: line.brand.clone(),
+                channel: line.channel.clone(),
+            };
             let method = "marginal return for +10 % over the observed path from the fitted response curve, against break-even 1";
             Some((kind, subject, method.to_owned()))
         }
         Candidate::Lead(lead) => {
-            let subject = Subject::Lead { brand: brand(lead.brand), metric: metric(lead.metric), lag: lead.lag };
+            let subject = Subject::Lead {
+                brand: brand(lead.brand),
+                metric: metric(lead.metric),
+                lag: lead.lag,
+            };
             let method = "lagged metric in the brand's joint regression, whitened by the outcome's autocorrelation";
             Some((FindingKind::LeadingIndicator, subject, method.to_owned()))
         }
@@ -290,10 +333,33 @@ fn strongest_of_each(sorted: Vec<Finding>) -> Vec<Finding> {
     let mut kept: Vec<Finding> = Vec::new();
     for finding in sorted {
         let repeated = kept.iter().any(|k| match (&k.subject, &finding.subject) {
-            (Subject::Lead { brand: a, metric: m, .. }, Subject::Lead { brand: b, metric: n, .. }) => a == b && m == n,
             (
-                Subject::Rival { rival: a, metric: m, start: s, weeks: w, .. },
-                Subject::Rival { rival: b, metric: n, start: t, weeks: v, .. },
+                Subject::Lead {
+                    brand: a,
+                    metric: m,
+                    ..
+                },
+                Subject::Lead {
+                    brand: b,
+                    metric: n,
+                    ..
+                },
+            ) => a == b && m == n,
+            (
+                Subject::Rival {
+                    rival: a,
+                    metric: m,
+                    start: s,
+                    weeks: w,
+                    ..
+                },
+                Subject::Rival {
+                    rival: b,
+                    metric: n,
+                    start: t,
+                    weeks: v,
+                    ..
+                },
             ) => a == b && m == n && *s < t + v + 4 && *t < s + w + 4,
             _ => false,
         });

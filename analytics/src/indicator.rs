@@ -40,16 +40,29 @@ pub fn candidates(panel: &Panel, model: &BrandModel) -> Vec<LeadCandidate> {
     let total = dot(residual, residual);
     let dof = fitted.dof - 1.0;
     let mut out = Vec::new();
-    let metrics = panel.metrics().iter().enumerate().filter(|(_, m)| m.role == MetricRole::Health);
+    let metrics = panel
+        .metrics()
+        .iter()
+        .enumerate()
+        .filter(|(_, m)| m.role == MetricRole::Health);
     for (m, _) in metrics {
-        let Some(values) = panel.series(design.brand, m).and_then(bridged) else { continue };
+        let Some(values) = panel.series(design.brand, m).and_then(bridged) else {
+            continue;
+        };
         let level = mean(&values);
         if level == 0.0 || n <= 4 * MOST_LAG {
             continue;
         }
         for lag in 1..=MOST_LAG {
-            let shifted: Vec<f64> =
-                (0..n).map(|t| if t < lag { 0.0 } else { values[t - lag] / level - 1.0 }).collect();
+            let shifted: Vec<f64> = (0..n)
+                .map(|t| {
+                    if t < lag {
+                        0.0
+                    } else {
+                        values[t - lag] / level - 1.0
+                    }
+                })
+                .collect();
             let mut z = whiten(&shifted, fitted.rho);
             let before = dot(&z, &z);
             remove(&mut z, &basis);
@@ -60,8 +73,18 @@ pub fn candidates(panel: &Panel, model: &BrandModel) -> Vec<LeadCandidate> {
             let slope = dot(&z, residual) / left;
             let variance = (total - slope * slope * left).max(0.0) / dof;
             let scale = 0.1 * n as f64;
-            let effect = Estimate::new(slope * scale, (variance / left).sqrt() * scale.abs(), dof, 0.0);
-            out.push(LeadCandidate { brand: design.brand, metric: m, lag, effect });
+            let effect = Estimate::new(
+                slope * scale,
+                (variance / left).sqrt() * scale.abs(),
+                dof,
+                0.0,
+            );
+            out.push(LeadCandidate {
+                brand: design.brand,
+                metric: m,
+                lag,
+                effect,
+            });
         }
     }
     out

@@ -8,7 +8,12 @@
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (left, right) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail: f64 = left.remainder().iter().zip(right.remainder()).map(|(x, y)| x * y).sum();
+    let tail: f64 = left
+        .remainder()
+        .iter()
+        .zip(right.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
     for (x, y) in left.zip(right) {
         for (sum, (p, q)) in sums.iter_mut().zip(x.iter().zip(y)) {
             *sum += p * q;
@@ -45,10 +50,18 @@ impl Cholesky {
                 let value = matrix[i * n + j] - dot(row_i, row_j);
                 if i == j {
                     let floor = 1e-10 * matrix[i * n + i].abs();
-                    lower[i * n + i] = if value > floor && value > 0.0 { value.sqrt() } else { f64::INFINITY };
+                    lower[i * n + i] = if value > floor && value > 0.0 {
+                        value.sqrt()
+                    } else {
+                        f64::INFINITY
+                    };
                 } else {
                     let pivot = lower[j * n + j];
-                    lower[i * n + j] = if pivot.is_finite() { value / pivot } else { 0.0 };
+                    lower[i * n + j] = if pivot.is_finite() {
+                        value / pivot
+                    } else {
+                        0.0
+                    };
                 }
             }
         }
@@ -95,7 +108,11 @@ impl Cholesky {
         for i in 0..n {
             let pivot = self.lower[i * n + i];
             let value = x[i] - dot(&self.lower[i * n..i * n + i], &x[..i]);
-            x[i] = if pivot.is_finite() { value / pivot } else { 0.0 };
+            x[i] = if pivot.is_finite() {
+                value / pivot
+            } else {
+                0.0
+            };
         }
         x
     }
@@ -110,13 +127,19 @@ impl Cholesky {
     /// Logarithm of the determinant over the directions with information.
     #[must_use]
     pub fn log_determinant(&self) -> f64 {
-        (0..self.n).map(|i| self.lower[i * self.n + i]).filter(|p| p.is_finite()).map(|p| 2.0 * p.ln()).sum()
+        (0..self.n)
+            .map(|i| self.lower[i * self.n + i])
+            .filter(|p| p.is_finite())
+            .map(|p| 2.0 * p.ln())
+            .sum()
     }
 
     /// Number of directions with information.
     #[must_use]
     pub fn rank(&self) -> usize {
-        (0..self.n).filter(|i| self.lower[i * self.n + i].is_finite()).count()
+        (0..self.n)
+            .filter(|i| self.lower[i * self.n + i].is_finite())
+            .count()
     }
 }
 
@@ -181,7 +204,11 @@ pub fn reml_autocorrelation(columns: &[Vec<f64>], y: &[f64]) -> f64 {
     }
     let (a, b, c) = (values[best - 1], values[best], values[best + 1]);
     let curvature = a - 2.0 * b + c;
-    let shift = if curvature < 0.0 { 0.5 * (a - c) / curvature } else { 0.0 };
+    let shift = if curvature < 0.0 {
+        0.5 * (a - c) / curvature
+    } else {
+        0.0
+    };
     grid[best] + 0.1 * shift.clamp(-1.0, 1.0)
 }
 
@@ -223,5 +250,12 @@ pub fn gls(columns: &[Vec<f64>], y: &[f64], rho: f64) -> Fit {
             sigma * gram.quadratic(&unit).sqrt()
         })
         .collect();
-    Fit { coefficients, errors, residuals, sigma, dof, rho }
+    Fit {
+        coefficients,
+        errors,
+        residuals,
+        sigma,
+        dof,
+        rho,
+    }
 }

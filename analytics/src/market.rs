@@ -23,8 +23,8 @@ mod truth;
 
 use serde::{Deserialize, Serialize};
 
-use catalogue::{BRANDS, CHANNEL_COUNT, CHANNELS, LINES, METRICS, OWN};
 use crate::panel::{BrandInfo, MetricInfo, Panel, PanelError};
+use catalogue::{BRANDS, CHANNEL_COUNT, CHANNELS, LINES, METRICS, OWN};
 pub use facts::OracleT;
 pub use observe::{Row, first_week};
 pub use path::{Path, Segment};
@@ -141,7 +141,14 @@ impl World {
 
     fn new(seed: u64, kind: Kind) -> Self {
         let (spec, path, oracle) = facts::plant(seed, kind);
-        Self { seed, kind, spec, segments: Vec::new(), path, oracle }
+        Self {
+            seed,
+            kind,
+            spec,
+            segments: Vec::new(),
+            path,
+            oracle,
+        }
     }
 
     /// The seed.
@@ -177,13 +184,21 @@ impl World {
     /// Margin per unit sold of every own brand: key and value.
     #[must_use]
     pub fn margins(&self) -> Vec<(&'static str, f64)> {
-        (0..OWN).map(|b| (BRANDS[b].key, self.spec.brands[b].margin)).collect()
+        (0..OWN)
+            .map(|b| (BRANDS[b].key, self.spec.brands[b].margin))
+            .collect()
     }
 
     /// The observed rows of weeks `from..to` (counted from the first week), at most what has happened.
     #[must_use]
     pub fn rows(&self, from: usize, to: usize) -> Vec<Row> {
-        observe::rows(self.seed, &self.spec, &self.path, from, to.min(self.weeks()))
+        observe::rows(
+            self.seed,
+            &self.spec,
+            &self.path,
+            from,
+            to.min(self.weeks()),
+        )
     }
 
     /// The panel that an importer of all rows so far would hand to the estimators.
@@ -192,7 +207,11 @@ impl World {
     /// [`PanelError`](crate::panel::PanelError) when the rows cannot be read back, which a test rules out.
     pub fn panel(&self) -> Result<Panel, PanelError> {
         let rows = self.rows(0, self.weeks());
-        let text = |f: &dyn Fn(&Row) -> &'static str| rows.iter().map(|r| f(r).to_owned()).collect::<Vec<String>>();
+        let text = |f: &dyn Fn(&Row) -> &'static str| {
+            rows.iter()
+                .map(|r| f(r).to_owned())
+                .collect::<Vec<String>>()
+        };
         let periods: Vec<_> = rows.iter().map(|r| r.period).collect();
         let table = crate::series::frame(
             text(&|r| r.project),
@@ -201,7 +220,9 @@ impl World {
             &periods,
             rows.iter().map(|r| r.value).collect(),
         )
-        .map_err(|error| PanelError::Frame { reason: error.to_string() })?;
+        .map_err(|error| PanelError::Frame {
+            reason: error.to_string(),
+        })?;
         let (brands, metrics) = self.description();
         Panel::from_frame(&table, brands, metrics)
     }
@@ -234,7 +255,11 @@ impl World {
     /// Weekly spend of every line without a change: the mean of the last 52 weeks.
     #[must_use]
     pub fn baseline(&self) -> Vec<f64> {
-        self.path.spend.iter().map(|s| truth::recent_mean(s, 52)).collect()
+        self.path
+            .spend
+            .iter()
+            .map(|s| truth::recent_mean(s, 52))
+            .collect()
     }
 
     /// Continues the world for `weeks` weeks (at most up to [`HORIZON`]) with this weekly spend per line.
@@ -242,7 +267,10 @@ impl World {
     /// The random path is the one every other continuation of this world has; only what spend causes differs.
     pub fn advance(&mut self, weeks: usize, spend: &[f64]) {
         let weeks = weeks.min(HORIZON - self.weeks());
-        self.segments.push(Segment { weeks, spend: spend.to_vec() });
+        self.segments.push(Segment {
+            weeks,
+            spend: spend.to_vec(),
+        });
         self.path = path::simulate(&self.spec, &self.segments, self.weeks() + weeks);
     }
 
@@ -279,7 +307,11 @@ impl World {
         let marginal_returns = (0..LINES)
             .map(|l| {
                 let (brand, channel) = Self::line(l);
-                (brand.to_owned(), channel.to_owned(), truth::marginal_return(&self.spec, &self.path, l))
+                (
+                    brand.to_owned(),
+                    channel.to_owned(),
+                    truth::marginal_return(&self.spec, &self.path, l),
+                )
             })
             .collect();
         let mut truth = Truth {
@@ -308,8 +340,10 @@ impl World {
                 oracle_t: t.campaign,
             });
             let i = facts.indicator;
-            let level: f64 =
-                self.spec.exogenous.health[i.brand][i.metric][..self.weeks()].iter().map(|d| 1.0 + d).sum();
+            let level: f64 = self.spec.exogenous.health[i.brand][i.metric][..self.weeks()]
+                .iter()
+                .map(|d| 1.0 + d)
+                .sum();
             truth.indicator = Some(IndicatorTruth {
                 brand: key(i.brand),
                 metric: METRICS[i.metric].key.to_owned(),

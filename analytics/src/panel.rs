@@ -104,7 +104,10 @@ impl Panel {
         let mut quality = PanelQuality::default();
         for slice in slices {
             quality.rows += slice.values.iter().filter(|v| v.is_finite()).count();
-            groups.entry((slice.brand, slice.metric)).or_default().push(slice.values);
+            groups
+                .entry((slice.brand, slice.metric))
+                .or_default()
+                .push(slice.values);
         }
         let mut series = vec![Vec::new(); brands.len() * metrics.len()];
         for ((b, m), mut parts) in groups {
@@ -115,7 +118,13 @@ impl Panel {
             }
             series[b * metrics.len() + m] = total;
         }
-        Self { weeks, brands, metrics, series, quality }
+        Self {
+            weeks,
+            brands,
+            metrics,
+            series,
+            quality,
+        }
     }
 
     /// The Mondays.
@@ -174,7 +183,9 @@ impl Panel {
 /// Fills inner gaps by straight lines and outer gaps by the nearest value; `None` when nothing is finite.
 #[must_use]
 pub fn bridged(values: &[f64]) -> Option<Vec<f64>> {
-    let known: Vec<usize> = (0..values.len()).filter(|&t| values[t].is_finite()).collect();
+    let known: Vec<usize> = (0..values.len())
+        .filter(|&t| values[t].is_finite())
+        .collect();
     let (first, last) = (*known.first()?, *known.last()?);
     let mut out = values.to_vec();
     out[..first].fill(values[first]);

@@ -21,8 +21,8 @@ use crate::panel::Panel;
 use crate::rng::stream;
 pub use curve::Curve;
 use design::Design;
-pub use fit::{ShapePrior, ShapePriors};
 use fit::{Fitted, SHAPE, unpack};
+pub use fit::{ShapePrior, ShapePriors};
 
 /// Weeks of spend kept with a fit: enough for every carry-over to forget what was before.
 pub const RECENT: usize = 60;
@@ -40,7 +40,11 @@ pub struct ResponseParams {
 
 impl Default for ResponseParams {
     fn default() -> Self {
-        Self { priors: ShapePriors::default(), draws: 200, form_inflation: 1.0 }
+        Self {
+            priors: ShapePriors::default(),
+            draws: 200,
+            form_inflation: 1.0,
+        }
     }
 }
 
@@ -91,8 +95,6 @@ pub struct BrandModel {
     pub(crate) fitted: Fitted,
     /// Positions of the driver brands, in the order of the driver columns.
     pub(crate) driver_brands: Vec<usize>,
-    /// Driver columns: margin the other brands' media earn on themselves, by week.
-    pub(crate) drivers: Vec<Vec<f64>>,
     /// Extra margin each driver earns on itself for +10 % of its media over the path, tail included.
     pub(crate) driver_uplift: Vec<f64>,
     /// Deviations of all parameters, one vector per draw.
@@ -138,9 +140,15 @@ pub fn fit_all(
     cancel: &dyn Cancel,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Vec<BrandModel>, Cancelled> {
-    let mut designs: Vec<Design> = panel.own().filter_map(|b| design::design(panel, b)).collect();
+    let mut designs: Vec<Design> = panel
+        .own()
+        .filter_map(|b| design::design(panel, b))
+        .collect();
     let count = designs.len();
-    let rough: Vec<Driver> = designs.iter().map(|d| rough_driver(d, &params.priors)).collect();
+    let rough: Vec<Driver> = designs
+        .iter()
+        .map(|d| rough_driver(d, &params.priors))
+        .collect();
     for i in 0..count {
         cancel.check()?;
         let mut columns = fit::media_columns(&designs[i], &fit::start(&designs[i], &params.priors));
@@ -163,11 +171,15 @@ pub fn fit_all(
         let fitted = fit::fit(design, &drivers, &params.priors);
         let rng = &mut stream(seed, &[1, design.brand as u64]);
         let deviations = bootstrap::draws(&fitted, params.draws, rng);
-        let lines = (0..design.media.len()).map(|c| line(panel, design, &drivers, &fitted, &deviations, c, params)).collect();
+        let lines = (0..design.media.len())
+            .map(|c| line(panel, design, &drivers, &fitted, &deviations, c, params))
+            .collect();
         models.push(BrandModel {
             fitted,
-            driver_brands: (0..count).filter(|&j| j != i).map(|j| designs[j].brand).collect(),
-            drivers,
+            driver_brands: (0..count)
+                .filter(|&j| j != i)
+                .map(|j| designs[j].brand)
+                .collect(),
             driver_uplift: others(&learned, i).map(|d| d.uplift).collect(),
             deviations,
             lines,
@@ -185,7 +197,11 @@ struct Driver {
 }
 
 fn others(drivers: &[Driver], i: usize) -> impl Iterator<Item = &Driver> {
-    drivers.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, d)| d)
+    drivers
+        .iter()
+        .enumerate()
+        .filter(move |(j, _)| *j != i)
+        .map(|(_, d)| d)
 }
 
 /// Before anything is known: default shapes, every line at break-even.
@@ -200,7 +216,10 @@ fn driver(design: &Design, theta: &[f64], returns: &[f64]) -> Driver {
     for (i, line) in design.media.iter().enumerate() {
         let unit = unpack(theta, i, line.mean);
         let coefficient = returns[i] / unit.marginal_return(&line.spend, line.before, line.after);
-        let curve = Curve { coefficient, ..unit };
+        let curve = Curve {
+            coefficient,
+            ..unit
+        };
         crate::linear::add_scaled(&mut column, 1.0, &curve.margin(&line.spend, line.before));
         uplift += curve.uplift(&line.spend, line.before, line.after, 0.1);
     }
@@ -222,10 +241,17 @@ fn learn_drivers(designs: &[Design], fits: &[Fitted]) -> Vec<Driver> {
         })
         .collect();
     let prior = Shrinkage::estimate(&estimates.concat());
-    let each = designs.iter().zip(fits).zip(&estimates).map(|((design, fitted), estimates)| {
-        let returns: Vec<f64> = estimates.iter().map(|&(m, e)| prior.mean(m, e).max(0.05)).collect();
-        driver(design, &fitted.theta, &returns)
-    });
+    let each = designs
+        .iter()
+        .zip(fits)
+        .zip(&estimates)
+        .map(|((design, fitted), estimates)| {
+            let returns: Vec<f64> = estimates
+                .iter()
+                .map(|&(m, e)| prior.mean(m, e).max(0.05))
+                .collect();
+            driver(design, &fitted.theta, &returns)
+        });
     each.collect()
 }
 
@@ -242,28 +268,56 @@ impl Shrinkage {
     /// Learns the prior from estimates and standard errors (Paule–Mandel moment equation).
     #[must_use]
     pub fn estimate(estimates: &[(f64, f64)]) -> Self {
-        let usable: Vec<(f64, f64)> =
-            estimates.iter().copied().filter(|(m, e)| m.is_finite() && e.is_finite() && *e > 0.0).collect();
+        let usable: Vec<(f64, f64)> = estimates
+            .iter()
+            .copied()
+            .filter(|(m, e)| m.is_finite() && e.is_finite() && *e > 0.0)
+            .collect();
         if usable.len() < 3 {
-            return Self { centre: 1.0, variance: 0.25 };
+            return Self {
+                centre: 1.0,
+                variance: 0.25,
+            };
         }
         let moments = |variance: f64| {
-            let weights: Vec<f64> = usable.iter().map(|(_, e)| 1.0 / (e * e + variance)).collect();
+            let weights: Vec<f64> = usable
+                .iter()
+                .map(|(_, e)| 1.0 / (e * e + variance))
+                .collect();
             let total: f64 = weights.iter().sum();
-            let centre = usable.iter().zip(&weights).map(|((m, _), w)| m * w).sum::<f64>() / total;
-            let spread: f64 = usable.iter().zip(&weights).map(|((m, _), w)| w * (m - centre).powi(2)).sum();
+            let centre = usable
+                .iter()
+                .zip(&weights)
+                .map(|((m, _), w)| m * w)
+                .sum::<f64>()
+                / total;
+            let spread: f64 = usable
+                .iter()
+                .zip(&weights)
+                .map(|((m, _), w)| w * (m - centre).powi(2))
+                .sum();
             (centre, spread)
         };
         let goal = (usable.len() - 1) as f64;
         let (mut low, mut high) = (0.0, 4.0);
         if moments(0.0).1 <= goal {
-            return Self { centre: moments(0.0).0, variance: 0.0 };
+            return Self {
+                centre: moments(0.0).0,
+                variance: 0.0,
+            };
         }
         for _ in 0..60 {
             let mid = 0.5 * (low + high);
-            if moments(mid).1 > goal { low = mid } else { high = mid }
+            if moments(mid).1 > goal {
+                low = mid
+            } else {
+                high = mid
+            }
         }
-        Self { centre: moments(high).0, variance: high }
+        Self {
+            centre: moments(high).0,
+            variance: high,
+        }
     }
 
     /// Posterior mean of an estimate with this standard error.
@@ -340,5 +394,12 @@ fn line(
 /// The curve of a shape that has this marginal return over a path.
 fn with_return(unit: Curve, marginal: f64, spend: &[f64], before: f64, after: f64) -> Curve {
     let per_unit = unit.marginal_return(spend, before, after);
-    Curve { coefficient: if per_unit > 0.0 { marginal / per_unit } else { 0.0 }, ..unit }
+    Curve {
+        coefficient: if per_unit > 0.0 {
+            marginal / per_unit
+        } else {
+            0.0
+        },
+        ..unit
+    }
 }

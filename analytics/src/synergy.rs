@@ -67,10 +67,18 @@ fn variance_inflation(model: &BrandModel, position: usize) -> f64 {
     let mut centred = jacobian[position].clone();
     remove(&mut centred, &orthonormal(&[constant]));
     let total = dot(&centred, &centred);
-    let others: Vec<Vec<f64>> =
-        jacobian.iter().enumerate().filter(|(i, _)| *i != position).map(|(_, c)| c.clone()).collect();
+    let others: Vec<Vec<f64>> = jacobian
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| *i != position)
+        .map(|(_, c)| c.clone())
+        .collect();
     let mut rest = jacobian[position].clone();
     remove(&mut rest, &orthonormal(&others));
     let left = dot(&rest, &rest);
-    if left > 0.0 { total / left } else { f64::INFINITY }
+    if left > 0.0 {
+        total / left
+    } else {
+        f64::INFINITY
+    }
 }

@@ -9,7 +9,14 @@ use analytics::market::judge::{judge, judge_plan};
 use analytics::market::{HISTORY, World};
 
 fn scanned(world: &World) -> Findings {
-    scan(&world.panel().unwrap(), &ScanParams::default(), 1, &never, &mut |_| {}).unwrap()
+    scan(
+        &world.panel().unwrap(),
+        &ScanParams::default(),
+        1,
+        &never,
+        &mut |_| {},
+    )
+    .unwrap()
 }
 
 #[test]
@@ -24,12 +31,17 @@ fn planted_facts_are_found_in_three_worlds_with_honest_intervals() {
     let found = judged.iter().filter(|j| j.found).count();
     let covered = judged.iter().filter(|j| j.covered() == Some(true)).count();
     assert!(found >= 15, "found {found} of 18: {judged:#?}");
-    assert!(covered * 100 >= found * 80, "{covered} of {found} intervals hold the truth: {judged:#?}");
+    assert!(
+        covered * 100 >= found * 80,
+        "{covered} of {found} intervals hold the truth: {judged:#?}"
+    );
 }
 
 #[test]
 fn null_worlds_show_next_to_nothing() {
-    let wrong = (1..=3).filter(|seed| !scanned(&World::null(*seed)).found.is_empty()).count();
+    let wrong = (1..=3)
+        .filter(|seed| !scanned(&World::null(*seed)).found.is_empty())
+        .count();
     assert!(wrong <= 1, "{wrong} of 3 null worlds show a false fact");
 }
 
@@ -38,12 +50,17 @@ fn plans_of_four_worlds_earn_a_good_part_of_what_the_perfect_plan_earns() {
     let judged: Vec<_> = (1..=4)
         .map(|seed| {
             let world = World::planted(seed);
-            let allocation = plan(&ValueModel::from_findings(&scanned(&world), 1), &PlanRequest::default()).unwrap();
+            let allocation = plan(
+                &ValueModel::from_findings(&scanned(&world), 1),
+                &PlanRequest::default(),
+            )
+            .unwrap();
             judge_plan(&world, &allocation)
         })
         .collect();
     let gained = judged.iter().filter(|j| j.truth > 0.0).count();
-    let share = judged.iter().map(|j| j.truth).sum::<f64>() / judged.iter().map(|j| j.perfect).sum::<f64>();
+    let share =
+        judged.iter().map(|j| j.truth).sum::<f64>() / judged.iter().map(|j| j.perfect).sum::<f64>();
     assert!(gained >= 3, "{judged:#?}");
     assert!(share >= 0.4, "share {share:.2}: {judged:#?}");
 }
@@ -52,8 +69,14 @@ fn plans_of_four_worlds_earn_a_good_part_of_what_the_perfect_plan_earns() {
 fn every_planted_fact_is_sized_for_the_oracle() {
     for seed in 1..=8 {
         let t = World::planted(seed).oracle().unwrap().all();
-        assert!(t.iter().all(|t| (6.0..=9.0).contains(&t.abs())), "seed {seed}: {t:?}");
-        assert!(t[0] < 0.0 && t[1] > 0.0 && t[2] < 0.0 && t[3] > 0.0, "seed {seed}: {t:?}");
+        assert!(
+            t.iter().all(|t| (6.0..=9.0).contains(&t.abs())),
+            "seed {seed}: {t:?}"
+        );
+        assert!(
+            t[0] < 0.0 && t[1] > 0.0 && t[2] < 0.0 && t[3] > 0.0,
+            "seed {seed}: {t:?}"
+        );
     }
 }
 
@@ -61,7 +84,10 @@ fn every_planted_fact_is_sized_for_the_oracle() {
 fn marginal_returns_of_a_null_world_are_one() {
     for seed in 1..=4 {
         for (brand, channel, value) in World::null(seed).truth().marginal_returns {
-            assert!((value - 1.0).abs() < 0.01, "seed {seed} {brand} {channel}: {value}");
+            assert!(
+                (value - 1.0).abs() < 0.01,
+                "seed {seed} {brand} {channel}: {value}"
+            );
         }
     }
 }
@@ -78,9 +104,15 @@ fn the_past_does_not_change_when_a_world_is_advanced() {
     same.advance(12, &world.baseline());
     let sold = |w: &World| {
         let rows = w.rows(HISTORY, HISTORY + 12);
-        rows.iter().filter(|r| r.metric == "units_sold" && r.project == "north").map(|r| r.value).sum::<f64>()
+        rows.iter()
+            .filter(|r| r.metric == "units_sold" && r.project == "north")
+            .map(|r| r.value)
+            .sum::<f64>()
     };
-    assert!(sold(&other) > sold(&same), "twice the media must sell more under the same random path");
+    assert!(
+        sold(&other) > sold(&same),
+        "twice the media must sell more under the same random path"
+    );
 }
 
 #[test]
@@ -90,7 +122,10 @@ fn a_world_and_a_scan_are_functions_of_their_seed() {
     assert_ne!(a.rows(100, 110), World::planted(8).rows(100, 110));
     let (x, y) = (scanned(&a), scanned(&b));
     assert_eq!(x.found, y.found);
-    let (p, q) = (ValueModel::from_findings(&x, 3), ValueModel::from_findings(&y, 3));
+    let (p, q) = (
+        ValueModel::from_findings(&x, 3),
+        ValueModel::from_findings(&y, 3),
+    );
     assert_eq!(p, q);
 }
 
@@ -102,6 +137,12 @@ fn a_what_if_is_answered_in_time_and_a_scan_can_be_cancelled() {
     let spend: Vec<f64> = model.lines.iter().map(|l| 1.2 * l.current).collect();
     let effect = evaluate(&model, &spend, 12);
     assert!(effect.interval80.0 <= effect.expected && effect.expected <= effect.interval80.1);
-    let stopped = scan(&world.panel().unwrap(), &ScanParams::default(), 1, &|| true, &mut |_| {});
+    let stopped = scan(
+        &world.panel().unwrap(),
+        &ScanParams::default(),
+        1,
+        &|| true,
+        &mut |_| {},
+    );
     assert!(matches!(stopped, Err(ScanError::Cancelled(_))));
 }

@@ -41,10 +41,16 @@ pub(crate) struct Solution {
 
 impl Table {
     /// Tabulates a line at `nodes + 1` points. `at` returns value and slope.
-    pub(crate) fn sample(lower: f64, upper: f64, nodes: usize, at: impl Fn(f64) -> (f64, f64)) -> Self {
+    pub(crate) fn sample(
+        lower: f64,
+        upper: f64,
+        nodes: usize,
+        at: impl Fn(f64) -> (f64, f64),
+    ) -> Self {
         let upper = upper.max(lower);
         let step = (upper - lower) / nodes as f64;
-        let (values, slopes): (Vec<f64>, Vec<f64>) = (0..=nodes).map(|i| at(lower + step * i as f64)).unzip();
+        let (values, slopes): (Vec<f64>, Vec<f64>) =
+            (0..=nodes).map(|i| at(lower + step * i as f64)).unzip();
         Self::new(lower, step, values, slopes)
     }
 
@@ -77,7 +83,14 @@ impl Table {
         for i in 1..n {
             hull[i] = hull[i].min(hull[i - 1]);
         }
-        Self { lower, step, values, slopes, hull, bridges }
+        Self {
+            lower,
+            step,
+            values,
+            slopes,
+            hull,
+            bridges,
+        }
     }
 
     pub(crate) fn upper(&self) -> f64 {
@@ -106,7 +119,10 @@ impl Table {
         let (p, q) = (self.values[i], self.values[i + 1]);
         let (s, t) = (self.slopes[i] * self.step, self.slopes[i + 1] * self.step);
         let (u2, u3) = (u * u, u * u * u);
-        (2.0 * u3 - 3.0 * u2 + 1.0) * p + (u3 - 2.0 * u2 + u) * s + (3.0 * u2 - 2.0 * u3) * q + (u3 - u2) * t
+        (2.0 * u3 - 3.0 * u2 + 1.0) * p
+            + (u3 - 2.0 * u2 + u) * s
+            + (3.0 * u2 - 2.0 * u3) * q
+            + (u3 - u2) * t
     }
 
     /// Slope at `x`.
@@ -134,7 +150,11 @@ impl Table {
             1.0
         } else {
             let (high, low) = (self.hull[last], self.slopes[last + 1].min(self.hull[last]));
-            if high - low > 1e-300 { ((high - price) / (high - low)).clamp(0.0, 1.0) } else { 1.0 }
+            if high - low > 1e-300 {
+                ((high - price) / (high - low)).clamp(0.0, 1.0)
+            } else {
+                1.0
+            }
         };
         self.lower + self.step * (last as f64 + u)
     }
@@ -142,8 +162,10 @@ impl Table {
 
 /// Smallest and largest total the bounds and group rules allow, ignoring overlaps between groups.
 pub(crate) fn reachable(tables: &[Table], groups: &[Group]) -> (f64, f64) {
-    let (mut low, mut high) =
-        (tables.iter().map(Table::lower).sum::<f64>(), tables.iter().map(Table::upper).sum::<f64>());
+    let (mut low, mut high) = (
+        tables.iter().map(Table::lower).sum::<f64>(),
+        tables.iter().map(Table::upper).sum::<f64>(),
+    );
     for group in groups {
         let least: f64 = group.members.iter().map(|&i| tables[i].lower).sum();
         let most: f64 = group.members.iter().map(|&i| tables[i].upper()).sum();
@@ -159,7 +181,10 @@ pub(crate) fn reachable(tables: &[Table], groups: &[Group]) -> (f64, f64) {
 /// Solves for the total. The caller has checked that it can be reached.
 pub(crate) fn solve(tables: &[Table], groups: &[Group], total: f64) -> Solution {
     let mut mu = vec![0.0; groups.len()];
-    let steepest = tables.iter().flat_map(|t| t.hull.iter()).fold(1e-12f64, |m, s| m.max(s.abs()));
+    let steepest = tables
+        .iter()
+        .flat_map(|t| t.hull.iter())
+        .fold(1e-12f64, |m, s| m.max(s.abs()));
     let mut lambda = price_total(tables, groups, &mu, total, steepest);
     for _ in 0..60 {
         let mut moved = 0.0f64;
@@ -172,7 +197,11 @@ pub(crate) fn solve(tables: &[Table], groups: &[Group], total: f64) -> Solution 
                 for _ in 0..60 {
                     mu[g] = 0.5 * (low + high);
                     lambda = price_total(tables, groups, &mu, total, steepest);
-                    if excess(tables, groups, &mu, lambda, g) > 0.0 { low = mu[g] } else { high = mu[g] }
+                    if excess(tables, groups, &mu, lambda, g) > 0.0 {
+                        low = mu[g]
+                    } else {
+                        high = mu[g]
+                    }
                 }
                 mu[g] = high;
                 lambda = price_total(tables, groups, &mu, total, steepest);
@@ -187,7 +216,13 @@ pub(crate) fn solve(tables: &[Table], groups: &[Group], total: f64) -> Solution 
     let bound = dual(tables, groups, &mu, lambda, total, &x);
     place_rest(tables, groups, &mu, lambda, total, &mut x);
     let value = tables.iter().zip(&x).map(|(t, v)| t.value(*v)).sum::<f64>();
-    Solution { x, lambda, mu, value, bound: bound.max(value) }
+    Solution {
+        x,
+        lambda,
+        mu,
+        value,
+        bound: bound.max(value),
+    }
 }
 
 fn price(groups: &[Group], mu: &[f64], lambda: f64, line: usize) -> f64 {
@@ -201,7 +236,11 @@ fn price(groups: &[Group], mu: &[f64], lambda: f64, line: usize) -> f64 {
 }
 
 fn answer(tables: &[Table], groups: &[Group], mu: &[f64], lambda: f64) -> Vec<f64> {
-    tables.iter().enumerate().map(|(i, t)| t.respond(price(groups, mu, lambda, i))).collect()
+    tables
+        .iter()
+        .enumerate()
+        .map(|(i, t)| t.respond(price(groups, mu, lambda, i)))
+        .collect()
 }
 
 /// Price of money at which the lines together want no more than the total.
@@ -209,7 +248,11 @@ fn price_total(tables: &[Table], groups: &[Group], mu: &[f64], total: f64, steep
     let (mut low, mut high) = (-6.0 * steepest, 6.0 * steepest);
     for _ in 0..90 {
         let mid = 0.5 * (low + high);
-        if answer(tables, groups, mu, mid).iter().sum::<f64>() > total { low = mid } else { high = mid }
+        if answer(tables, groups, mu, mid).iter().sum::<f64>() > total {
+            low = mid
+        } else {
+            high = mid
+        }
     }
     high
 }
@@ -217,7 +260,11 @@ fn price_total(tables: &[Table], groups: &[Group], mu: &[f64], total: f64, steep
 fn excess(tables: &[Table], groups: &[Group], mu: &[f64], lambda: f64, g: usize) -> f64 {
     let x = answer(tables, groups, mu, lambda);
     let sum: f64 = groups[g].members.iter().map(|&i| x[i]).sum();
-    if groups[g].at_most { sum - groups[g].amount } else { groups[g].amount - sum }
+    if groups[g].at_most {
+        sum - groups[g].amount
+    } else {
+        groups[g].amount - sum
+    }
 }
 
 /// Value of the Lagrangian at the prices: an upper bound on every feasible plan.
@@ -227,17 +274,37 @@ fn dual(tables: &[Table], groups: &[Group], mu: &[f64], lambda: f64, total: f64,
         .enumerate()
         .map(|(i, t)| {
             let p = price(groups, mu, lambda, i);
-            let nodes = t.values.iter().enumerate().map(|(k, v)| v - p * (t.lower + t.step * k as f64));
+            let nodes = t
+                .values
+                .iter()
+                .enumerate()
+                .map(|(k, v)| v - p * (t.lower + t.step * k as f64));
             nodes.fold(t.value(x[i]) - p * x[i], f64::max)
         })
         .sum();
-    let rules: f64 =
-        groups.iter().zip(mu).map(|(g, m)| if g.at_most { m * g.amount } else { -m * g.amount }).sum();
+    let rules: f64 = groups
+        .iter()
+        .zip(mu)
+        .map(|(g, m)| {
+            if g.at_most {
+                m * g.amount
+            } else {
+                -m * g.amount
+            }
+        })
+        .sum();
     lines + lambda * total + rules
 }
 
 /// Puts what is left of the total where it earns most; lines that jump across a bridge take it only as a whole step.
-fn place_rest(tables: &[Table], groups: &[Group], mu: &[f64], lambda: f64, total: f64, x: &mut [f64]) {
+fn place_rest(
+    tables: &[Table],
+    groups: &[Group],
+    mu: &[f64],
+    lambda: f64,
+    total: f64,
+    x: &mut [f64],
+) {
     let mut left = total - x.iter().sum::<f64>();
     for _ in 0..3 * tables.len() {
         if left.abs() <= 1e-12 * (1.0 + total.abs()) {
@@ -246,7 +313,10 @@ fn place_rest(tables: &[Table], groups: &[Group], mu: &[f64], lambda: f64, total
         let step = left / 64.0;
         let room = |i: usize, x: &[f64], amount: f64| {
             let to = (x[i] + amount).clamp(tables[i].lower, tables[i].upper());
-            let allowed = groups.iter().zip(mu).all(|(g, m)| *m == 0.0 || !g.members.contains(&i));
+            let allowed = groups
+                .iter()
+                .zip(mu)
+                .all(|(g, m)| *m == 0.0 || !g.members.contains(&i));
             if allowed { to - x[i] } else { 0.0 }
         };
         // A first small step shows who gains most per unit; it then takes as much as its slope stays the best.
@@ -255,7 +325,8 @@ fn place_rest(tables: &[Table], groups: &[Group], mu: &[f64], lambda: f64, total
             .max_by(|&a, &b| {
                 let gain = |i: usize| {
                     let amount = room(i, x, left);
-                    (tables[i].value(x[i] + amount) - tables[i].value(x[i]) - lambda * amount) / amount.abs()
+                    (tables[i].value(x[i] + amount) - tables[i].value(x[i]) - lambda * amount)
+                        / amount.abs()
                 };
                 gain(a).total_cmp(&gain(b))
             });

@@ -13,24 +13,41 @@ fn golden(name: &str) -> Value {
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_f64().unwrap())
+        .collect()
 }
 
 fn close(a: &[f64], b: &[f64], tolerance: f64) {
     assert_eq!(a.len(), b.len());
     for (x, y) in a.iter().zip(b) {
-        assert!((x - y).abs() <= tolerance * (1.0 + y.abs()), "{a:?} differs from {b:?}");
+        assert!(
+            (x - y).abs() <= tolerance * (1.0 + y.abs()),
+            "{a:?} differs from {b:?}"
+        );
     }
 }
 
 fn michaelis(beta: f64, kappa: f64) -> impl Fn(f64) -> (f64, f64) {
-    move |x| (beta * x / (kappa + x), beta * kappa / ((kappa + x) * (kappa + x)))
+    move |x| {
+        (
+            beta * x / (kappa + x),
+            beta * kappa / ((kappa + x) * (kappa + x)),
+        )
+    }
 }
 
 fn hill(beta: f64, a: f64, kappa: f64) -> impl Fn(f64) -> (f64, f64) {
     move |x| {
         let (p, k) = (x.powf(a), kappa.powf(a));
-        let slope = if x > 0.0 { beta * a * k * x.powf(a - 1.0) / ((p + k) * (p + k)) } else { if a < 1.0 { 1e3 } else { 0.0 } };
+        let slope = if x > 0.0 {
+            beta * a * k * x.powf(a - 1.0) / ((p + k) * (p + k))
+        } else {
+            if a < 1.0 { 1e3 } else { 0.0 }
+        };
         (beta * p / (p + k), slope)
     }
 }
@@ -40,11 +57,19 @@ fn square_root_curves_meet_the_closed_form() {
     let g = golden("A1_sqrt_analytic");
     let tables: Vec<Table> = numbers(&g["k"])
         .into_iter()
-        .map(|k| Table::sample(1e-3, 100.0, 20_000, move |x: f64| (k * x.sqrt(), 0.5 * k / x.sqrt())))
+        .map(|k| {
+            Table::sample(1e-3, 100.0, 20_000, move |x: f64| {
+                (k * x.sqrt(), 0.5 * k / x.sqrt())
+            })
+        })
         .collect();
     let found = solve(&tables, &[], 100.0);
     close(&found.x, &numbers(&g["x"]), 1e-4);
-    close(&[found.value, found.lambda], &[g["value"].as_f64().unwrap(), g["lambda"].as_f64().unwrap()], 1e-6);
+    close(
+        &[found.value, found.lambda],
+        &[g["value"].as_f64().unwrap(), g["lambda"].as_f64().unwrap()],
+        1e-6,
+    );
 }
 
 #[test]
@@ -52,45 +77,88 @@ fn concave_curves_reach_the_optimum_and_its_price() {
     let g = golden("A2_michaelis_menten_free");
     let found = concave(&g, &numbers(&g["lower"]), &numbers(&g["upper"]));
     close(&found.x, &numbers(&g["x"]), 1e-4);
-    close(&[found.value, found.lambda], &[g["value"].as_f64().unwrap(), g["lambda"].as_f64().unwrap()], 1e-6);
+    close(
+        &[found.value, found.lambda],
+        &[g["value"].as_f64().unwrap(), g["lambda"].as_f64().unwrap()],
+        1e-6,
+    );
     assert!(found.bound - found.value < 1e-4 * found.value);
 }
 
 #[test]
 fn bounds_bind_where_the_optimum_says_so() {
-    let (curves, g) = (golden("A2_michaelis_menten_free"), golden("A3_michaelis_menten_bounds"));
+    let (curves, g) = (
+        golden("A2_michaelis_menten_free"),
+        golden("A3_michaelis_menten_bounds"),
+    );
     let found = concave(&curves, &numbers(&g["lower"]), &numbers(&g["upper"]));
     close(&found.x, &numbers(&g["x"]), 1e-4);
-    close(&[found.value, found.lambda], &[g["value"].as_f64().unwrap(), g["lambda"].as_f64().unwrap()], 1e-5);
+    close(
+        &[found.value, found.lambda],
+        &[g["value"].as_f64().unwrap(), g["lambda"].as_f64().unwrap()],
+        1e-5,
+    );
 }
 
 fn concave(g: &Value, lower: &[f64], upper: &[f64]) -> Solution {
     let (beta, kappa) = (numbers(&g["beta"]), numbers(&g["kappa"]));
-    let tables: Vec<Table> =
-        (0..beta.len()).map(|i| Table::sample(lower[i], upper[i], 4_000, michaelis(beta[i], kappa[i]))).collect();
+    let tables: Vec<Table> = (0..beta.len())
+        .map(|i| Table::sample(lower[i], upper[i], 4_000, michaelis(beta[i], kappa[i])))
+        .collect();
     solve(&tables, &[], g["B"].as_f64().unwrap())
 }
 
 #[test]
 fn group_rules_get_the_shadow_prices_of_the_reference() {
     let g = golden("A4_brand_x_channel_groups");
-    let flat = |key: &str| -> Vec<f64> { g[key].as_array().unwrap().iter().flat_map(numbers).collect() };
+    let flat = |key: &str| -> Vec<f64> {
+        g[key]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(numbers)
+            .collect()
+    };
     let (beta, kappa, current) = (flat("beta"), flat("kappa"), flat("current"));
     let tables: Vec<Table> = (0..12)
-        .map(|i| Table::sample(0.7 * current[i], 1.3 * current[i], 2_000, michaelis(beta[i], kappa[i])))
+        .map(|i| {
+            Table::sample(
+                0.7 * current[i],
+                1.3 * current[i],
+                2_000,
+                michaelis(beta[i], kappa[i]),
+            )
+        })
         .collect();
     let sum = |members: &[usize]| members.iter().map(|&i| current[i]).sum::<f64>();
     let (channel, first, second) = (vec![0, 4, 8], vec![0, 1, 2, 3], vec![4, 5, 6, 7]);
     let groups = [
-        Group { amount: 0.95 * sum(&channel), members: channel, at_most: true },
-        Group { amount: 1.10 * sum(&second), members: second, at_most: false },
-        Group { amount: 1.05 * sum(&first), members: first, at_most: true },
+        Group {
+            amount: 0.95 * sum(&channel),
+            members: channel,
+            at_most: true,
+        },
+        Group {
+            amount: 1.10 * sum(&second),
+            members: second,
+            at_most: false,
+        },
+        Group {
+            amount: 1.05 * sum(&first),
+            members: first,
+            at_most: true,
+        },
     ];
     let found = solve(&tables, &groups, g["total"].as_f64().unwrap());
     close(&[found.value], &[g["value"].as_f64().unwrap()], 1e-5);
     let p = &g["shadow_prices"];
-    let expected = ["budget", "channel0_cap", "brand1_floor", "brand0_cap"].map(|k| p[k].as_f64().unwrap());
-    close(&[found.lambda, found.mu[0], found.mu[1], found.mu[2]], &expected, 2e-3);
+    let expected =
+        ["budget", "channel0_cap", "brand1_floor", "brand0_cap"].map(|k| p[k].as_f64().unwrap());
+    close(
+        &[found.lambda, found.mu[0], found.mu[1], found.mu[2]],
+        &expected,
+        2e-3,
+    );
     close(&found.x, &flat("x"), 2e-3);
 }
 
@@ -98,36 +166,75 @@ fn group_rules_get_the_shadow_prices_of_the_reference() {
 fn s_shaped_curves_end_at_the_global_optimum_with_no_gap() {
     let g = golden("A5_scurve_global");
     let (beta, a, kappa) = (numbers(&g["beta"]), numbers(&g["a"]), numbers(&g["kappa"]));
-    let tables: Vec<Table> =
-        (0..4).map(|i| Table::sample(0.0, 80.0, 16_000, hill(beta[i], a[i], kappa[i]))).collect();
+    let tables: Vec<Table> = (0..4)
+        .map(|i| Table::sample(0.0, 80.0, 16_000, hill(beta[i], a[i], kappa[i])))
+        .collect();
     let found = solve(&tables, &[], 80.0);
-    close(&[found.value], &[g["value_polished"].as_f64().unwrap()], 1e-5);
+    close(
+        &[found.value],
+        &[g["value_polished"].as_f64().unwrap()],
+        1e-5,
+    );
     close(&found.x, &numbers(&g["x_polished"]), 2e-3);
-    assert!((found.bound - found.value) / found.value < 1e-4, "gap {}", found.bound - found.value);
+    assert!(
+        (found.bound - found.value) / found.value < 1e-4,
+        "gap {}",
+        found.bound - found.value
+    );
 }
 
 #[test]
 fn halo_and_cannibalisation_move_the_optimum() {
     let g = golden("A7_halo");
     let weights = numbers(&g["column_weights_1+sum_i_gamma_ij"]);
-    let tables: Vec<Table> =
-        weights.iter().map(|w| Table::sample(0.0, 120.0, 4_000, michaelis(100.0 * w, 40.0))).collect();
+    let tables: Vec<Table> = weights
+        .iter()
+        .map(|w| Table::sample(0.0, 120.0, 4_000, michaelis(100.0 * w, 40.0)))
+        .collect();
     let found = solve(&tables, &[], 120.0);
     close(&found.x, &numbers(&g["x"]), 1e-4);
-    close(&[found.value, found.lambda], &[g["value"].as_f64().unwrap(), g["lambda"].as_f64().unwrap()], 1e-6);
+    close(
+        &[found.value, found.lambda],
+        &[g["value"].as_f64().unwrap(), g["lambda"].as_f64().unwrap()],
+        1e-6,
+    );
 }
 
 fn model() -> ValueModel {
     let line = |brand: &str, channel: &str, coefficient: f64, current: f64| {
-        let curve = Curve { retention: 0.4, delay: 0.1, half: 100.0, coefficient };
+        let curve = Curve {
+            retention: 0.4,
+            delay: 0.1,
+            half: 100.0,
+            coefficient,
+        };
         let draws = [0.9, 1.0, 1.1]
-            .map(|k| ValueDraw { curve: Curve { coefficient: k * coefficient, ..curve }, level: current })
+            .map(|k| ValueDraw {
+                curve: Curve {
+                    coefficient: k * coefficient,
+                    ..curve
+                },
+                level: current,
+            })
             .to_vec();
-        ValueLine { brand: brand.into(), channel: channel.into(), current, recent: vec![current; 20], draws }
+        ValueLine {
+            brand: brand.into(),
+            channel: channel.into(),
+            current,
+            recent: vec![current; 20],
+            draws,
+        }
     };
     ValueModel {
-        lines: vec![line("a", "search", 400.0, 100.0), line("a", "video", 150.0, 100.0), line("b", "search", 200.0, 80.0)],
-        shrinkage: Shrinkage { centre: 1.0, variance: 0.1 },
+        lines: vec![
+            line("a", "search", 400.0, 100.0),
+            line("a", "video", 150.0, 100.0),
+            line("b", "search", 200.0, 80.0),
+        ],
+        shrinkage: Shrinkage {
+            centre: 1.0,
+            variance: 0.1,
+        },
         cross_effects: Vec::new(),
     }
 }
@@ -137,12 +244,22 @@ fn a_contradiction_names_its_rules_and_the_smallest_relaxation() {
     // Three minimums against the total, as in A3b of the references: 160 are asked for and 150 are there.
     let g = golden("A3b_infeasible");
     let lower = numbers(&g["lower"]);
-    let tables: Vec<Table> = lower.iter().map(|l| Table::sample(*l, 200.0, 10, michaelis(10.0, 10.0))).collect();
+    let tables: Vec<Table> = lower
+        .iter()
+        .map(|l| Table::sample(*l, 200.0, 10, michaelis(10.0, 10.0)))
+        .collect();
     let error = feasible(&tables, &[], &[], g["B"].as_f64().unwrap()).unwrap_err();
     assert!((error.relaxation - 10.0).abs() < 1e-9);
-    assert!(error.conflict.iter().any(|c| c.contains("total")) && error.conflict.iter().any(|c| c.contains("lower")));
+    assert!(
+        error.conflict.iter().any(|c| c.contains("total"))
+            && error.conflict.iter().any(|c| c.contains("lower"))
+    );
     let request = PlanRequest {
-        rules: vec![PlanRule::AtLeast { brand: Some("a".into()), channel: None, weekly: 1_000.0 }],
+        rules: vec![PlanRule::AtLeast {
+            brand: Some("a".into()),
+            channel: None,
+            weekly: 1_000.0,
+        }],
         ..PlanRequest::default()
     };
     let error = plan(&model(), &request).unwrap_err();
@@ -154,17 +271,37 @@ fn a_plan_keeps_the_total_and_its_certificate_holds() {
     let found = plan(&model(), &PlanRequest::default()).unwrap();
     let spend = found.spend();
     assert!((spend.iter().sum::<f64>() - 280.0).abs() < 1e-6);
-    assert!(found.lines.iter().all(|l| l.weekly >= l.lower - 1e-9 && l.weekly <= l.upper + 1e-9));
-    assert!(found.certificate.relative_gap < 1e-3, "{:?}", found.certificate);
-    assert!(found.certificate.stationarity < 1e-2, "{:?}", found.certificate);
-    assert!(found.effect.expected > 0.0 && found.lines[0].weekly > 100.0 && found.lines[1].weekly < 100.0);
+    assert!(
+        found
+            .lines
+            .iter()
+            .all(|l| l.weekly >= l.lower - 1e-9 && l.weekly <= l.upper + 1e-9)
+    );
+    assert!(
+        found.certificate.relative_gap < 1e-3,
+        "{:?}",
+        found.certificate
+    );
+    assert!(
+        found.certificate.stationarity < 1e-2,
+        "{:?}",
+        found.certificate
+    );
+    assert!(
+        found.effect.expected > 0.0
+            && found.lines[0].weekly > 100.0
+            && found.lines[1].weekly < 100.0
+    );
     // No exchange between two lines that both have room adds value.
     for i in 0..3 {
         for j in 0..3 {
             let mut other = spend.clone();
             other[i] += 0.5;
             other[j] -= 0.5;
-            let inside = other.iter().zip(&found.lines).all(|(x, l)| *x >= l.lower && *x <= l.upper);
+            let inside = other
+                .iter()
+                .zip(&found.lines)
+                .all(|(x, l)| *x >= l.lower && *x <= l.upper);
             if i != j && inside {
                 assert!(evaluate(&model(), &other, 12).expected <= found.effect.expected + 1e-3);
             }
@@ -175,17 +312,46 @@ fn a_plan_keeps_the_total_and_its_certificate_holds() {
 #[test]
 fn a_rule_is_obeyed_and_costs_what_its_shadow_price_says() {
     let capped = |weekly: f64| {
-        let rule = PlanRule::AtMost { brand: None, channel: Some("search".into()), weekly };
-        plan(&model(), &PlanRequest { rules: vec![rule], ..PlanRequest::default() }).unwrap()
+        let rule = PlanRule::AtMost {
+            brand: None,
+            channel: Some("search".into()),
+            weekly,
+        };
+        plan(
+            &model(),
+            &PlanRequest {
+                rules: vec![rule],
+                ..PlanRequest::default()
+            },
+        )
+        .unwrap()
     };
     let (tight, loose) = (capped(200.0), capped(201.0));
     let search = |p: &Allocation| p.lines[0].weekly + p.lines[2].weekly;
     assert!((search(&tight) - 200.0).abs() < 1e-3, "{:?}", tight.lines);
-    let binding = tight.certificate.binding.iter().find(|b| b.rule.contains("together")).unwrap();
+    let binding = tight
+        .certificate
+        .binding
+        .iter()
+        .find(|b| b.rule.contains("together"))
+        .unwrap();
     let gained = (loose.effect.expected - tight.effect.expected) / 12.0;
-    assert!((gained - binding.shadow_price).abs() < 0.05 * binding.shadow_price, "{gained} {binding:?}");
-    let fixed = PlanRule::Unchanged { brand: Some("a".into()), channel: None };
-    let held = plan(&model(), &PlanRequest { rules: vec![fixed], ..PlanRequest::default() }).unwrap();
+    assert!(
+        (gained - binding.shadow_price).abs() < 0.05 * binding.shadow_price,
+        "{gained} {binding:?}"
+    );
+    let fixed = PlanRule::Unchanged {
+        brand: Some("a".into()),
+        channel: None,
+    };
+    let held = plan(
+        &model(),
+        &PlanRequest {
+            rules: vec![fixed],
+            ..PlanRequest::default()
+        },
+    )
+    .unwrap();
     assert_eq!((held.lines[0].weekly, held.lines[1].weekly), (100.0, 100.0));
 }
 
@@ -201,7 +367,10 @@ fn money_in_other_units_gives_the_same_plan() {
             draw.level *= 100.0;
         }
     }
-    let (a, b) = (plan(&model(), &PlanRequest::default()).unwrap(), plan(&cents, &PlanRequest::default()).unwrap());
+    let (a, b) = (
+        plan(&model(), &PlanRequest::default()).unwrap(),
+        plan(&cents, &PlanRequest::default()).unwrap(),
+    );
     for (x, y) in a.lines.iter().zip(&b.lines) {
         assert!((100.0 * x.weekly - y.weekly).abs() < 1e-3 * y.weekly);
     }

@@ -56,7 +56,10 @@ impl ValueModel {
     #[must_use]
     pub fn from_findings(findings: &Findings, seed: u64) -> Self {
         let fits: Vec<&ResponseFit> = findings.models.iter().flat_map(|m| &m.lines).collect();
-        let estimates: Vec<(f64, f64)> = fits.iter().map(|f| (f.marginal_return, f.std_error)).collect();
+        let estimates: Vec<(f64, f64)> = fits
+            .iter()
+            .map(|f| (f.marginal_return, f.std_error))
+            .collect();
         let mut shrinkage = Shrinkage::estimate(&estimates);
         shrinkage.variance = shrinkage.variance.max(LEAST_SPREAD * LEAST_SPREAD);
         let accepted: Vec<_> = findings
@@ -64,7 +67,13 @@ impl ValueModel {
             .iter()
             .filter(|(pair, _)| {
                 findings.found.iter().any(|f| {
-                    let known = |b: usize| findings.models.iter().find(|m| m.brand() == b).and_then(|m| m.lines.first());
+                    let known = |b: usize| {
+                        findings
+                            .models
+                            .iter()
+                            .find(|m| m.brand() == b)
+                            .and_then(|m| m.lines.first())
+                    };
                     matches!(f.kind, FindingKind::Halo | FindingKind::Cannibalisation)
                         && matches!(&f.subject, Subject::Pair { driver, affected }
                             if known(pair.driver).is_some_and(|l| l.brand == *driver)
@@ -92,8 +101,14 @@ impl ValueModel {
                             .map(|pair| pair.draws.get(s).copied().unwrap_or(pair.strength))
                             .sum();
                         let unit = draw.at_break_even;
-                        let curve = Curve { coefficient: unit.coefficient * marginal * (1.0 + net), ..unit };
-                        ValueDraw { curve, level: level(&curve, &fit.recent) }
+                        let curve = Curve {
+                            coefficient: unit.coefficient * marginal * (1.0 + net),
+                            ..unit
+                        };
+                        ValueDraw {
+                            curve,
+                            level: level(&curve, &fit.recent),
+                        }
                     })
                     .collect();
                 lines.push(ValueLine {
@@ -106,13 +121,22 @@ impl ValueModel {
             }
         }
         let key = |b: usize| {
-            findings.models.iter().find(|m| m.brand() == b).and_then(|m| m.lines.first()).map(|l| l.brand.clone())
+            findings
+                .models
+                .iter()
+                .find(|m| m.brand() == b)
+                .and_then(|m| m.lines.first())
+                .map(|l| l.brand.clone())
         };
         let cross_effects = accepted
             .iter()
             .filter_map(|pair| Some((key(pair.driver)?, key(pair.affected)?, pair.strength)))
             .collect();
-        Self { lines, shrinkage, cross_effects }
+        Self {
+            lines,
+            shrinkage,
+            cross_effects,
+        }
     }
 
     /// Number of draws.
@@ -151,13 +175,18 @@ impl ValueModel {
             let cost: f64 = during.iter().map(|x| x - base).sum();
             for (sum, draw) in total.iter_mut().zip(&line.draws) {
                 let level = level(&draw.curve, before);
-                let (mut actual, mut other) = (Stock::new(&draw.curve, level), Stock::new(&draw.curve, level));
+                let (mut actual, mut other) = (
+                    Stock::new(&draw.curve, level),
+                    Stock::new(&draw.curve, level),
+                );
                 let mut gain = -cost;
                 for x in during {
-                    gain += draw.curve.value(actual.carry(*x)) - draw.curve.value(other.carry(base));
+                    gain +=
+                        draw.curve.value(actual.carry(*x)) - draw.curve.value(other.carry(base));
                 }
                 for _ in 0..TAIL {
-                    gain += draw.curve.value(actual.carry(base)) - draw.curve.value(other.carry(base));
+                    gain +=
+                        draw.curve.value(actual.carry(base)) - draw.curve.value(other.carry(base));
                 }
                 *sum += gain;
             }
@@ -168,7 +197,9 @@ impl ValueModel {
 
 fn level(curve: &Curve, recent: &[f64]) -> f64 {
     let start = crate::response::curve::edge_mean(recent);
-    recent.iter().fold(start, |level, x| curve.retention * level + (1.0 - curve.retention) * x)
+    recent.iter().fold(start, |level, x| {
+        curve.retention * level + (1.0 - curve.retention) * x
+    })
 }
 
 /// Margin over a horizon at constant spend `x` and its tail at `after`, with the derivative by `x`.

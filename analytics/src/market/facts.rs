@@ -34,7 +34,14 @@ impl OracleT {
     /// All six, in the order cannibal, halo, saturated, starved, campaign, indicator.
     #[must_use]
     pub fn all(&self) -> [f64; 6] {
-        [self.cannibal, self.halo, self.saturated, self.starved, self.campaign, self.indicator]
+        [
+            self.cannibal,
+            self.halo,
+            self.saturated,
+            self.starved,
+            self.campaign,
+            self.indicator,
+        ]
     }
 }
 
@@ -48,14 +55,19 @@ pub(super) fn plant(seed: u64, kind: Kind) -> (Spec, Path, Option<OracleT>) {
         let Some(facts) = spec.facts else { break };
         let oracle = examine(&spec, &path, &facts);
         let seen = oracle.statistics();
-        let off = seen.iter().zip(&targets).any(|(t, goal)| (t.abs() - goal).abs() > 0.15);
+        let off = seen
+            .iter()
+            .zip(&targets)
+            .any(|(t, goal)| (t.abs() - goal).abs() > 0.15);
         if !off {
             return (spec, path, Some(seen_by(&oracle)));
         }
         resize(&mut spec, &oracle, &targets);
         path = settle(&mut spec);
     }
-    let seen = spec.facts.map(|facts| seen_by(&examine(&spec, &path, &facts)));
+    let seen = spec
+        .facts
+        .map(|facts| seen_by(&examine(&spec, &path, &facts)));
     (spec, path, seen)
 }
 
@@ -89,13 +101,27 @@ impl Oracle {
     fn statistics(&self) -> [f64; 6] {
         let t = |e: (f64, f64)| e.0 / e.1;
         let even = |e: (f64, f64)| (e.0 - 1.0) / e.1;
-        [t(self.cannibal), t(self.halo), even(self.saturated), even(self.starved), t(self.campaign), t(self.indicator)]
+        [
+            t(self.cannibal),
+            t(self.halo),
+            even(self.saturated),
+            even(self.starved),
+            t(self.campaign),
+            t(self.indicator),
+        ]
     }
 }
 
 fn seen_by(oracle: &Oracle) -> OracleT {
     let [cannibal, halo, saturated, starved, campaign, indicator] = oracle.statistics();
-    OracleT { cannibal, halo, saturated, starved, campaign, indicator }
+    OracleT {
+        cannibal,
+        halo,
+        saturated,
+        starved,
+        campaign,
+        indicator,
+    }
 }
 
 fn resize(spec: &mut Spec, oracle: &Oracle, targets: &[f64]) {
@@ -107,7 +133,10 @@ fn resize(spec: &mut Spec, oracle: &Oracle, targets: &[f64]) {
     facts.indicator.strength += targets[5] * oracle.indicator.1 - oracle.indicator.0;
     // Marginal returns are fixed; the error falls with the money at stake.
     let statistics = oracle.statistics();
-    for (line, t, goal) in [(facts.saturated, statistics[2], targets[2]), (facts.starved, statistics[3], targets[3])] {
+    for (line, t, goal) in [
+        (facts.saturated, statistics[2], targets[2]),
+        (facts.starved, statistics[3], targets[3]),
+    ] {
         spec.lines[line].rescale((goal / t.abs().max(1.0)).clamp(0.5, 2.0));
     }
 }
@@ -126,7 +155,9 @@ fn examine(spec: &Spec, path: &Path, facts: &Facts) -> Oracle {
     };
     let indicator = {
         let b = facts.indicator.brand;
-        let column = (0..HISTORY).map(|t| spec.brands[b].base * led(spec, b, t)).collect();
+        let column = (0..HISTORY)
+            .map(|t| spec.brands[b].base * led(spec, b, t))
+            .collect();
         last(&oracle_fit(spec, path, b, Some(column)))
     };
     Oracle {
@@ -149,7 +180,9 @@ fn oracle_fit(spec: &Spec, path: &Path, b: usize, extra: Option<Vec<f64>>) -> Fi
     let x = &spec.exogenous;
     let brand = &spec.brands[b];
     let by_week = |f: &dyn Fn(usize) -> f64| -> Vec<f64> { (0..HISTORY).map(f).collect() };
-    let mut columns: Vec<Vec<f64>> = (0..CHANNEL_COUNT).map(|c| path.media[b * CHANNEL_COUNT + c].clone()).collect();
+    let mut columns: Vec<Vec<f64>> = (0..CHANNEL_COUNT)
+        .map(|c| path.media[b * CHANNEL_COUNT + c].clone())
+        .collect();
     columns.push(vec![1.0; HISTORY]);
     columns.push(by_week(&|t| t as f64 / HISTORY as f64));
     columns.push(by_week(&|t| (t as f64 / HISTORY as f64).powi(2)));
@@ -161,7 +194,9 @@ fn oracle_fit(spec: &Spec, path: &Path, b: usize, extra: Option<Vec<f64>>) -> Fi
     columns.push(by_week(&|t| x.demand[t]));
     columns.push(by_week(&|t| x.log_price[b][t]));
     columns.push(by_week(&|t| x.depth[b][t]));
-    columns.push(by_week(&|t| x.log_price[OWN..].iter().map(|p| p[t]).sum::<f64>() / RIVALS as f64));
+    columns.push(by_week(&|t| {
+        x.log_price[OWN..].iter().map(|p| p[t]).sum::<f64>() / RIVALS as f64
+    }));
     for r in 0..RIVALS {
         columns.push(by_week(&|t| pressure(spec, r, t)));
     }
@@ -193,7 +228,9 @@ fn campaign_fit(spec: &Spec, facts: &Facts) -> (f64, f64) {
         vec![1.0; HISTORY],
         (0..HISTORY).map(|t| angle(t).sin()).collect(),
         (0..HISTORY).map(|t| angle(t).cos()).collect(),
-        (0..HISTORY).map(|t| f64::from(u8::from((c.start..c.start + c.weeks).contains(&t)))).collect(),
+        (0..HISTORY)
+            .map(|t| f64::from(u8::from((c.start..c.start + c.weeks).contains(&t))))
+            .collect(),
     ];
     let y: Vec<f64> = (0..HISTORY).map(|t| pressure(spec, c.rival, t)).collect();
     last(&gls(&columns, &y, 0.3))

@@ -29,7 +29,8 @@ impl Judged {
     /// Whether the interval of a found fact holds the truth.
     #[must_use]
     pub fn covered(&self) -> Option<bool> {
-        self.interval95.map(|(low, high)| low <= self.truth && self.truth <= high)
+        self.interval95
+            .map(|(low, high)| low <= self.truth && self.truth <= high)
     }
 }
 
@@ -37,47 +38,74 @@ impl Judged {
 #[must_use]
 pub fn judge(findings: &Findings, truth: &Truth) -> Vec<Judged> {
     let mut out = Vec::new();
-    let mut enter = |fact: &str, subject: String, size: f64, oracle_t: f64, is: &dyn Fn(&Finding) -> bool| {
-        let hit = findings.found.iter().find(|f| is(f));
-        out.push(Judged {
-            fact: fact.to_owned(),
-            subject,
-            found: hit.is_some(),
-            estimate: hit.map(|f| f.effect.value),
-            interval95: hit.map(|f| f.effect.interval95),
-            truth: size,
-            oracle_t,
-        });
-    };
+    let mut enter =
+        |fact: &str, subject: String, size: f64, oracle_t: f64, is: &dyn Fn(&Finding) -> bool| {
+            let hit = findings.found.iter().find(|f| is(f));
+            out.push(Judged {
+                fact: fact.to_owned(),
+                subject,
+                found: hit.is_some(),
+                estimate: hit.map(|f| f.effect.value),
+                interval95: hit.map(|f| f.effect.interval95),
+                truth: size,
+                oracle_t,
+            });
+        };
     for (fact, kind, pair) in [
-        ("cannibalising pair", FindingKind::Cannibalisation, &truth.cannibal),
+        (
+            "cannibalising pair",
+            FindingKind::Cannibalisation,
+            &truth.cannibal,
+        ),
         ("halo pair", FindingKind::Halo, &truth.halo),
     ] {
         if let Some(t) = pair {
-            enter(fact, format!("{} on {}", t.driver, t.affected), t.effect, t.oracle_t, &|f| {
-                f.kind == kind
-                    && matches!(&f.subject, Subject::Pair { driver, affected }
+            enter(
+                fact,
+                format!("{} on {}", t.driver, t.affected),
+                t.effect,
+                t.oracle_t,
+                &|f| {
+                    f.kind == kind
+                        && matches!(&f.subject, Subject::Pair { driver, affected }
                         if *driver == t.driver && *affected == t.affected)
-            });
+                },
+            );
         }
     }
     for (fact, kind, line) in [
-        ("saturated channel", FindingKind::Saturated, &truth.saturated),
+        (
+            "saturated channel",
+            FindingKind::Saturated,
+            &truth.saturated,
+        ),
         ("starved channel", FindingKind::Starved, &truth.starved),
     ] {
         if let Some(t) = line {
-            enter(fact, format!("{} {}", t.brand, t.channel), t.marginal_return, t.oracle_t, &|f| {
-                f.kind == kind
-                    && matches!(&f.subject, Subject::Line { brand, channel }
+            enter(
+                fact,
+                format!("{} {}", t.brand, t.channel),
+                t.marginal_return,
+                t.oracle_t,
+                &|f| {
+                    f.kind == kind
+                        && matches!(&f.subject, Subject::Line { brand, channel }
                         if *brand == t.brand && *channel == t.channel)
-            });
+                },
+            );
         }
     }
     if let Some(t) = &truth.campaign {
-        enter("competitor's campaign", format!("{} from week {}", t.rival, t.start), t.log_lift, t.oracle_t, &|f| {
-            matches!(&f.subject, Subject::Rival { rival, start, .. }
+        enter(
+            "competitor's campaign",
+            format!("{} from week {}", t.rival, t.start),
+            t.log_lift,
+            t.oracle_t,
+            &|f| {
+                matches!(&f.subject, Subject::Rival { rival, start, .. }
                 if *rival == t.rival && start.abs_diff(t.start) <= 2 && f.effect.value > 0.0)
-        });
+            },
+        );
     }
     if let Some(t) = &truth.indicator {
         let subject = format!("{} {} by {} weeks", t.brand, t.metric, t.lag);
@@ -114,7 +142,11 @@ pub fn judge_plan(world: &World, plan: &Allocation) -> PlanJudged {
         lower: plan.lines.iter().map(|l| l.lower).collect(),
         upper: plan.lines.iter().map(|l| l.upper).collect(),
     };
-    let truth = if plan.worth_proposing { world.plan_gain(&rules, &plan.spend()) } else { 0.0 };
+    let truth = if plan.worth_proposing {
+        world.plan_gain(&rules, &plan.spend())
+    } else {
+        0.0
+    };
     PlanJudged {
         proposed: plan.worth_proposing,
         promised: plan.effect,

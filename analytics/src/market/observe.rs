@@ -50,7 +50,11 @@ pub(super) fn rows(seed: u64, spec: &Spec, path: &Path, from: usize, to: usize) 
         })
         .collect();
     for (b, brand) in BRANDS.iter().enumerate() {
-        let shares = if b < OWN { spec.brands[b].shares } else { [0.4, 0.35, 0.25] };
+        let shares = if b < OWN {
+            spec.brands[b].shares
+        } else {
+            [0.4, 0.35, 0.25]
+        };
         for (m, metric) in METRICS.iter().enumerate() {
             if b >= OWN && !metric.rivals {
                 continue;
@@ -70,13 +74,20 @@ pub(super) fn rows(seed: u64, spec: &Spec, path: &Path, from: usize, to: usize) 
                     if absent[b][p][t] {
                         continue;
                     }
-                    let wrong = slips[p] < OUTLIERS && matches!(metric.role, Role::Outcome | Role::Spend | Role::Health);
+                    let wrong = slips[p] < OUTLIERS
+                        && matches!(metric.role, Role::Outcome | Role::Spend | Role::Health);
                     let value = match (wrong, slips[p] < OUTLIERS / 2.0) {
                         (true, true) => slices[p] / factor,
                         (true, false) => slices[p] * factor,
                         (false, _) => slices[p],
                     };
-                    out.push(Row { project, brand: brand.key, metric: metric.key, period, value: round(metric, value) });
+                    out.push(Row {
+                        project,
+                        brand: brand.key,
+                        metric: metric.key,
+                        period,
+                        value: round(metric, value),
+                    });
                 }
             }
         }
@@ -108,17 +119,33 @@ fn round(metric: &Metric, value: f64) -> f64 {
 }
 
 /// A brand's values of a metric for weeks `0..to`.
-fn values(seed: u64, spec: &Spec, path: &Path, b: usize, metric: &Metric, m: usize, to: usize) -> Vec<f64> {
+fn values(
+    seed: u64,
+    spec: &Spec,
+    path: &Path,
+    b: usize,
+    metric: &Metric,
+    m: usize,
+    to: usize,
+) -> Vec<f64> {
     let x = &spec.exogenous;
     let own = b < OWN;
     let weeks = 0..to;
-    let list = if own { spec.brands[b].price } else { 14.0 + b as f64 };
+    let list = if own {
+        spec.brands[b].price
+    } else {
+        14.0 + b as f64
+    };
     match metric.key {
-        "units_sold" if own => path.sales[b][..to].iter().map(|y| y / spec.brands[b].margin).collect(),
+        "units_sold" if own => path.sales[b][..to]
+            .iter()
+            .map(|y| y / spec.brands[b].margin)
+            .collect(),
         "units_sold" => weeks
             .map(|t| {
                 let wave = (std::f64::consts::TAU * t as f64 / YEAR + b as f64).sin();
-                let relative = 1.0 + 0.06 * wave + 0.6 * (x.demand[t] - 1.0) - 1.6 * x.log_price[b][t]
+                let relative = 1.0 + 0.06 * wave + 0.6 * (x.demand[t] - 1.0)
+                    - 1.6 * x.log_price[b][t]
                     + 0.05 * pressure(spec, b - OWN, t)
                     + 0.03 * x.noise[b][t];
                 60_000.0 * relative
@@ -134,7 +161,9 @@ fn values(seed: u64, spec: &Spec, path: &Path, b: usize, metric: &Metric, m: usi
             .collect(),
         "category_demand" => weeks.map(|t| 100.0 * x.demand[t]).collect(),
         "media_pressure" if own => weeks.map(|t| total_spend(path, b, t) / 400.0).collect(),
-        "media_pressure" => weeks.map(|t| 150.0 * pressure(spec, b - OWN, t).exp()).collect(),
+        "media_pressure" => weeks
+            .map(|t| 150.0 * pressure(spec, b - OWN, t).exp())
+            .collect(),
         "ad_impressions" => weeks.map(|t| 120.0 * total_spend(path, b, t)).collect(),
         "bestseller_rank" => {
             // Follows sales of the week before: a trap for whoever looks for leading indicators.
@@ -142,15 +171,25 @@ fn values(seed: u64, spec: &Spec, path: &Path, b: usize, metric: &Metric, m: usi
             weeks
                 .map(|t| {
                     let unrest = 0.1 * normal(rng);
-                    let sold = if own && t > 0 { path.sales[b][t - 1] / (1.3 * spec.brands[b].base) - 1.0 } else { 0.0 };
+                    let sold = if own && t > 0 {
+                        path.sales[b][t - 1] / (1.3 * spec.brands[b].base) - 1.0
+                    } else {
+                        0.0
+                    };
                     24.0 * (unrest - 2.0 * sold).exp()
                 })
                 .collect()
         }
         key => match (health_shape(key), metric.channel) {
             (Some((level, _, _)), _) => {
-                let ceiling = if key == "availability" { 100.0 } else { f64::INFINITY };
-                weeks.map(|t| (level * (1.0 + x.health[b][m][t])).min(ceiling).max(0.0)).collect()
+                let ceiling = if key == "availability" {
+                    100.0
+                } else {
+                    f64::INFINITY
+                };
+                weeks
+                    .map(|t| (level * (1.0 + x.health[b][m][t])).min(ceiling).max(0.0))
+                    .collect()
             }
             (None, Some(channel)) => {
                 let c = super::catalogue::CHANNELS
@@ -165,5 +204,7 @@ fn values(seed: u64, spec: &Spec, path: &Path, b: usize, metric: &Metric, m: usi
 }
 
 fn total_spend(path: &Path, b: usize, t: usize) -> f64 {
-    (0..CHANNEL_COUNT).map(|c| path.spend[b * CHANNEL_COUNT + c][t]).sum()
+    (0..CHANNEL_COUNT)
+        .map(|c| path.spend[b * CHANNEL_COUNT + c][t])
+        .sum()
 }

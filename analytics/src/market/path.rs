@@ -31,10 +31,18 @@ pub(super) fn baseline(spec: &Spec, b: usize, t: usize) -> f64 {
     let tau = t as f64 / HISTORY as f64;
     let angle = std::f64::consts::TAU * t as f64 / YEAR;
     let s = &brand.season;
-    let season = s[0] * angle.sin() + s[1] * angle.cos() + s[2] * (2.0 * angle).sin() + s[3] * (2.0 * angle).cos();
+    let season = s[0] * angle.sin()
+        + s[1] * angle.cos()
+        + s[2] * (2.0 * angle).sin()
+        + s[3] * (2.0 * angle).cos();
     let rivals = &x.log_price[OWN..];
     let rival_price = rivals.iter().map(|p| p[t]).sum::<f64>() / rivals.len() as f64;
-    let pressure: f64 = brand.rival_pressure.iter().enumerate().map(|(r, k)| k * pressure(spec, r, t)).sum();
+    let pressure: f64 = brand
+        .rival_pressure
+        .iter()
+        .enumerate()
+        .map(|(r, k)| k * pressure(spec, r, t))
+        .sum();
     let mut relative = 1.0 + brand.trend[0] * tau + brand.trend[1] * tau * tau + season;
     relative += brand.demand * (x.demand[t] - 1.0);
     relative -= brand.elasticity * x.log_price[b][t];
@@ -44,7 +52,12 @@ pub(super) fn baseline(spec: &Spec, b: usize, t: usize) -> f64 {
     {
         relative += size;
     }
-    relative += brand.shocks.iter().filter(|(week, _)| *week == t).map(|(_, size)| size).sum::<f64>();
+    relative += brand
+        .shocks
+        .iter()
+        .filter(|(week, _)| *week == t)
+        .map(|(_, size)| size)
+        .sum::<f64>();
     brand.base * relative
 }
 
@@ -82,19 +95,35 @@ pub(super) fn simulate(spec: &Spec, segments: &[Segment], weeks: usize) -> Path 
         for (l, line) in spec.lines.iter().enumerate() {
             let x = match planned {
                 Some(plan) => plan[l],
-                None => line.mean * spec.exogenous.flight[l][t] * reaction(spec, &sales[l / CHANNEL_COUNT]),
+                None => {
+                    line.mean
+                        * spec.exogenous.flight[l][t]
+                        * reaction(spec, &sales[l / CHANNEL_COUNT])
+                }
             };
             spend[l].push(x);
-            media[l].push(line.coefficient * line.saturation.value(carried(&weights[l], &spend[l], t, line.mean)));
+            media[l].push(
+                line.coefficient
+                    * line
+                        .saturation
+                        .value(carried(&weights[l], &spend[l], t, line.mean)),
+            );
         }
-        let earned: Vec<f64> =
-            (0..OWN).map(|b| media[b * CHANNEL_COUNT..(b + 1) * CHANNEL_COUNT].iter().map(|m| m[t]).sum()).collect();
+        let earned: Vec<f64> = (0..OWN)
+            .map(|b| {
+                media[b * CHANNEL_COUNT..(b + 1) * CHANNEL_COUNT]
+                    .iter()
+                    .map(|m| m[t])
+                    .sum()
+            })
+            .collect();
         for (b, brand) in spec.brands.iter().enumerate() {
             let innovation = spec.exogenous.noise[b][t];
             noise[b] = if t == 0 {
                 innovation
             } else {
-                brand.persistence * noise[b] + (1.0 - brand.persistence * brand.persistence).sqrt() * innovation
+                brand.persistence * noise[b]
+                    + (1.0 - brand.persistence * brand.persistence).sqrt() * innovation
             };
             let mut y = baseline(spec, b, t) + earned[b] + brand.noise * noise[b];
             if let Some(facts) = &spec.facts {
@@ -110,12 +139,20 @@ pub(super) fn simulate(spec: &Spec, segments: &[Segment], weeks: usize) -> Path 
             sales[b].push(y.max(0.05 * brand.base));
         }
     }
-    Path { spend, media, sales }
+    Path {
+        spend,
+        media,
+        sales,
+    }
 }
 
 /// Carried spend of week `t`; weeks before the history had the line's typical spend.
 pub(super) fn carried(weights: &[f64; REACH], spend: &[f64], t: usize, before: f64) -> f64 {
-    weights.iter().enumerate().map(|(lag, w)| w * if t >= lag { spend[t - lag] } else { before }).sum()
+    weights
+        .iter()
+        .enumerate()
+        .map(|(lag, w)| w * if t >= lag { spend[t - lag] } else { before })
+        .sum()
 }
 
 fn planned(segments: &[Segment], t: usize) -> Option<&[f64]> {

@@ -196,7 +196,13 @@ pub(super) fn health_shape(key: &str) -> Option<(f64, f64, f64)> {
 }
 
 /// Metrics among which a leading indicator is planted.
-const LEADING: [&str; 5] = ["branded_search", "net_sentiment", "brand_mentions", "engagement_rate", "site_visits"];
+const LEADING: [&str; 5] = [
+    "branded_search",
+    "net_sentiment",
+    "brand_mentions",
+    "engagement_rate",
+    "site_visits",
+];
 
 /// Draws a world's parameters. Strengths of planted facts are first guesses, to be sized by the oracle.
 pub(super) fn draw(seed: u64, kind: Kind) -> Spec {
@@ -210,13 +216,23 @@ pub(super) fn draw(seed: u64, kind: Kind) -> Spec {
     for i in (1..OWN).rev() {
         order.swap(i, rng.random_range(0..=i));
     }
-    let brands: Vec<OwnBrand> = (0..OWN).map(|b| brand(rng, unfamiliar, order[6] == b || order[0] == b)).collect();
+    let brands: Vec<OwnBrand> = (0..OWN)
+        .map(|b| brand(rng, unfamiliar, order[6] == b || order[0] == b))
+        .collect();
     let saturated = order[4] * CHANNEL_COUNT + rng.random_range(0..CHANNEL_COUNT);
     let starved = order[5] * CHANNEL_COUNT + rng.random_range(0..CHANNEL_COUNT);
     let campaign_weeks = rng.random_range(8..=14);
     let facts = Facts {
-        cannibal: Cross { driver: order[0], affected: order[1], strength: -0.5 },
-        halo: Cross { driver: order[2], affected: order[3], strength: 0.5 },
+        cannibal: Cross {
+            driver: order[0],
+            affected: order[1],
+            strength: -0.5,
+        },
+        halo: Cross {
+            driver: order[2],
+            affected: order[3],
+            strength: 0.5,
+        },
         saturated,
         starved,
         campaign: Campaign {
@@ -233,7 +249,17 @@ pub(super) fn draw(seed: u64, kind: Kind) -> Spec {
         },
     };
     let facts = (kind == Kind::Planted).then_some(facts);
-    let lines = (0..LINES).map(|l| line(rng, unfamiliar, &brands[l / CHANNEL_COUNT], l, facts.as_ref())).collect();
+    let lines = (0..LINES)
+        .map(|l| {
+            line(
+                rng,
+                unfamiliar,
+                &brands[l / CHANNEL_COUNT],
+                l,
+                facts.as_ref(),
+            )
+        })
+        .collect();
     Spec {
         unfamiliar,
         reaction: if unfamiliar { 0.8 } else { 0.0 },
@@ -249,49 +275,95 @@ fn brand(rng: &mut Stream, unfamiliar: bool, broken: bool) -> OwnBrand {
     let base = 26.0 * spend;
     let margin = rng.random_range(2.0..8.0);
     let mut shares = [0.0; 3];
-    shares.iter_mut().for_each(|s| *s = rng.random_range(0.7..1.3));
+    shares
+        .iter_mut()
+        .for_each(|s| *s = rng.random_range(0.7..1.3));
     let sum: f64 = shares.iter().sum();
     shares.iter_mut().for_each(|s| *s /= sum);
     let mut rival_pressure = [0.0; RIVALS];
-    rival_pressure.iter_mut().for_each(|p| *p = rng.random_range(0.01..0.05));
+    rival_pressure
+        .iter_mut()
+        .for_each(|p| *p = rng.random_range(0.01..0.05));
     let shock_count = rng.random_range(1..=2);
     OwnBrand {
         margin,
         price: margin * rng.random_range(2.2..3.2),
         base,
         trend: [rng.random_range(-0.08..0.14), rng.random_range(-0.05..0.05)],
-        season: [0.07 * normal(rng), 0.07 * normal(rng), 0.025 * normal(rng), 0.025 * normal(rng)],
+        season: [
+            0.07 * normal(rng),
+            0.07 * normal(rng),
+            0.025 * normal(rng),
+            0.025 * normal(rng),
+        ],
         demand: rng.random_range(0.4..0.9),
         elasticity: rng.random_range(1.2..2.4),
         promotion: rng.random_range(0.3..0.9),
         rival_price: rng.random_range(0.1..0.5),
         rival_pressure,
         noise: 0.8 * spend,
-        persistence: if unfamiliar { rng.random_range(0.25..0.55) } else { 0.0 },
+        persistence: if unfamiliar {
+            rng.random_range(0.25..0.55)
+        } else {
+            0.0
+        },
         structural_break: broken.then(|| {
             let size: f64 = rng.random_range(0.08..0.14);
-            (rng.random_range(40..120), if rng.random::<bool>() { size } else { -size })
+            (
+                rng.random_range(40..120),
+                if rng.random::<bool>() { size } else { -size },
+            )
         }),
-        shocks: (0..shock_count).map(|_| (rng.random_range(15..HISTORY - 8), -rng.random_range(0.2..0.35))).collect(),
+        shocks: (0..shock_count)
+            .map(|_| {
+                (
+                    rng.random_range(15..HISTORY - 8),
+                    -rng.random_range(0.2..0.35),
+                )
+            })
+            .collect(),
         shares,
     }
 }
 
-fn line(rng: &mut Stream, unfamiliar: bool, brand: &OwnBrand, index: usize, facts: Option<&Facts>) -> Line {
+fn line(
+    rng: &mut Stream,
+    unfamiliar: bool,
+    brand: &OwnBrand,
+    index: usize,
+    facts: Option<&Facts>,
+) -> Line {
     let mean = brand.base / 26.0 * rng.random_range(0.7..1.4);
     let carry = if unfamiliar {
         match rng.random_range(0..3) {
-            0 => Carry::Delayed { retention: rng.random_range(0.35..0.65), peak: rng.random_range(0.4..1.4) },
-            1 => Carry::Weibull { scale: rng.random_range(1.2..2.8), shape: rng.random_range(0.8..1.8) },
-            _ => Carry::Geometric { retention: rng.random_range(0.15..0.6) },
+            0 => Carry::Delayed {
+                retention: rng.random_range(0.35..0.65),
+                peak: rng.random_range(0.4..1.4),
+            },
+            1 => Carry::Weibull {
+                scale: rng.random_range(1.2..2.8),
+                shape: rng.random_range(0.8..1.8),
+            },
+            _ => Carry::Geometric {
+                retention: rng.random_range(0.15..0.6),
+            },
         }
     } else {
-        Carry::Geometric { retention: rng.random_range(0.15..0.6) }
+        Carry::Geometric {
+            retention: rng.random_range(0.15..0.6),
+        }
     };
     let saturated = facts.is_some_and(|f| f.saturated == index);
     let starved = facts.is_some_and(|f| f.starved == index);
     // Three draws whatever the line is, so that planting moves no other number.
-    let (u, family) = (rng.random::<f64>(), if unfamiliar { rng.random_range(0..4) } else { 4 });
+    let (u, family) = (
+        rng.random::<f64>(),
+        if unfamiliar {
+            rng.random_range(0..4)
+        } else {
+            4
+        },
+    );
     let ordinary = normal(rng);
     let pick = |low: f64, high: f64| low + u * (high - low);
     let saturation = match family {
@@ -306,10 +378,50 @@ fn line(rng: &mut Stream, unfamiliar: bool, brand: &OwnBrand, index: usize, fact
                 },
             slope: 1.3 + 0.4 * u,
         },
-        1 => Saturation::Exponential { scale: mean * shape(saturated, starved, &pick, (0.35, 0.5), (3.5, 5.0), (1.0, 2.5)) },
-        2 => Saturation::Tanh { scale: mean * shape(saturated, starved, &pick, (0.5, 0.65), (3.5, 5.0), (1.2, 2.6)) },
-        3 => Saturation::Power { exponent: shape(saturated, starved, &pick, (0.2, 0.3), (0.8, 0.9), (0.5, 0.75)), unit: mean },
-        _ => Saturation::MichaelisMenten { half: mean * shape(saturated, starved, &pick, (0.2, 0.35), (3.5, 5.0), (0.9, 2.5)) },
+        1 => Saturation::Exponential {
+            scale: mean
+                * shape(
+                    saturated,
+                    starved,
+                    &pick,
+                    (0.35, 0.5),
+                    (3.5, 5.0),
+                    (1.0, 2.5),
+                ),
+        },
+        2 => Saturation::Tanh {
+            scale: mean
+                * shape(
+                    saturated,
+                    starved,
+                    &pick,
+                    (0.5, 0.65),
+                    (3.5, 5.0),
+                    (1.2, 2.6),
+                ),
+        },
+        3 => Saturation::Power {
+            exponent: shape(
+                saturated,
+                starved,
+                &pick,
+                (0.2, 0.3),
+                (0.8, 0.9),
+                (0.5, 0.75),
+            ),
+            unit: mean,
+        },
+        _ => Saturation::MichaelisMenten {
+            half: mean
+                * shape(
+                    saturated,
+                    starved,
+                    &pick,
+                    (0.2, 0.35),
+                    (3.5, 5.0),
+                    (0.9, 2.5),
+                ),
+        },
     };
     let marginal_return = if saturated {
         pick(0.1, 0.25)
@@ -320,7 +432,13 @@ fn line(rng: &mut Stream, unfamiliar: bool, brand: &OwnBrand, index: usize, fact
     } else {
         1.0
     };
-    Line { mean, carry, saturation, coefficient: mean, marginal_return }
+    Line {
+        mean,
+        carry,
+        saturation,
+        coefficient: mean,
+        marginal_return,
+    }
 }
 
 fn shape(
@@ -362,7 +480,9 @@ fn exogenous(seed: u64, tag: u64) -> Exogenous {
             autoregression(rng, 0.3, HORIZON)
                 .iter()
                 .enumerate()
-                .map(|(t, z)| 0.22 * z + 0.15 * (std::f64::consts::TAU * t as f64 / YEAR + phase).sin())
+                .map(|(t, z)| {
+                    0.22 * z + 0.15 * (std::f64::consts::TAU * t as f64 / YEAR + phase).sin()
+                })
                 .collect()
         })
         .collect();
@@ -374,7 +494,10 @@ fn exogenous(seed: u64, tag: u64) -> Exogenous {
                 .map(|(m, metric)| match health_shape(metric.key) {
                     Some((_, spread, persistence)) if metric.role == Role::Health => {
                         let rng = &mut open(100 + m as u64, b);
-                        let (phase, season) = (rng.random_range(0.0..std::f64::consts::TAU), rng.random_range(0.0..0.6));
+                        let (phase, season) = (
+                            rng.random_range(0.0..std::f64::consts::TAU),
+                            rng.random_range(0.0..0.6),
+                        );
                         autoregression(rng, persistence, HORIZON)
                             .iter()
                             .enumerate()
@@ -389,15 +512,31 @@ fn exogenous(seed: u64, tag: u64) -> Exogenous {
                 .collect()
         })
         .collect();
-    let noise = (0..OWN + RIVALS).map(|b| normals(&mut open(4, b), HORIZON)).collect();
-    let flight = (0..LINES).map(|l| flights(&mut open(5, l), &demand)).collect();
-    Exogenous { demand, log_price, depth, pressure, health, noise, flight }
+    let noise = (0..OWN + RIVALS)
+        .map(|b| normals(&mut open(4, b), HORIZON))
+        .collect();
+    let flight = (0..LINES)
+        .map(|l| flights(&mut open(5, l), &demand))
+        .collect();
+    Exogenous {
+        demand,
+        log_price,
+        depth,
+        pressure,
+        health,
+        noise,
+        flight,
+    }
 }
 
 /// The rise of category demand before the year's end; history starts on the first Monday of November.
 fn holiday(week: usize) -> f64 {
     let in_year = (week as f64) % YEAR;
-    if (5.0..8.0).contains(&in_year) { 0.12 } else { 0.0 }
+    if (5.0..8.0).contains(&in_year) {
+        0.12
+    } else {
+        0.0
+    }
 }
 
 /// Regular price steps with short promotions: log price against list, and promotion depth.

@@ -23,8 +23,12 @@ pub(super) fn uplift(spec: &Spec, path: &Path, l: usize, step: f64) -> f64 {
     actual.extend(std::iter::repeat_n(after, TAIL));
     (0..n + TAIL)
         .map(|t| {
-            let with = line.saturation.value(carried(&weights, &raised, t, line.mean));
-            let without = line.saturation.value(carried(&weights, &actual, t, line.mean));
+            let with = line
+                .saturation
+                .value(carried(&weights, &raised, t, line.mean));
+            let without = line
+                .saturation
+                .value(carried(&weights, &actual, t, line.mean));
             line.coefficient * (with - without)
         })
         .sum()
@@ -37,7 +41,9 @@ pub(super) fn marginal_return(spec: &Spec, path: &Path, l: usize) -> f64 {
 
 /// Extra margin of the affected brand for +10 % of all the driver's media over the path, tail included.
 pub(super) fn cross_effect(spec: &Spec, path: &Path, cross: Cross) -> f64 {
-    let own: f64 = (0..CHANNEL_COUNT).map(|c| uplift(spec, path, cross.driver * CHANNEL_COUNT + c, 0.1)).sum();
+    let own: f64 = (0..CHANNEL_COUNT)
+        .map(|c| uplift(spec, path, cross.driver * CHANNEL_COUNT + c, 0.1))
+        .sum();
     cross.strength * own
 }
 
@@ -50,12 +56,22 @@ pub(super) fn recent_mean(values: &[f64], weeks: usize) -> f64 {
 /// Margin on all own brands per unit of margin that the media of brand `b` earn on itself.
 pub(super) fn portfolio_factor(spec: &Spec, b: usize) -> f64 {
     let cross = spec.facts.iter().flat_map(|f| [f.cannibal, f.halo]);
-    1.0 + cross.filter(|c| c.driver == b).map(|c| c.strength).sum::<f64>()
+    1.0 + cross
+        .filter(|c| c.driver == b)
+        .map(|c| c.strength)
+        .sum::<f64>()
 }
 
 /// Noise-free margin that line `l` earns for the whole portfolio when it spends `x` a week for `weeks` weeks from the
 /// end of the path and `baseline` a week after that, tail included.
-pub(super) fn line_value(spec: &Spec, path: &Path, l: usize, x: f64, baseline: f64, weeks: usize) -> f64 {
+pub(super) fn line_value(
+    spec: &Spec,
+    path: &Path,
+    l: usize,
+    x: f64,
+    baseline: f64,
+    weeks: usize,
+) -> f64 {
     let line = &spec.lines[l];
     let weights = line.carry.weights();
     let past = &path.spend[l];
@@ -64,7 +80,12 @@ pub(super) fn line_value(spec: &Spec, path: &Path, l: usize, x: f64, baseline: f
     spend.extend(std::iter::repeat_n(x, weeks));
     spend.extend(std::iter::repeat_n(baseline, TAIL));
     let earned: f64 = (n..n + weeks + TAIL)
-        .map(|t| line.coefficient * line.saturation.value(carried(&weights, &spend, t, line.mean)))
+        .map(|t| {
+            line.coefficient
+                * line
+                    .saturation
+                    .value(carried(&weights, &spend, t, line.mean))
+        })
         .sum();
     portfolio_factor(spec, l / CHANNEL_COUNT) * earned
 }
@@ -101,11 +122,22 @@ pub(super) fn perfect(spec: &Spec, path: &Path, rules: &PlanRules) -> PerfectPla
     const STEPS: usize = 120;
     let grids: Vec<Vec<(f64, f64)>> = (0..LINES)
         .map(|l| {
-            let base = line_value(spec, path, l, rules.baseline[l], rules.baseline[l], rules.weeks);
+            let base = line_value(
+                spec,
+                path,
+                l,
+                rules.baseline[l],
+                rules.baseline[l],
+                rules.weeks,
+            );
             (0..=STEPS)
                 .map(|i| {
-                    let x = rules.lower[l] + (rules.upper[l] - rules.lower[l]) * i as f64 / STEPS as f64;
-                    (x, line_value(spec, path, l, x, rules.baseline[l], rules.weeks) - base)
+                    let x = rules.lower[l]
+                        + (rules.upper[l] - rules.lower[l]) * i as f64 / STEPS as f64;
+                    (
+                        x,
+                        line_value(spec, path, l, x, rules.baseline[l], rules.weeks) - base,
+                    )
                 })
                 .collect()
         })
@@ -118,7 +150,9 @@ pub(super) fn perfect(spec: &Spec, path: &Path, rules: &PlanRules) -> PerfectPla
             .map(|grid| {
                 *grid
                     .iter()
-                    .max_by(|a, b| (a.1 - price * weeks * a.0).total_cmp(&(b.1 - price * weeks * b.0)))
+                    .max_by(|a, b| {
+                        (a.1 - price * weeks * a.0).total_cmp(&(b.1 - price * weeks * b.0))
+                    })
                     .expect("grids have at least one point")
             })
             .collect()
@@ -126,7 +160,11 @@ pub(super) fn perfect(spec: &Spec, path: &Path, rules: &PlanRules) -> PerfectPla
     let (mut low, mut high) = (-1.0, 50.0);
     for _ in 0..60 {
         let mid = 0.5 * (low + high);
-        if respond(mid).iter().map(|p| p.0).sum::<f64>() > total { low = mid } else { high = mid }
+        if respond(mid).iter().map(|p| p.0).sum::<f64>() > total {
+            low = mid
+        } else {
+            high = mid
+        }
     }
     let chosen = respond(high);
     let mut spend: Vec<f64> = chosen.iter().map(|p| p.0).collect();
@@ -139,7 +177,11 @@ pub(super) fn perfect(spec: &Spec, path: &Path, rules: &PlanRules) -> PerfectPla
         left -= room;
     }
     let gain = plan_gain(spec, path, rules, &spend);
-    PerfectPlan { spend, gain, bound: bound.max(gain) }
+    PerfectPlan {
+        spend,
+        gain,
+        bound: bound.max(gain),
+    }
 }
 
 /// True profit of `spend` above the unchanged plan over the horizon and its tail, in currency.
@@ -157,7 +199,13 @@ pub(super) fn plan_gain(spec: &Spec, path: &Path, rules: &PlanRules, spend: &[f6
 /// The driver's media margin on itself by week.
 pub(super) fn earned(path: &Path, b: usize) -> Vec<f64> {
     let n = path.sales[b].len();
-    (0..n).map(|t| (0..CHANNEL_COUNT).map(|c| path.media[b * CHANNEL_COUNT + c][t]).sum()).collect()
+    (0..n)
+        .map(|t| {
+            (0..CHANNEL_COUNT)
+                .map(|c| path.media[b * CHANNEL_COUNT + c][t])
+                .sum()
+        })
+        .collect()
 }
 
 const _: () = assert!(OWN * CHANNEL_COUNT == LINES);

@@ -17,18 +17,47 @@ impl Panel {
     ///
     /// # Errors
     /// [`PanelError`] when a column is missing or no row remains.
-    pub fn from_frame(table: &DataFrame, brands: Vec<BrandInfo>, metrics: Vec<MetricInfo>) -> Result<Self, PanelError> {
-        let series = cut(table, Granularity::Week).map_err(|error| PanelError::Frame { reason: error.to_string() })?;
-        let brand_of: BTreeMap<&str, usize> = brands.iter().enumerate().map(|(i, b)| (b.key.as_str(), i)).collect();
-        let metric_of: BTreeMap<&str, usize> = metrics.iter().enumerate().map(|(i, m)| (m.key.as_str(), i)).collect();
+    pub fn from_frame(
+        table: &DataFrame,
+        brands: Vec<BrandInfo>,
+        metrics: Vec<MetricInfo>,
+    ) -> Result<Self, PanelError> {
+        let series = cut(table, Granularity::Week).map_err(|error| PanelError::Frame {
+            reason: error.to_string(),
+        })?;
+        let brand_of: BTreeMap<&str, usize> = brands
+            .iter()
+            .enumerate()
+            .map(|(i, b)| (b.key.as_str(), i))
+            .collect();
+        let metric_of: BTreeMap<&str, usize> = metrics
+            .iter()
+            .enumerate()
+            .map(|(i, m)| (m.key.as_str(), i))
+            .collect();
         let known: Vec<_> = series
             .iter()
-            .filter_map(|s| Some((*brand_of.get(s.brand.as_str())?, *metric_of.get(s.metric.as_str())?, s)))
+            .filter_map(|s| {
+                Some((
+                    *brand_of.get(s.brand.as_str())?,
+                    *metric_of.get(s.metric.as_str())?,
+                    s,
+                ))
+            })
             .filter(|(_, _, s)| !s.values.is_empty())
             .collect();
-        let weeks_in = |a: NaiveDate, b: NaiveDate| usize::try_from((b - a).num_days() / 7).unwrap_or(0);
-        let first = known.iter().map(|(_, _, s)| s.first).min().ok_or(PanelError::Empty)?;
-        let n = known.iter().map(|(_, _, s)| weeks_in(first, s.first) + s.values.len()).max().unwrap_or(0);
+        let weeks_in =
+            |a: NaiveDate, b: NaiveDate| usize::try_from((b - a).num_days() / 7).unwrap_or(0);
+        let first = known
+            .iter()
+            .map(|(_, _, s)| s.first)
+            .min()
+            .ok_or(PanelError::Empty)?;
+        let n = known
+            .iter()
+            .map(|(_, _, s)| weeks_in(first, s.first) + s.values.len())
+            .max()
+            .unwrap_or(0);
         let weeks: Vec<NaiveDate> = (0..n).map(|t| first + Days::new(7 * t as u64)).collect();
         let slices = known
             .into_iter()
@@ -36,7 +65,12 @@ impl Panel {
                 let mut values = vec![f64::NAN; n];
                 let start = weeks_in(first, s.first);
                 values[start..start + s.values.len()].copy_from_slice(&s.values);
-                Slice { project: s.project.clone(), brand, metric, values }
+                Slice {
+                    project: s.project.clone(),
+                    brand,
+                    metric,
+                    values,
+                }
             })
             .collect();
         Ok(Self::from_slices(weeks, brands, metrics, slices))

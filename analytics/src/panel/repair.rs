@@ -13,8 +13,13 @@ const LEAST: f64 = 0.25;
 /// Each project is put on a common level by its median. In a week, a project's level is compared with the median level
 /// of all projects (for two projects nobody can say which is wrong, so only gaps are filled then).
 pub(super) fn repair(parts: &mut [Vec<f64>], additive: bool, quality: &mut PanelQuality) {
-    let Some(n) = parts.first().map(Vec::len) else { return };
-    quality.absent += parts.iter().map(|p| p.iter().filter(|v| !v.is_finite()).count()).sum::<usize>();
+    let Some(n) = parts.first().map(Vec::len) else {
+        return;
+    };
+    quality.absent += parts
+        .iter()
+        .map(|p| p.iter().filter(|v| !v.is_finite()).count())
+        .sum::<usize>();
     if parts.len() < 2 {
         return;
     }

@@ -24,8 +24,16 @@ pub(crate) fn draws(fit: &Fitted, count: usize, rng: &mut Stream) -> Vec<Vec<f64
             let mut resampled = Vec::with_capacity(n + BLOCK);
             while resampled.len() < n {
                 let start = rng.random_range(0..=n - BLOCK.min(n));
-                let sign = if rng.random::<bool>() { inflate } else { -inflate };
-                resampled.extend(fit.residuals[start..(start + BLOCK).min(n)].iter().map(|r| sign * r));
+                let sign = if rng.random::<bool>() {
+                    inflate
+                } else {
+                    -inflate
+                };
+                resampled.extend(
+                    fit.residuals[start..(start + BLOCK).min(n)]
+                        .iter()
+                        .map(|r| sign * r),
+                );
             }
             resampled.truncate(n);
             let score: Vec<f64> = fit
@@ -33,7 +41,11 @@ pub(crate) fn draws(fit: &Fitted, count: usize, rng: &mut Stream) -> Vec<Vec<f64
                 .iter()
                 .zip(&fit.precisions)
                 .map(|(column, precision)| {
-                    let prior = if *precision > 0.0 { precision.sqrt() * normal(rng) } else { 0.0 };
+                    let prior = if *precision > 0.0 {
+                        precision.sqrt() * normal(rng)
+                    } else {
+                        0.0
+                    };
                     dot(column, &resampled) / variance + prior
                 })
                 .collect();

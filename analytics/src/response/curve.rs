@@ -43,10 +43,12 @@ impl Curve {
         let (mut raised, mut actual) = (Stock::new(self, before), Stock::new(self, before));
         let mut sum = 0.0;
         for x in spend {
-            sum += saturated(raised.carry(x * (1.0 + step)), self.half) - saturated(actual.carry(*x), self.half);
+            sum += saturated(raised.carry(x * (1.0 + step)), self.half)
+                - saturated(actual.carry(*x), self.half);
         }
         for _ in 0..TAIL {
-            sum += saturated(raised.carry(after), self.half) - saturated(actual.carry(after), self.half);
+            sum += saturated(raised.carry(after), self.half)
+                - saturated(actual.carry(after), self.half);
         }
         self.coefficient * sum
     }
@@ -55,7 +57,11 @@ impl Curve {
     #[must_use]
     pub fn marginal_return(&self, spend: &[f64], before: f64, after: f64) -> f64 {
         let total: f64 = spend.iter().sum();
-        if total > 0.0 { self.uplift(spend, before, after, 0.1) / (0.1 * total) } else { 0.0 }
+        if total > 0.0 {
+            self.uplift(spend, before, after, 0.1) / (0.1 * total)
+        } else {
+            0.0
+        }
     }
 }
 
@@ -71,7 +77,11 @@ impl Stock {
     /// Starts after spend has long been `before`.
     #[must_use]
     pub fn new(curve: &Curve, before: f64) -> Self {
-        Self { retention: curve.retention, delay: curve.delay, level: before }
+        Self {
+            retention: curve.retention,
+            delay: curve.delay,
+            level: before,
+        }
     }
 
     /// Takes a week's spend and returns the carried spend of that week.
@@ -98,7 +108,11 @@ pub(crate) fn shape(spend: &[f64], before: f64, curve: &Curve) -> Shape {
     let n = spend.len();
     let (keep, delay, half) = (curve.retention, curve.delay, curve.half);
     let mut value = Vec::with_capacity(n);
-    let mut derivatives = [Vec::with_capacity(n), Vec::with_capacity(n), Vec::with_capacity(n)];
+    let mut derivatives = [
+        Vec::with_capacity(n),
+        Vec::with_capacity(n),
+        Vec::with_capacity(n),
+    ];
     let (mut level, mut slope) = (before, 0.0);
     for x in spend {
         let (last, last_slope) = (level, slope);

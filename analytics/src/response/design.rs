@@ -54,7 +54,10 @@ pub(crate) fn design(panel: &Panel, brand: usize) -> Option<Design> {
         .with_role(MetricRole::Spend)
         .filter_map(|m| {
             let channel = panel.metrics()[m].channel.clone()?;
-            let spend: Vec<f64> = bridged(panel.series(brand, m)?)?.into_iter().map(|x| x.max(0.0)).collect();
+            let spend: Vec<f64> = bridged(panel.series(brand, m)?)?
+                .into_iter()
+                .map(|x| x.max(0.0))
+                .collect();
             let mean = mean(&spend);
             let spread = spend.iter().map(|x| (x - mean).abs()).sum::<f64>() / n as f64;
             (mean > 0.0 && spread > 0.01 * mean).then(|| MediaLine {
@@ -73,7 +76,14 @@ pub(crate) fn design(panel: &Panel, brand: usize) -> Option<Design> {
     for &t in &one_offs {
         controls.push(impulse(n, t));
     }
-    (n > 2 * (controls.len() + 3 * media.len())).then_some(Design { brand, y, controls, media, shifts: Vec::new(), one_offs })
+    (n > 2 * (controls.len() + 3 * media.len())).then_some(Design {
+        brand,
+        y,
+        controls,
+        media,
+        shifts: Vec::new(),
+        one_offs,
+    })
 }
 
 fn edge_mean(values: &[f64]) -> f64 {
@@ -85,7 +95,11 @@ pub(crate) fn calendar(panel: &Panel) -> Vec<Vec<f64>> {
     let weeks = panel.weeks();
     let n = weeks.len();
     let position = |t: usize| 2.0 * t as f64 / n.max(2) as f64 - 1.0;
-    let mut out = vec![vec![1.0; n], (0..n).map(position).collect(), (0..n).map(|t| position(t).powi(2)).collect()];
+    let mut out = vec![
+        vec![1.0; n],
+        (0..n).map(position).collect(),
+        (0..n).map(|t| position(t).powi(2)).collect(),
+    ];
     if n > 60 {
         let origin = weeks[0].num_days_from_ce();
         for harmonic in [1.0, 2.0] {
@@ -110,7 +124,11 @@ fn own_controls(panel: &Panel, brand: usize) -> Vec<Vec<f64>> {
             _ => None,
         };
         if let Some(values) = values {
-            let column = if metric.role == MetricRole::Price { logarithms(&values) } else { values };
+            let column = if metric.role == MetricRole::Price {
+                logarithms(&values)
+            } else {
+                values
+            };
             out.extend(centred(column));
         }
     }
@@ -121,15 +139,28 @@ fn own_controls(panel: &Panel, brand: usize) -> Vec<Vec<f64>> {
 fn rival_controls(panel: &Panel) -> Vec<Vec<f64>> {
     let mut out = Vec::new();
     for m in panel.with_role(MetricRole::Price) {
-        let prices: Vec<Vec<f64>> =
-            panel.rivals().filter_map(|r| panel.series(r, m).and_then(bridged)).map(|p| logarithms(&p)).collect();
+        let prices: Vec<Vec<f64>> = panel
+            .rivals()
+            .filter_map(|r| panel.series(r, m).and_then(bridged))
+            .map(|p| logarithms(&p))
+            .collect();
         if let Some(n) = prices.first().map(Vec::len) {
-            out.extend(centred((0..n).map(|t| prices.iter().map(|p| p[t]).sum::<f64>() / prices.len() as f64).collect()));
+            out.extend(centred(
+                (0..n)
+                    .map(|t| prices.iter().map(|p| p[t]).sum::<f64>() / prices.len() as f64)
+                    .collect(),
+            ));
         }
     }
     for m in panel.with_role(MetricRole::Exposure) {
         for r in panel.rivals() {
-            out.extend(panel.series(r, m).and_then(bridged).map(|p| logarithms(&p)).and_then(centred));
+            out.extend(
+                panel
+                    .series(r, m)
+                    .and_then(bridged)
+                    .map(|p| logarithms(&p))
+                    .and_then(centred),
+            );
         }
     }
     out
@@ -137,7 +168,11 @@ fn rival_controls(panel: &Panel) -> Vec<Vec<f64>> {
 
 /// Logarithms of positive values; others are set to the smallest positive one.
 pub(crate) fn logarithms(values: &[f64]) -> Vec<f64> {
-    let least = values.iter().copied().filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
+    let least = values
+        .iter()
+        .copied()
+        .filter(|v| *v > 0.0)
+        .fold(f64::INFINITY, f64::min);
     let least = if least.is_finite() { least } else { 1.0 };
     values.iter().map(|v| v.max(least).ln()).collect()
 }
@@ -145,8 +180,11 @@ pub(crate) fn logarithms(values: &[f64]) -> Vec<f64> {
 /// Centred and scaled; `None` when the column does not move.
 pub(crate) fn centred(column: Vec<f64>) -> Option<Vec<f64>> {
     let centre = mean(&column);
-    let spread = (column.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / column.len().max(1) as f64).sqrt();
-    (spread > 1e-9 * (1.0 + centre.abs())).then(|| column.iter().map(|v| (v - centre) / spread).collect())
+    let spread = (column.iter().map(|v| (v - centre).powi(2)).sum::<f64>()
+        / column.len().max(1) as f64)
+        .sqrt();
+    (spread > 1e-9 * (1.0 + centre.abs()))
+        .then(|| column.iter().map(|v| (v - centre) / spread).collect())
 }
 
 pub(crate) fn impulse(n: usize, week: usize) -> Vec<f64> {
@@ -171,7 +209,11 @@ pub(crate) fn note_breaks(design: &mut Design, columns: &[Vec<f64>]) {
         for trial in [0.0, 0.5 * rho.max(0.0), rho] {
             let candidates = scan_breaks(design, &all, trial, n);
             for (week, shift) in candidates {
-                all.push(if shift { step(n, week) } else { impulse(n, week) });
+                all.push(if shift {
+                    step(n, week)
+                } else {
+                    impulse(n, week)
+                });
                 let ratio = 2.0 * (most_likely(&all, &design.y).1 - before);
                 all.pop();
                 if best.is_none_or(|b| ratio > b.0) {
@@ -179,7 +221,9 @@ pub(crate) fn note_breaks(design: &mut Design, columns: &[Vec<f64>]) {
                 }
             }
         }
-        let Some((ratio, week, shift)) = best else { break };
+        let Some((ratio, week, shift)) = best else {
+            break;
+        };
         if ratio < NOTABLE * NOTABLE {
             break;
         }
@@ -204,13 +248,25 @@ fn scan_breaks(design: &Design, columns: &[Vec<f64>], rho: f64, n: usize) -> Vec
         let before = dot(&z, &z);
         remove(&mut z, &basis);
         let left = dot(&z, &z);
-        if left < 1e-6 * before { 0.0 } else { dot(&z, &residual).abs() / left.sqrt() }
+        if left < 1e-6 * before {
+            0.0
+        } else {
+            dot(&z, &residual).abs() / left.sqrt()
+        }
     };
-    let impulses = (0..n).filter(|t| !design.one_offs.contains(t)).map(|t| (statistic(impulse(n, t)), t, false));
-    let steps = (6..n.saturating_sub(6)).filter(|t| !design.shifts.contains(t)).map(|t| (statistic(step(n, t)), t, true));
+    let impulses = (0..n)
+        .filter(|t| !design.one_offs.contains(t))
+        .map(|t| (statistic(impulse(n, t)), t, false));
+    let steps = (6..n.saturating_sub(6))
+        .filter(|t| !design.shifts.contains(t))
+        .map(|t| (statistic(step(n, t)), t, true));
     let first = impulses.max_by(|a, b| a.0.total_cmp(&b.0));
     let second = steps.max_by(|a, b| a.0.total_cmp(&b.0));
-    first.into_iter().chain(second).map(|(_, week, shift)| (week, shift)).collect()
+    first
+        .into_iter()
+        .chain(second)
+        .map(|(_, week, shift)| (week, shift))
+        .collect()
 }
 
 /// Autocorrelation and logarithm of the likelihood of a regression with first-order autocorrelated errors.

@@ -37,9 +37,18 @@ pub struct ShapePriors {
 impl Default for ShapePriors {
     fn default() -> Self {
         Self {
-            retention: ShapePrior { centre: -0.5, spread: 0.55 },
-            delay: ShapePrior { centre: -1.3, spread: 1.2 },
-            half: ShapePrior { centre: 0.5, spread: 0.9 },
+            retention: ShapePrior {
+                centre: -0.5,
+                spread: 0.55,
+            },
+            delay: ShapePrior {
+                centre: -1.3,
+                spread: 1.2,
+            },
+            half: ShapePrior {
+                centre: 0.5,
+                spread: 0.9,
+            },
         }
     }
 }
@@ -109,7 +118,11 @@ impl Profile<'_> {
         let mut gradient = Vec::with_capacity(SHAPE * lines);
         for (i, s) in raw.iter().enumerate() {
             let pull = -coefficients[i] / self.variance;
-            gradient.extend(s.derivatives.iter().map(|d| pull * dot(&residual, &whiten(d, self.rho))));
+            gradient.extend(
+                s.derivatives
+                    .iter()
+                    .map(|d| pull * dot(&residual, &whiten(d, self.rho))),
+            );
         }
         let priors = self.priors.all();
         for (k, value) in theta.iter().enumerate() {
@@ -151,14 +164,20 @@ pub(crate) fn unpack(theta: &[f64], i: usize, mean: f64) -> Curve {
 
 /// The default shape of every line of a design.
 pub(crate) fn start(design: &Design, priors: &ShapePriors) -> Vec<f64> {
-    design.media.iter().flat_map(|_| priors.all().map(|p| p.centre)).collect()
+    design
+        .media
+        .iter()
+        .flat_map(|_| priors.all().map(|p| p.centre))
+        .collect()
 }
 
 /// Saturated media columns for shape parameters.
 pub(crate) fn media_columns(design: &Design, theta: &[f64]) -> Vec<Vec<f64>> {
-    let columns = design.media.iter().enumerate().map(|(i, line)| {
-        shape(&line.spend, line.before, &unpack(theta, i, line.mean)).value
-    });
+    let columns = design
+        .media
+        .iter()
+        .enumerate()
+        .map(|(i, line)| shape(&line.spend, line.before, &unpack(theta, i, line.mean)).value);
     columns.collect()
 }
 
@@ -169,8 +188,10 @@ pub(crate) fn fit(design: &Design, drivers: &[Vec<f64>], priors: &ShapePriors) -
     let mut rho = 0.0;
     let mut dof = (design.y.len() - fixed.len() - design.media.len()) as f64;
     for round in 0..3 {
-        let all: Vec<Vec<f64>> =
-            media_columns(design, &theta).into_iter().chain(fixed.iter().map(|c| (*c).clone())).collect();
+        let all: Vec<Vec<f64>> = media_columns(design, &theta)
+            .into_iter()
+            .chain(fixed.iter().map(|c| (*c).clone()))
+            .collect();
         rho = reml_autocorrelation(&all, &design.y);
         let fit = crate::linear::gls(&all, &design.y, rho);
         let variance = dot(&fit.residuals, &fit.residuals) / dof;
@@ -181,7 +202,14 @@ pub(crate) fn fit(design: &Design, drivers: &[Vec<f64>], priors: &ShapePriors) -
         let basis = orthonormal(&whitened);
         let mut target = whiten(&design.y, rho);
         remove(&mut target, &basis);
-        let profile = Profile { design, basis: &basis, target: &target, rho, variance, priors };
+        let profile = Profile {
+            design,
+            basis: &basis,
+            target: &target,
+            rho,
+            variance,
+            priors,
+        };
         theta = search(profile, theta);
         dof = (design.y.len() - fixed.len() - design.media.len()) as f64;
     }
@@ -194,7 +222,9 @@ fn search(profile: Profile<'_>, theta: Vec<f64>) -> Vec<f64> {
     let before = profile.evaluate(&theta).cost;
     let limit = 40;
     let begin = theta.clone();
-    let found = Executor::new(profile, solver).configure(|state| state.param(begin).max_iters(limit)).run();
+    let found = Executor::new(profile, solver)
+        .configure(|state| state.param(begin).max_iters(limit))
+        .run();
     match found {
         Ok(result) => {
             let better = result.state().get_best_cost() <= before;
@@ -233,10 +263,19 @@ fn best_start(profile: &Profile<'_>, mut theta: Vec<f64>) -> Vec<f64> {
     theta
 }
 
-fn finish(design: &Design, drivers: &[Vec<f64>], priors: &ShapePriors, theta: Vec<f64>, rho: f64) -> Fitted {
+fn finish(
+    design: &Design,
+    drivers: &[Vec<f64>],
+    priors: &ShapePriors,
+    theta: Vec<f64>,
+    rho: f64,
+) -> Fitted {
     let lines = design.media.len();
-    let columns: Vec<Vec<f64>> =
-        media_columns(design, &theta).into_iter().chain(drivers.iter().cloned()).chain(design.controls.iter().cloned()).collect();
+    let columns: Vec<Vec<f64>> = media_columns(design, &theta)
+        .into_iter()
+        .chain(drivers.iter().cloned())
+        .chain(design.controls.iter().cloned())
+        .collect();
     let fit = crate::linear::gls(&columns, &design.y, rho);
     let mut jacobian = Vec::with_capacity(SHAPE * lines + columns.len());
     let mut precisions = Vec::with_capacity(SHAPE * lines + columns.len());
@@ -270,7 +309,17 @@ fn finish(design: &Design, drivers: &[Vec<f64>], priors: &ShapePriors, theta: Ve
     }
     let sigma = (rss / dof).sqrt();
     let information = information(&jacobian, &precisions, sigma * sigma);
-    Fitted { theta, linear: fit.coefficients, rho, sigma, dof, jacobian, information, residuals: fit.residuals, precisions }
+    Fitted {
+        theta,
+        linear: fit.coefficients,
+        rho,
+        sigma,
+        dof,
+        jacobian,
+        information,
+        residuals: fit.residuals,
+        precisions,
+    }
 }
 
 fn information(jacobian: &[Vec<f64>], precisions: &[f64], variance: f64) -> Cholesky {
@@ -302,16 +351,25 @@ pub(crate) fn break_even_ratio(
     let rho = fitted.rho;
     let mut fixed = media_columns(design, &fitted.theta);
     fixed.remove(i);
-    let whitened: Vec<Vec<f64>> =
-        fixed.iter().chain(drivers).chain(&design.controls).map(|c| whiten(c, rho)).collect();
+    let whitened: Vec<Vec<f64>> = fixed
+        .iter()
+        .chain(drivers)
+        .chain(&design.controls)
+        .map(|c| whiten(c, rho))
+        .collect();
     let basis = orthonormal(&whitened);
     let target = whiten(&design.y, rho);
     let variance = fitted.sigma * fitted.sigma;
     let priors = priors.all();
     let penalty = |theta: &[f64]| -> f64 {
-        theta.iter().zip(&priors).map(|(v, p)| ((v - p.centre) / p.spread).powi(2)).sum()
+        theta
+            .iter()
+            .zip(&priors)
+            .map(|(v, p)| ((v - p.centre) / p.spread).powi(2))
+            .sum()
     };
-    let free = dot(&fitted.residuals, &fitted.residuals) / variance + penalty(&fitted.theta[SHAPE * i..SHAPE * (i + 1)]);
+    let free = dot(&fitted.residuals, &fitted.residuals) / variance
+        + penalty(&fitted.theta[SHAPE * i..SHAPE * (i + 1)]);
     let line = &design.media[i];
     let mut held = f64::INFINITY;
     for a in [-2.2, -1.5, -0.9, -0.4, 0.1, 0.6, 1.2, 1.8] {
@@ -334,14 +392,20 @@ pub(crate) fn break_even_ratio(
 impl Fitted {
     /// The fitted curve of line `i`.
     pub(crate) fn curve(&self, design: &Design, i: usize) -> Curve {
-        Curve { coefficient: self.linear[i], ..unpack(&self.theta, i, design.media[i].mean) }
+        Curve {
+            coefficient: self.linear[i],
+            ..unpack(&self.theta, i, design.media[i].mean)
+        }
     }
 
     /// Marginal return of line `i` with its standard error (delta method) and its derivative by every parameter.
     pub(crate) fn marginal_return(&self, design: &Design, i: usize) -> (f64, f64, Vec<f64>) {
         let line = &design.media[i];
         let at = |theta: &[f64], coefficient: f64| {
-            let curve = Curve { coefficient, ..unpack(theta, i, line.mean) };
+            let curve = Curve {
+                coefficient,
+                ..unpack(theta, i, line.mean)
+            };
             curve.marginal_return(&line.spend, line.before, line.after)
         };
         let per_unit = at(&self.theta, 1.0);
@@ -374,6 +438,9 @@ impl Fitted {
         let lines = design.media.len();
         let mut unit = vec![0.0; self.jacobian.len()];
         unit[self.driver_position(design) + k] = 1.0;
-        (self.linear[lines + k], self.information.quadratic(&unit).sqrt())
+        (
+            self.linear[lines + k],
+            self.information.quadratic(&unit).sqrt(),
+        )
     }
 }
