@@ -231,7 +231,7 @@ pub fn outliers(values: &[f64], period: usize, threshold: f64) -> Vec<Outlier> {
     // A series that mostly equals its running median has no scale of its own; a twentieth of its size is the least.
     let size = median(&values.iter().map(|v| v.abs()).collect::<Vec<_>>());
     let scale = scale.max(0.05 * size / threshold.max(1.0));
-    if !(scale > 0.0) {
+    if scale.is_nan() || scale <= 0.0 {
         return Vec::new();
     }
     (0..n)
@@ -318,9 +318,7 @@ mod tests {
             values[t] = f64::NAN;
         }
         assert_eq!(verdict(&values), Verdict::Review);
-        for t in 41..50 {
-            values[t] = f64::NAN;
-        }
+        values[41..50].fill(f64::NAN);
         assert_eq!(verdict(&values), Verdict::Fail);
     }
 
