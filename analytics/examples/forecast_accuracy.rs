@@ -77,7 +77,7 @@ fn naive2(values: &[f64], horizon: usize, period: usize) -> Vec<f64> {
     let half = period / 2;
     let mut sums = vec![(0.0, 0.0); period];
     for t in half..n - half {
-        let trend = if period % 2 == 0 {
+        let trend = if period.is_multiple_of(2) {
             (0.5 * (values[t - half] + values[t + half])
                 + values[t - half + 1..t + half].iter().sum::<f64>())
                 / period as f64
