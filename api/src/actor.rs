@@ -46,9 +46,18 @@ impl Mirror for Actor {
 
     fn of(actor: DomainActor) -> Self {
         match actor {
-            DomainActor::User(id) => Self { kind: ActorKind::User, id: Some(id.to_string()) },
-            DomainActor::Agent(agent) => Self { kind: ActorKind::Agent, id: Some(agent.name().into()) },
-            DomainActor::System => Self { kind: ActorKind::System, id: None },
+            DomainActor::User(id) => Self {
+                kind: ActorKind::User,
+                id: Some(id.to_string()),
+            },
+            DomainActor::Agent(agent) => Self {
+                kind: ActorKind::Agent,
+                id: Some(agent.name().into()),
+            },
+            DomainActor::System => Self {
+                kind: ActorKind::System,
+                id: None,
+            },
         }
     }
 }

@@ -164,7 +164,9 @@ pub(crate) struct NodeRestart {
 /// The tree as the caller may see it.
 fn tree(app: &App, caller: &Caller) -> Answer<NodeTree> {
     let nodes = app.state.agents.tree(&caller.principal)?;
-    Ok(NodeTree { nodes: nodes.into_iter().map(Node::of).collect() })
+    Ok(NodeTree {
+        nodes: nodes.into_iter().map(Node::of).collect(),
+    })
 }
 
 impl Node {
@@ -183,7 +185,10 @@ impl Node {
             last_error,
             observed,
         } = state;
-        let strategy = observed.get("strategy").and_then(Value::as_str).map(str::to_owned);
+        let strategy = observed
+            .get("strategy")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         Self {
             path,
             name,
@@ -212,7 +217,9 @@ impl AgentApi {
     /// What they do now, what they did last, and their track record.
     #[oai(path = "/agents", method = "get", operation_id = "agent_list")]
     async fn list(&self, caller: Caller) -> Answer<Json<Vec<Agent>>> {
-        Ok(Json(Mirror::of(self.0.state.agents.list(&caller.principal).await?)))
+        Ok(Json(Mirror::of(
+            self.0.state.agents.list(&caller.principal).await?,
+        )))
     }
 
     /// Get the tree of actors.
@@ -226,18 +233,38 @@ impl AgentApi {
     /// Kill an actor.
     ///
     /// Its supervisor starts it again; the restart count of its node rises.
-    #[oai(path = "/agents/tree/restart", method = "post", operation_id = "agent_tree_restart")]
+    #[oai(
+        path = "/agents/tree/restart",
+        method = "post",
+        operation_id = "agent_tree_restart"
+    )]
     async fn restart(&self, caller: Caller, body: Json<NodeRestart>) -> Answer<Accepted<NodeTree>> {
-        self.0.state.agents.restart(&caller.principal, &body.0.path).await?;
-        Ok(Accepted::Accepted(Json(tree(&self.0, &caller)?), format!("{BASE}/agents/tree")))
+        self.0
+            .state
+            .agents
+            .restart(&caller.principal, &body.0.path)
+            .await?;
+        Ok(Accepted::Accepted(
+            Json(tree(&self.0, &caller)?),
+            format!("{BASE}/agents/tree"),
+        ))
     }
 
     /// Run an agent now.
     ///
     /// A run is queued; look at it at `Location`.
-    #[oai(path = "/agents/:agent/run", method = "post", operation_id = "agent_run")]
+    #[oai(
+        path = "/agents/:agent/run",
+        method = "post",
+        operation_id = "agent_run"
+    )]
     async fn run(&self, caller: Caller, agent: Path<AgentKind>) -> Answer<Accepted<Run>> {
-        let run = self.0.state.agents.run_now(&caller.principal, agent.0.back()).await?;
+        let run = self
+            .0
+            .state
+            .agents
+            .run_now(&caller.principal, agent.0.back())
+            .await?;
         let location = format!("{BASE}/runs/{}", run.id);
         Ok(Accepted::Accepted(Json(Mirror::of(run)), location))
     }
@@ -245,25 +272,59 @@ impl AgentApi {
     /// Pause an agent.
     ///
     /// It finishes what it does and starts nothing new.
-    #[oai(path = "/agents/:agent/pause", method = "post", operation_id = "agent_pause")]
+    #[oai(
+        path = "/agents/:agent/pause",
+        method = "post",
+        operation_id = "agent_pause"
+    )]
     async fn pause(&self, caller: Caller, agent: Path<AgentKind>) -> Answer<Json<Agent>> {
-        Ok(Json(Mirror::of(self.0.state.agents.pause(&caller.principal, agent.0.back()).await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .agents
+                .pause(&caller.principal, agent.0.back())
+                .await?,
+        )))
     }
 
     /// Let an agent go on.
     ///
     /// It looks at once whether there is something to do.
-    #[oai(path = "/agents/:agent/resume", method = "post", operation_id = "agent_resume")]
+    #[oai(
+        path = "/agents/:agent/resume",
+        method = "post",
+        operation_id = "agent_resume"
+    )]
     async fn resume(&self, caller: Caller, agent: Path<AgentKind>) -> Answer<Json<Agent>> {
-        Ok(Json(Mirror::of(self.0.state.agents.resume(&caller.principal, agent.0.back()).await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .agents
+                .resume(&caller.principal, agent.0.back())
+                .await?,
+        )))
     }
 
     /// Change an agent's thresholds.
     ///
     /// What is left out stays. An unknown name or a number out of range is refused, and the answer says the range.
-    #[oai(path = "/agents/:agent/parameters", method = "patch", operation_id = "agent_parameters_update")]
-    async fn parameters(&self, caller: Caller, agent: Path<AgentKind>, body: Json<Value>) -> Answer<Json<Agent>> {
-        let changed = self.0.state.agents.set_parameters(&caller.principal, agent.0.back(), body.0).await?;
+    #[oai(
+        path = "/agents/:agent/parameters",
+        method = "patch",
+        operation_id = "agent_parameters_update"
+    )]
+    async fn parameters(
+        &self,
+        caller: Caller,
+        agent: Path<AgentKind>,
+        body: Json<Value>,
+    ) -> Answer<Json<Agent>> {
+        let changed = self
+            .0
+            .state
+            .agents
+            .set_parameters(&caller.principal, agent.0.back(), body.0)
+            .await?;
         Ok(Json(Mirror::of(changed)))
     }
 }

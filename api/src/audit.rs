@@ -9,7 +9,7 @@ use crate::{
     App, Tag,
     actor::Actor,
     auth::Caller,
-    mirror::{Mirror, mirror},
+    mirror::mirror,
     page::{self, Listed},
     problem::Answer,
 };
@@ -51,7 +51,14 @@ impl AuditApi {
         cursor: Query<Option<String>>,
     ) -> Answer<Listed<AuditEntry>> {
         let wanted = page::request(limit.0, cursor.0)?;
-        let found = self.0.state.storage.scope(caller.grant()).audit().list(&wanted).await?;
+        let found = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .audit()
+            .list(&wanted)
+            .await?;
         Ok(page::listed(request, found))
     }
 }

@@ -19,8 +19,8 @@ use poem::{
 use sha2::{Digest, Sha256};
 use storage::NewSession;
 
-pub use self::password::hash_password;
 pub(crate) use self::password::Passwords;
+pub use self::password::hash_password;
 use crate::{
     App,
     problem::{Answer, Problem},
@@ -81,7 +81,10 @@ impl CookiePolicy {
 
     fn set(self, value: &str, max_age: i64) -> String {
         let secure = if self == Self::Https { "; Secure" } else { "" };
-        format!("{}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}", self.name())
+        format!(
+            "{}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}",
+            self.name()
+        )
     }
 
     /// Takes the cookie away.
@@ -105,7 +108,12 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn new(user: User, session: Option<SessionId>, grant: Option<Grant>) -> Self {
         let principal = Principal::user(user.org, user.id, user.role);
-        Self { user, principal, session, grant }
+        Self {
+            user,
+            principal,
+            session,
+            grant,
+        }
     }
 
     /// Whether the operation may change something.
@@ -115,13 +123,18 @@ impl Caller {
 
     /// The grant that the door checked for this operation.
     pub(crate) fn grant(&self) -> &Grant {
-        self.grant.as_ref().expect("the operation's row in permissions.rs names a permission")
+        self.grant
+            .as_ref()
+            .expect("the operation's row in permissions.rs names a permission")
     }
 }
 
 impl<'a> FromRequest<'a> for Caller {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
-        request.data::<Caller>().cloned().ok_or_else(|| nobody().into())
+        request
+            .data::<Caller>()
+            .cloned()
+            .ok_or_else(|| nobody().into())
     }
 }
 
@@ -132,8 +145,12 @@ pub(crate) struct Recognised {
 }
 
 fn nobody() -> Problem {
-    Problem::new(ErrorKind::Unauthenticated, "session.missing", "nobody is signed in")
-        .advise("sign in, or send an API token as Authorization: Bearer dck_…")
+    Problem::new(
+        ErrorKind::Unauthenticated,
+        "session.missing",
+        "nobody is signed in",
+    )
+    .advise("sign in, or send an API token as Authorization: Bearer dck_…")
 }
 
 /// Recognises the request's token or session.
@@ -142,28 +159,53 @@ fn nobody() -> Problem {
 /// `session.missing` without credentials, `session.ended` or `token.unknown` when they are not good any more.
 pub(crate) async fn recognise(app: &App, request: &Request) -> Answer<Recognised> {
     if let Some(value) = request.header(header::AUTHORIZATION) {
-        let token = value.strip_prefix("Bearer ").map(str::trim).filter(|token| token.starts_with("dck_"));
+        let token = value
+            .strip_prefix("Bearer ")
+            .map(str::trim)
+            .filter(|token| token.starts_with("dck_"));
         let Some(token) = token else {
-            return Err(Problem::new(ErrorKind::Unauthenticated, "token.unknown", "this is not an API token")
-                .advise("send Authorization: Bearer dck_…"));
+            return Err(Problem::new(
+                ErrorKind::Unauthenticated,
+                "token.unknown",
+                "this is not an API token",
+            )
+            .advise("send Authorization: Bearer dck_…"));
         };
         let found = app.state.system.sign_in().by_token(digest(token)).await?;
         let Some((_, user)) = found else {
-            return Err(Problem::new(ErrorKind::Unauthenticated, "token.unknown", "this API token is not valid")
-                .advise("it may have expired or been deleted; make another one"));
+            return Err(Problem::new(
+                ErrorKind::Unauthenticated,
+                "token.unknown",
+                "this API token is not valid",
+            )
+            .advise("it may have expired or been deleted; make another one"));
         };
-        return Ok(Recognised { user, session: None });
+        return Ok(Recognised {
+            user,
+            session: None,
+        });
     }
     let secret = cookie(request, app.cookies.name()).ok_or_else(nobody)?;
     let Some(session) = app.state.system.sign_in().session(digest(&secret)).await? else {
-        return Err(Problem::new(ErrorKind::Unauthenticated, "session.ended", "the session has ended")
-            .advise("sign in again"));
+        return Err(Problem::new(
+            ErrorKind::Unauthenticated,
+            "session.ended",
+            "the session has ended",
+        )
+        .advise("sign in again"));
     };
     let user = session.user;
     if app.state.storage.now().await? - session.seen_at > TOUCH_EVERY {
-        app.state.system.sign_in().touch_session(user.org, session.id).await?;
+        app.state
+            .system
+            .sign_in()
+            .touch_session(user.org, session.id)
+            .await?;
     }
-    Ok(Recognised { user, session: Some(session.id) })
+    Ok(Recognised {
+        user,
+        session: Some(session.id),
+    })
 }
 
 /// The value of a cookie.
@@ -213,11 +255,21 @@ pub(crate) enum OriginRule {
 ///
 /// # Errors
 /// `csrf.refused`.
-pub(crate) fn check_origin(request: &Request, public_url: Option<&str>, rule: OriginRule) -> Answer<()> {
-    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+pub(crate) fn check_origin(
+    request: &Request,
+    public_url: Option<&str>,
+    rule: OriginRule,
+) -> Answer<()> {
+    if matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    ) {
         return Ok(());
     }
-    let is_ours = match (request.header("Sec-Fetch-Site"), request.header(header::ORIGIN)) {
+    let is_ours = match (
+        request.header("Sec-Fetch-Site"),
+        request.header(header::ORIGIN),
+    ) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => is_our_origin(request, origin, public_url),
         (None, None) => rule == OriginRule::MustNotBeForeign,
@@ -225,15 +277,22 @@ pub(crate) fn check_origin(request: &Request, public_url: Option<&str>, rule: Or
     if is_ours {
         return Ok(());
     }
-    Err(Problem::new(ErrorKind::Forbidden, "csrf.refused", "the request did not come from this site's own page")
-        .advise("programs send an API token instead of the session cookie"))
+    Err(Problem::new(
+        ErrorKind::Forbidden,
+        "csrf.refused",
+        "the request did not come from this site's own page",
+    )
+    .advise("programs send an API token instead of the session cookie"))
 }
 
 fn is_our_origin(request: &Request, origin: &str, public_url: Option<&str>) -> bool {
     if let Some(url) = public_url {
         return origin == url.trim_end_matches('/');
     }
-    let host = request.headers().get(header::HOST).and_then(|value: &HeaderValue| value.to_str().ok());
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|value: &HeaderValue| value.to_str().ok());
     host.is_some_and(|host| origin.strip_prefix("http://") == Some(host))
 }
 
@@ -242,7 +301,10 @@ mod tests {
     use super::*;
 
     fn post(headers: &[(&str, &str)]) -> Request {
-        let mut builder = Request::builder().method(Method::POST).uri_str("/api/v1/x").header("Host", "127.0.0.1:8080");
+        let mut builder = Request::builder()
+            .method(Method::POST)
+            .uri_str("/api/v1/x")
+            .header("Host", "127.0.0.1:8080");
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
@@ -251,12 +313,20 @@ mod tests {
 
     #[test]
     fn only_our_own_page_may_change_something_with_the_cookie() {
-        let check = |headers: &[(&str, &str)]| check_origin(&post(headers), None, OriginRule::MustBeOurs).is_ok();
+        let check = |headers: &[(&str, &str)]| {
+            check_origin(&post(headers), None, OriginRule::MustBeOurs).is_ok()
+        };
         assert!(check(&[("Sec-Fetch-Site", "same-origin")]));
         assert!(check(&[("Origin", "http://127.0.0.1:8080")]));
         assert!(!check(&[("Sec-Fetch-Site", "cross-site")]));
-        assert!(!check(&[("Sec-Fetch-Site", "same-site")]), "a sibling subdomain is somebody else");
-        assert!(!check(&[("Sec-Fetch-Site", "cross-site"), ("Origin", "http://127.0.0.1:8080")]));
+        assert!(
+            !check(&[("Sec-Fetch-Site", "same-site")]),
+            "a sibling subdomain is somebody else"
+        );
+        assert!(!check(&[
+            ("Sec-Fetch-Site", "cross-site"),
+            ("Origin", "http://127.0.0.1:8080")
+        ]));
         assert!(!check(&[("Origin", "http://127.0.0.1:9090")]));
         assert!(!check(&[("Origin", "null")]));
         assert!(!check(&[]));
@@ -265,16 +335,36 @@ mod tests {
     #[test]
     fn a_public_address_is_compared_with_its_scheme() {
         let request = post(&[("Origin", "http://dc.example.com")]);
-        assert!(check_origin(&request, Some("https://dc.example.com/"), OriginRule::MustBeOurs).is_err());
+        assert!(
+            check_origin(
+                &request,
+                Some("https://dc.example.com/"),
+                OriginRule::MustBeOurs
+            )
+            .is_err()
+        );
         let request = post(&[("Origin", "https://dc.example.com")]);
-        assert!(check_origin(&request, Some("https://dc.example.com/"), OriginRule::MustBeOurs).is_ok());
+        assert!(
+            check_origin(
+                &request,
+                Some("https://dc.example.com/"),
+                OriginRule::MustBeOurs
+            )
+            .is_ok()
+        );
     }
 
     #[test]
     fn the_cookie_is_named_and_protected_for_where_it_is_used() {
         let https = CookiePolicy::Https.set("s", 60);
-        assert_eq!(https, "__Host-dc_session=s; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure");
-        assert_eq!(CookiePolicy::Loopback.clear(), "dc_session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
+        assert_eq!(
+            https,
+            "__Host-dc_session=s; Path=/; HttpOnly; SameSite=Lax; Max-Age=60; Secure"
+        );
+        assert_eq!(
+            CookiePolicy::Loopback.clear(),
+            "dc_session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
+        );
     }
 
     #[test]

@@ -154,7 +154,8 @@ mirror! {
 }
 
 fn name_taken() -> Error {
-    Error::conflict("brand.name_taken", "there is a brand with this name").advise("choose another name")
+    Error::conflict("brand.name_taken", "there is a brand with this name")
+        .advise("choose another name")
 }
 
 /// Brands.
@@ -167,7 +168,15 @@ impl BrandApi {
     /// Own brands, rivals and yardsticks.
     #[oai(path = "/brands", method = "get", operation_id = "brand_list")]
     async fn list(&self, caller: Caller) -> Answer<Json<Vec<Brand>>> {
-        Ok(Json(Mirror::of(self.0.state.storage.scope(caller.grant()).brands().list().await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .storage
+                .scope(caller.grant())
+                .brands()
+                .list()
+                .await?,
+        )))
     }
 
     /// Make a brand.
@@ -175,7 +184,13 @@ impl BrandApi {
     /// An import makes the brands of its mapping by itself.
     #[oai(path = "/brands", method = "post", operation_id = "brand_create")]
     async fn create(&self, caller: Caller, body: Json<BrandCreate>) -> Answer<Created<Brand>> {
-        let BrandCreate { name, role, category, margin, parent } = body.0;
+        let BrandCreate {
+            name,
+            role,
+            category,
+            margin,
+            parent,
+        } = body.0;
         let name = name.trim().to_owned();
         let brand = domain::brand::Brand {
             id: brand_id(caller.user.org, &name),
@@ -209,7 +224,14 @@ impl BrandApi {
     /// Its version is in `ETag`.
     #[oai(path = "/brands/:brand_id", method = "get", operation_id = "brand_get")]
     async fn get(&self, caller: Caller, brand_id: Path<Id<BrandId>>) -> Answer<Tagged<Brand>> {
-        let brand = self.0.state.storage.scope(caller.grant()).brands().get(brand_id.0.0).await?;
+        let brand = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .brands()
+            .get(brand_id.0.0)
+            .await?;
         let version = etag::digest(&brand);
         Ok(Tagged::of_content(Mirror::of(brand), &version))
     }
@@ -217,7 +239,11 @@ impl BrandApi {
     /// Change a brand.
     ///
     /// Needs `If-Match`. What is left out stays as it is.
-    #[oai(path = "/brands/:brand_id", method = "patch", operation_id = "brand_update")]
+    #[oai(
+        path = "/brands/:brand_id",
+        method = "patch",
+        operation_id = "brand_update"
+    )]
     async fn update(
         &self,
         caller: Caller,
@@ -240,13 +266,19 @@ impl BrandApi {
                     etag::must_be_seen(&seen, &etag::digest(&known))?;
                     let brand = domain::brand::Brand {
                         id,
-                        name: change.name.map_or(known.name, |name| name.trim().to_owned()),
+                        name: change
+                            .name
+                            .map_or(known.name, |name| name.trim().to_owned()),
                         role: change.role.back().unwrap_or(known.role),
                         category: change.category.unwrap_or(known.category),
                         margin: change.margin.or(known.margin),
                         parent: change.parent.back().or(known.parent),
                     };
-                    if u.brands().by_name(&brand.name).await?.is_some_and(|other| other.id != id) {
+                    if u.brands()
+                        .by_name(&brand.name)
+                        .await?
+                        .is_some_and(|other| other.id != id)
+                    {
                         return Err(name_taken().into());
                     }
                     u.brands().upsert(&brand).await?;
@@ -262,7 +294,11 @@ impl BrandApi {
     /// Get a brand's timeline.
     ///
     /// History, forecast and applied recommendations of one metric on the same axis; sales when none is named.
-    #[oai(path = "/brands/:brand_id/timeline", method = "get", operation_id = "brand_timeline")]
+    #[oai(
+        path = "/brands/:brand_id/timeline",
+        method = "get",
+        operation_id = "brand_timeline"
+    )]
     async fn timeline(
         &self,
         caller: Caller,
@@ -271,23 +307,49 @@ impl BrandApi {
         metric_id: Query<Option<Id<MetricId>>>,
     ) -> Answer<Json<Timeline>> {
         let metric = metric_id.0.back();
-        let timeline = self.0.state.agents.portfolio().timeline(&caller.principal, brand_id.0.0, metric).await?;
+        let timeline = self
+            .0
+            .state
+            .agents
+            .portfolio()
+            .timeline(&caller.principal, brand_id.0.0, metric)
+            .await?;
         Ok(Json(Mirror::of(timeline)))
     }
 
     /// List how brands relate.
     ///
     /// Siblings, rivals and yardsticks.
-    #[oai(path = "/relationships", method = "get", operation_id = "relationship_list")]
+    #[oai(
+        path = "/relationships",
+        method = "get",
+        operation_id = "relationship_list"
+    )]
     async fn relationships(&self, caller: Caller) -> Answer<Json<Vec<Relationship>>> {
-        Ok(Json(Mirror::of(self.0.state.storage.scope(caller.grant()).brands().relationships().await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .storage
+                .scope(caller.grant())
+                .brands()
+                .relationships()
+                .await?,
+        )))
     }
 
     /// Relate two brands.
     ///
     /// The same relationship again changes nothing.
-    #[oai(path = "/relationships", method = "post", operation_id = "relationship_create")]
-    async fn relate(&self, caller: Caller, body: Json<Relationship>) -> Answer<Created<Relationship>> {
+    #[oai(
+        path = "/relationships",
+        method = "post",
+        operation_id = "relationship_create"
+    )]
+    async fn relate(
+        &self,
+        caller: Caller,
+        body: Json<Relationship>,
+    ) -> Answer<Created<Relationship>> {
         let relationship = body.0.clone().back();
         self.0
             .state

@@ -48,7 +48,15 @@ impl ChannelApi {
     /// Spend and exposure metrics name one of them.
     #[oai(path = "/channels", method = "get", operation_id = "channel_list")]
     async fn list(&self, caller: Caller) -> Answer<Json<Vec<Channel>>> {
-        Ok(Json(Mirror::of(self.0.state.storage.scope(caller.grant()).channels().list().await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .storage
+                .scope(caller.grant())
+                .channels()
+                .list()
+                .await?,
+        )))
     }
 
     /// Make a media channel.
@@ -57,7 +65,11 @@ impl ChannelApi {
     #[oai(path = "/channels", method = "post", operation_id = "channel_create")]
     async fn create(&self, caller: Caller, body: Json<ChannelCreate>) -> Answer<Created<Channel>> {
         let ChannelCreate { key, name } = body.0;
-        let channel = domain::brand::Channel { id: channel_id(caller.user.org, &key), key, name };
+        let channel = domain::brand::Channel {
+            id: channel_id(caller.user.org, &key),
+            key,
+            name,
+        };
         let made = channel.clone();
         self.0
             .state
@@ -65,8 +77,16 @@ impl ChannelApi {
             .unit(caller.grant(), move |u| {
                 let channel = channel.clone();
                 Box::pin(async move {
-                    if u.channels().list().await?.iter().any(|known| known.key == channel.key) {
-                        let error = Error::conflict("channel.key_taken", "there is a channel with this key");
+                    if u.channels()
+                        .list()
+                        .await?
+                        .iter()
+                        .any(|known| known.key == channel.key)
+                    {
+                        let error = Error::conflict(
+                            "channel.key_taken",
+                            "there is a channel with this key",
+                        );
                         return Err(error.advise("choose another key").into());
                     }
                     u.channels().upsert(&channel).await?;
@@ -74,6 +94,9 @@ impl ChannelApi {
                 })
             })
             .await?;
-        Ok(Created::Created(Json(Mirror::of(made)), format!("{BASE}/channels")))
+        Ok(Created::Created(
+            Json(Mirror::of(made)),
+            format!("{BASE}/channels"),
+        ))
     }
 }

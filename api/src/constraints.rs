@@ -82,15 +82,30 @@ impl Mirror for Rule {
             weekly: Amount(weekly),
         };
         match rule {
-            DomainRule::Cap { brand, channel, weekly } => Self::Cap(bound(brand, channel, weekly)),
-            DomainRule::Minimum { brand, channel, weekly } => Self::Minimum(bound(brand, channel, weekly)),
-            DomainRule::Exclusion { brand, channel } => {
-                Self::Exclusion(ExcludedLine { brand: Id(brand), channel: Id(channel) })
-            }
-            DomainRule::CannibalisationCap { driver, affected, weekly } => {
-                Self::CannibalisationCap(pair(driver, affected, weekly))
-            }
-            DomainRule::JointAction { driver, affected, weekly } => Self::JointAction(pair(driver, affected, weekly)),
+            DomainRule::Cap {
+                brand,
+                channel,
+                weekly,
+            } => Self::Cap(bound(brand, channel, weekly)),
+            DomainRule::Minimum {
+                brand,
+                channel,
+                weekly,
+            } => Self::Minimum(bound(brand, channel, weekly)),
+            DomainRule::Exclusion { brand, channel } => Self::Exclusion(ExcludedLine {
+                brand: Id(brand),
+                channel: Id(channel),
+            }),
+            DomainRule::CannibalisationCap {
+                driver,
+                affected,
+                weekly,
+            } => Self::CannibalisationCap(pair(driver, affected, weekly)),
+            DomainRule::JointAction {
+                driver,
+                affected,
+                weekly,
+            } => Self::JointAction(pair(driver, affected, weekly)),
         }
     }
 }
@@ -98,21 +113,46 @@ impl Mirror for Rule {
 impl Reflect for Rule {
     fn back(self) -> DomainRule {
         match self {
-            Self::Cap(SpendBound { brand, channel, weekly }) => {
-                DomainRule::Cap { brand: brand.back(), channel: channel.back(), weekly: weekly.0 }
-            }
-            Self::Minimum(SpendBound { brand, channel, weekly }) => {
-                DomainRule::Minimum { brand: brand.back(), channel: channel.back(), weekly: weekly.0 }
-            }
-            Self::Exclusion(ExcludedLine { brand, channel }) => {
-                DomainRule::Exclusion { brand: brand.0, channel: channel.0 }
-            }
-            Self::CannibalisationCap(PairBound { driver, affected, weekly }) => {
-                DomainRule::CannibalisationCap { driver: driver.0, affected: affected.0, weekly: weekly.0 }
-            }
-            Self::JointAction(PairBound { driver, affected, weekly }) => {
-                DomainRule::JointAction { driver: driver.0, affected: affected.0, weekly: weekly.0 }
-            }
+            Self::Cap(SpendBound {
+                brand,
+                channel,
+                weekly,
+            }) => DomainRule::Cap {
+                brand: brand.back(),
+                channel: channel.back(),
+                weekly: weekly.0,
+            },
+            Self::Minimum(SpendBound {
+                brand,
+                channel,
+                weekly,
+            }) => DomainRule::Minimum {
+                brand: brand.back(),
+                channel: channel.back(),
+                weekly: weekly.0,
+            },
+            Self::Exclusion(ExcludedLine { brand, channel }) => DomainRule::Exclusion {
+                brand: brand.0,
+                channel: channel.0,
+            },
+            Self::CannibalisationCap(PairBound {
+                driver,
+                affected,
+                weekly,
+            }) => DomainRule::CannibalisationCap {
+                driver: driver.0,
+                affected: affected.0,
+                weekly: weekly.0,
+            },
+            Self::JointAction(PairBound {
+                driver,
+                affected,
+                weekly,
+            }) => DomainRule::JointAction {
+                driver: driver.0,
+                affected: affected.0,
+                weekly: weekly.0,
+            },
         }
     }
 }
@@ -170,7 +210,11 @@ pub(crate) struct ConstraintCreate {
 /// Says in the trail and in the events that a constraint has changed.
 async fn changed(u: &Unit, action: &str, id: ConstraintId) -> Result<(), storage::Error> {
     u.audit().record(action, &id.to_string(), json!({})).await?;
-    let event = NewEvent { kind: EventKind::ConstraintChanged, key: id.to_string(), body: json!({ "id": id }) };
+    let event = NewEvent {
+        kind: EventKind::ConstraintChanged,
+        key: id.to_string(),
+        body: json!({ "id": id }),
+    };
     u.events().publish(event).await?;
     Ok(())
 }
@@ -183,16 +227,36 @@ impl ConstraintApi {
     /// List the standing constraints.
     ///
     /// Those that plans obey now.
-    #[oai(path = "/constraints", method = "get", operation_id = "constraint_list")]
+    #[oai(
+        path = "/constraints",
+        method = "get",
+        operation_id = "constraint_list"
+    )]
     async fn list(&self, caller: Caller) -> Answer<Json<Vec<Constraint>>> {
-        Ok(Json(Mirror::of(self.0.state.storage.scope(caller.grant()).constraints().active().await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .storage
+                .scope(caller.grant())
+                .constraints()
+                .active()
+                .await?,
+        )))
     }
 
     /// Set a standing constraint.
     ///
     /// Every later plan obeys it.
-    #[oai(path = "/constraints", method = "post", operation_id = "constraint_create")]
-    async fn create(&self, caller: Caller, body: Json<ConstraintCreate>) -> Answer<Created<Constraint>> {
+    #[oai(
+        path = "/constraints",
+        method = "post",
+        operation_id = "constraint_create"
+    )]
+    async fn create(
+        &self,
+        caller: Caller,
+        body: Json<ConstraintCreate>,
+    ) -> Answer<Created<Constraint>> {
         let ConstraintCreate { rule, reason } = body.0;
         let (rule, id) = (rule.back(), ConstraintId(self.0.state.storage.fresh_id()));
         let made = self
@@ -215,13 +279,20 @@ impl ConstraintApi {
                 })
             })
             .await?;
-        Ok(Created::Created(Json(Mirror::of(made)), format!("{BASE}/constraints")))
+        Ok(Created::Created(
+            Json(Mirror::of(made)),
+            format!("{BASE}/constraints"),
+        ))
     }
 
     /// Lift a standing constraint.
     ///
     /// Plans already of record stay as they are.
-    #[oai(path = "/constraints/:constraint_id", method = "delete", operation_id = "constraint_delete")]
+    #[oai(
+        path = "/constraints/:constraint_id",
+        method = "delete",
+        operation_id = "constraint_delete"
+    )]
     async fn delete(&self, caller: Caller, constraint_id: Path<Id<ConstraintId>>) -> Answer<Done> {
         let id = constraint_id.0.0;
         self.0
@@ -242,7 +313,14 @@ impl ConstraintApi {
     /// Those in force.
     #[oai(path = "/targets", method = "get", operation_id = "target_list")]
     async fn targets(&self, caller: Caller) -> Answer<Json<Vec<Target>>> {
-        let mut targets = self.0.state.storage.scope(caller.grant()).targets().list().await?;
+        let mut targets = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .targets()
+            .list()
+            .await?;
         targets.retain(|target| target.active);
         Ok(Json(Mirror::of(targets)))
     }

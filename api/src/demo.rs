@@ -65,14 +65,25 @@ impl DemoApi {
     ///
     /// The market goes on under the plan of record, and the agents look at what came. 404 when it is not a demo.
     #[oai(path = "/demo/advance", method = "post", operation_id = "demo_advance")]
-    async fn advance(&self, caller: Caller, body: Json<DemoAdvance>) -> Answer<Accepted<DemoAdvanced>> {
+    async fn advance(
+        &self,
+        caller: Caller,
+        body: Json<DemoAdvance>,
+    ) -> Answer<Accepted<DemoAdvanced>> {
         let not_a_demo = || {
-            Problem::new(ErrorKind::NotFound, "demo.not_a_demo", "this organisation is not a demo")
-                .advise("its clock is the real one")
+            Problem::new(
+                ErrorKind::NotFound,
+                "demo.not_a_demo",
+                "this organisation is not a demo",
+            )
+            .advise("its clock is the real one")
         };
         let demo = self.0.state.demo.as_ref().ok_or_else(not_a_demo)?;
         demo.state(caller.user.org).await?.ok_or_else(not_a_demo)?;
         let as_of = demo.advance(caller.user.org, body.0.weeks).await?;
-        Ok(Accepted::Accepted(Json(DemoAdvanced { as_of }), format!("{BASE}/demo")))
+        Ok(Accepted::Accepted(
+            Json(DemoAdvanced { as_of }),
+            format!("{BASE}/demo"),
+        ))
     }
 }

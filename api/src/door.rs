@@ -59,7 +59,10 @@ impl<E: Endpoint + 'static> Endpoint for Door<E> {
             Shape::Stream => work.await?,
         };
         // Answers are somebody's own data.
-        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        response
+            .headers_mut()
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
         Ok(response)
     }
 }
@@ -104,10 +107,16 @@ fn find(request: &Request) -> Answer<&'static Operation> {
 /// Reads the whole body, up to `limit` bytes. `Json` of poem-openapi would read without any.
 async fn bound_body(request: &mut Request, limit: usize) -> Answer<()> {
     let too_large = || {
-        Problem::new(ErrorKind::TooLarge, "request.too_large", format!("the body has more than {limit} bytes"))
-            .advise("send less at once; a file goes to /imports in chunks")
+        Problem::new(
+            ErrorKind::TooLarge,
+            "request.too_large",
+            format!("the body has more than {limit} bytes"),
+        )
+        .advise("send less at once; a file goes to /imports in chunks")
     };
-    let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    let announced = request
+        .header(header::CONTENT_LENGTH)
+        .and_then(|length| length.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
@@ -117,11 +126,16 @@ async fn bound_body(request: &mut Request, limit: usize) -> Answer<()> {
             Ok(())
         }
         Err(ReadBodyError::PayloadTooLarge) => Err(too_large()),
-        Err(error) => Err(Problem::malformed(format!("the body could not be read: {error}"))),
+        Err(error) => Err(Problem::malformed(format!(
+            "the body could not be read: {error}"
+        ))),
     }
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = poem::Result<T>>) -> poem::Result<T> {
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = poem::Result<T>>,
+) -> poem::Result<T> {
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
         Err(_) => Err(Problem::new(

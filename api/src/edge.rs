@@ -5,7 +5,10 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use chrono::NaiveDate;
 use domain::{clock::Clock, id::OrgId};
 use futures::future::BoxFuture;
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, endpoint::make_sync, http::header};
+use poem::{
+    Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, endpoint::make_sync,
+    http::header,
+};
 use runtime::{doorbell::Doorbell, health::HealthHandle, signals::Signals, tree::Tree};
 use storage::{Storage, System};
 use tokio::sync::Semaphore;
@@ -120,17 +123,33 @@ impl Deref for App {
     type Target = Edge;
 
     fn deref(&self) -> &Edge {
-        self.0.as_deref().expect("handlers are only called with a state")
+        self.0
+            .as_deref()
+            .expect("handlers are only called with a state")
     }
 }
 
 /// The whole edge as one endpoint. `is_loopback` says whether it is bound to the loopback address only; elsewhere the
 /// session cookie demands HTTPS whatever the configuration says.
-pub fn endpoint(state: AppState, is_loopback: bool, stopping: CancellationToken) -> impl Endpoint<Output = Response> {
-    let is_https = state.http.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
-    let cookies = if is_loopback && !is_https { CookiePolicy::Loopback } else { CookiePolicy::Https };
+pub fn endpoint(
+    state: AppState,
+    is_loopback: bool,
+    stopping: CancellationToken,
+) -> impl Endpoint<Output = Response> {
+    let is_https = state
+        .http
+        .public_url
+        .as_deref()
+        .is_some_and(|url| url.starts_with("https://"));
+    let cookies = if is_loopback && !is_https {
+        CookiePolicy::Loopback
+    } else {
+        CookiePolicy::Https
+    };
     if !is_loopback && !is_https {
-        tracing::warn!("bound beyond the loopback address without HTTPS: browsers will refuse to keep the session");
+        tracing::warn!(
+            "bound beyond the loopback address without HTTPS: browsers will refuse to keep the session"
+        );
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let app = App(Some(Arc::new(Edge {
@@ -141,14 +160,22 @@ pub fn endpoint(state: AppState, is_loopback: bool, stopping: CancellationToken)
         stopping,
     })));
     let service = spec::service(&app);
-    let door = Door { app: app.clone(), inner: Arc::new(service.into_endpoint()) };
+    let door = Door {
+        app: app.clone(),
+        inner: Arc::new(service.into_endpoint()),
+    };
     let documentation = spec::Documentation::new();
     let ready = app.clone();
     Route::new()
         .nest(spec::BASE, door)
-        .at("/api/openapi.json", make_sync(|_| {
-            Response::builder().content_type("application/json").body(spec::spec())
-        }))
+        .at(
+            "/api/openapi.json",
+            make_sync(|_| {
+                Response::builder()
+                    .content_type("application/json")
+                    .body(spec::spec())
+            }),
+        )
         .at("/api/docs", make_sync(move |_| documentation.page()))
         .at("/health/live", make_sync(|_| health::live()))
         .at("/health/ready", make_sync(move |_| health::ready(&ready)))

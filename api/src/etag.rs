@@ -49,8 +49,12 @@ fn named(if_match: Option<&str>) -> Answer<&str> {
         .advise("read it first and send its ETag back as If-Match")
         .field("?If-Match", "missing"));
     };
-    let inner = tag.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    inner.ok_or_else(|| Problem::from(stale()).field("?If-Match", "not a strong tag, such as \"3\""))
+    let inner = tag
+        .trim()
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    inner
+        .ok_or_else(|| Problem::from(stale()).field("?If-Match", "not a strong tag, such as \"3\""))
 }
 
 /// The row version that `If-Match` names.
@@ -59,7 +63,9 @@ fn named(if_match: Option<&str>) -> Answer<&str> {
 /// `precondition.required` without the header, `precondition.stale` when it is not a version of ours: something else
 /// than a strong tag with a number can match nothing.
 pub(crate) fn version(if_match: Option<&str>) -> Answer<u32> {
-    named(if_match)?.parse().map_err(|_| Problem::from(stale()).field("?If-Match", "not a version of this"))
+    named(if_match)?
+        .parse()
+        .map_err(|_| Problem::from(stale()).field("?If-Match", "not a version of this"))
 }
 
 /// The content digest that `If-Match` names.
@@ -75,12 +81,20 @@ pub(crate) fn content(if_match: Option<&str>) -> Answer<String> {
 /// # Errors
 /// `precondition.stale`.
 pub(crate) fn must_be_seen(seen: &str, current: &str) -> Result<(), Error> {
-    if seen == current { Ok(()) } else { Err(stale()) }
+    if seen == current {
+        Ok(())
+    } else {
+        Err(stale())
+    }
 }
 
 fn stale() -> Error {
-    Error::new(ErrorKind::Stale, "precondition.stale", "it has changed since the version that If-Match names")
-        .advise("reload it, look at what changed, and decide again")
+    Error::new(
+        ErrorKind::Stale,
+        "precondition.stale",
+        "it has changed since the version that If-Match names",
+    )
+    .advise("reload it, look at what changed, and decide again")
 }
 
 #[cfg(test)]
@@ -93,8 +107,14 @@ mod tests {
     fn only_a_strong_tag_with_a_number_names_a_version() {
         assert_eq!(version(Some("\"7\"")).ok(), Some(7));
         for wrong in ["7", "W/\"7\"", "*", "\"x\"", "\"\""] {
-            assert_eq!(version(Some(wrong)).expect_err(wrong).status(), StatusCode::PRECONDITION_FAILED);
+            assert_eq!(
+                version(Some(wrong)).expect_err(wrong).status(),
+                StatusCode::PRECONDITION_FAILED
+            );
         }
-        assert_eq!(version(None).expect_err("none").status(), StatusCode::PRECONDITION_REQUIRED);
+        assert_eq!(
+            version(None).expect_err("none").status(),
+            StatusCode::PRECONDITION_REQUIRED
+        );
     }
 }

@@ -54,8 +54,22 @@ pub(crate) struct LiveEvent {
 
 impl LiveEvent {
     fn of(event: DomainEvent) -> Self {
-        let DomainEvent { id: _, org: _, position, kind, key, body, at } = event;
-        Self { position: Some(position), kind: kind.name(), key, body, at }
+        let DomainEvent {
+            id: _,
+            org: _,
+            position,
+            kind,
+            key,
+            body,
+            at,
+        } = event;
+        Self {
+            position: Some(position),
+            kind: kind.name(),
+            key,
+            body,
+            at,
+        }
     }
 }
 
@@ -144,10 +158,16 @@ impl EventApi {
         /// The same, for readers that cannot send headers.
         after: Query<Option<i64>>,
     ) -> Answer<EventStream<BoxStream<'static, LiveEvent>>> {
-        let permit = Arc::clone(&self.0.streams).try_acquire_owned().map_err(|_| {
-            Problem::new(ErrorKind::TooMany, "event.too_many_streams", "too many pages follow the events just now")
+        let permit = Arc::clone(&self.0.streams)
+            .try_acquire_owned()
+            .map_err(|_| {
+                Problem::new(
+                    ErrorKind::TooMany,
+                    "event.too_many_streams",
+                    "too many pages follow the events just now",
+                )
                 .advise("close some; this one tries again by itself")
-        })?;
+            })?;
         let scope = self.0.state.storage.scope(caller.grant());
         let position = match last_event_id.0.or(after.0) {
             Some(position) => position,
@@ -169,6 +189,8 @@ impl EventApi {
             let event = follower.next().await?;
             Some((event, follower))
         });
-        Ok(EventStream::new(stream.boxed()).keep_alive(KEEP_ALIVE).to_event(to_event))
+        Ok(EventStream::new(stream.boxed())
+            .keep_alive(KEEP_ALIVE)
+            .to_event(to_event))
     }
 }

@@ -102,8 +102,14 @@ impl ForecastApi {
             _ => scope.forecasts().latest().await?,
         };
         forecasts.retain(|forecast| {
-            brand_id.0.as_ref().is_none_or(|brand| forecast.brand == brand.0)
-                && metric_id.0.as_ref().is_none_or(|metric| forecast.metric == metric.0)
+            brand_id
+                .0
+                .as_ref()
+                .is_none_or(|brand| forecast.brand == brand.0)
+                && metric_id
+                    .0
+                    .as_ref()
+                    .is_none_or(|metric| forecast.metric == metric.0)
                 && (of_record.0 != Some(false) || !forecast.of_record)
         });
         Ok(Json(Mirror::of(forecasts)))
@@ -112,8 +118,24 @@ impl ForecastApi {
     /// Get a forecast.
     ///
     /// With the backtest of every candidate model.
-    #[oai(path = "/forecasts/:forecast_id", method = "get", operation_id = "forecast_get")]
-    async fn get(&self, caller: Caller, forecast_id: Path<Id<ForecastId>>) -> Answer<Json<Forecast>> {
-        Ok(Json(Mirror::of(self.0.state.storage.scope(caller.grant()).forecasts().get(forecast_id.0.0).await?)))
+    #[oai(
+        path = "/forecasts/:forecast_id",
+        method = "get",
+        operation_id = "forecast_get"
+    )]
+    async fn get(
+        &self,
+        caller: Caller,
+        forecast_id: Path<Id<ForecastId>>,
+    ) -> Answer<Json<Forecast>> {
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .storage
+                .scope(caller.grant())
+                .forecasts()
+                .get(forecast_id.0.0)
+                .await?,
+        )))
     }
 }

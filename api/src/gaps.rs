@@ -105,7 +105,14 @@ impl GapApi {
         /// Only this brand.
         brand_id: Query<Option<Id<BrandId>>>,
     ) -> Answer<Json<Vec<Gap>>> {
-        Ok(Json(Mirror::of(self.0.state.agents.analysis().gaps(&caller.principal, brand_id.0.back()).await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .agents
+                .analysis()
+                .gaps(&caller.principal, brand_id.0.back())
+                .await?,
+        )))
     }
 
     /// List changes in what rivals do.
@@ -113,7 +120,14 @@ impl GapApi {
     /// With the week they began and how sure it is.
     #[oai(path = "/rivals", method = "get", operation_id = "rival_list")]
     async fn rivals(&self, caller: Caller) -> Answer<Json<Vec<RivalChange>>> {
-        Ok(Json(Mirror::of(self.0.state.agents.analysis().rivals(&caller.principal).await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .agents
+                .analysis()
+                .rivals(&caller.principal)
+                .await?,
+        )))
     }
 
     /// List the leading indicators.
@@ -121,6 +135,13 @@ impl GapApi {
     /// Metrics that move some periods before another.
     #[oai(path = "/indicators", method = "get", operation_id = "indicator_list")]
     async fn indicators(&self, caller: Caller) -> Answer<Json<Vec<LeadingIndicator>>> {
-        Ok(Json(Mirror::of(self.0.state.agents.analysis().indicators(&caller.principal).await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .agents
+                .analysis()
+                .indicators(&caller.principal)
+                .await?,
+        )))
     }
 }

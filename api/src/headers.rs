@@ -42,9 +42,18 @@ pub(crate) fn secure(response: &mut Response, is_https: bool) {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (HeaderName::from_static("x-permitted-cross-domain-policies"), "none"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("x-permitted-cross-domain-policies"),
+            "none",
+        ),
         (
             HeaderName::from_static("permissions-policy"),
             "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -59,7 +68,9 @@ pub(crate) fn secure(response: &mut Response, is_https: bool) {
             HeaderValue::from_static("max-age=31536000; includeSubDomains"),
         );
     }
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(DATA_POLICY));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(DATA_POLICY));
 }
 
 #[cfg(test)]
@@ -69,8 +80,14 @@ mod tests {
     #[test]
     fn no_page_policy_allows_a_script_without_the_nonce() {
         for policy in [page_policy("N"), docs_policy("N")] {
-            let scripts = policy.split(';').find(|part| part.trim().starts_with("script-src")).expect("scripts");
-            assert!(scripts.contains("'nonce-N'") && !scripts.contains("unsafe"), "{scripts}");
+            let scripts = policy
+                .split(';')
+                .find(|part| part.trim().starts_with("script-src"))
+                .expect("scripts");
+            assert!(
+                scripts.contains("'nonce-N'") && !scripts.contains("unsafe"),
+                "{scripts}"
+            );
             assert!(!policy.contains("{nonce}"));
         }
     }

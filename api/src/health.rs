@@ -7,7 +7,9 @@ use crate::App;
 
 /// It answers, so it lives.
 pub(crate) fn live() -> Response {
-    Response::builder().content_type("application/json").body(json!({ "live": true }).to_string())
+    Response::builder()
+        .content_type("application/json")
+        .body(json!({ "live": true }).to_string())
 }
 
 /// `200` when everything it needs is there, `503` when not or while it stops. Says which part, never why: details are
@@ -21,8 +23,15 @@ pub(crate) fn ready(app: &App) -> Response {
         .map(|check| json!({ "name": check.name, "required": check.is_required, "passing": check.is_passing }))
         .collect();
     Response::builder()
-        .status(if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
+        .status(if is_ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        })
         .content_type("application/json")
         .header("Cache-Control", "no-store")
-        .body(json!({ "ready": is_ready, "degraded": readiness.is_degraded, "checks": checks }).to_string())
+        .body(
+            json!({ "ready": is_ready, "degraded": readiness.is_degraded, "checks": checks })
+                .to_string(),
+        )
 }

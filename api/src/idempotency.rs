@@ -46,9 +46,17 @@ impl Repeat {
     ///
     /// # Errors
     /// `idempotency.key_invalid` for a key that is empty or too long.
-    pub(crate) fn of(request: &Request, operation: &Operation, caller: &Caller) -> Answer<Option<Self>> {
-        let writes = caller.may_write() && request.method() == Method::POST && operation.shape == Shape::Plain;
-        let Some(key) = request.headers().get("Idempotency-Key").filter(|_| writes) else { return Ok(None) };
+    pub(crate) fn of(
+        request: &Request,
+        operation: &Operation,
+        caller: &Caller,
+    ) -> Answer<Option<Self>> {
+        let writes = caller.may_write()
+            && request.method() == Method::POST
+            && operation.shape == Shape::Plain;
+        let Some(key) = request.headers().get("Idempotency-Key").filter(|_| writes) else {
+            return Ok(None);
+        };
         let key = key.to_str().unwrap_or_default().trim();
         if key.is_empty() || key.len() > LONGEST_KEY {
             return Err(Problem::new(
@@ -58,12 +66,24 @@ impl Repeat {
             )
             .field("?Idempotency-Key", "1 to 255 characters"));
         }
-        Ok(Some(Self { key: key.to_owned(), caller: caller.clone() }))
+        Ok(Some(Self {
+            key: key.to_owned(),
+            caller: caller.clone(),
+        }))
     }
 
     /// Answers from memory, or does the work once and remembers the answer.
-    pub(crate) async fn answer<E: Endpoint>(self, app: &App, inner: &E, mut request: Request) -> poem::Result<Response> {
-        let body = request.take_body().into_bytes().await.map_err(|error| Problem::malformed(error.to_string()))?;
+    pub(crate) async fn answer<E: Endpoint>(
+        self,
+        app: &App,
+        inner: &E,
+        mut request: Request,
+    ) -> poem::Result<Response> {
+        let body = request
+            .take_body()
+            .into_bytes()
+            .await
+            .map_err(|error| Problem::malformed(error.to_string()))?;
         let target = request.original_uri().to_string();
         let mut hasher = Sha256::new();
         hasher.update(target.as_bytes());
@@ -77,7 +97,9 @@ impl Repeat {
         }
         let result = inner.call(request).await.map(IntoResponse::into_response);
         match result {
-            Ok(response) if response.status().is_success() => Ok(self.remember(app, fingerprint, response).await?),
+            Ok(response) if response.status().is_success() => {
+                Ok(self.remember(app, fingerprint, response).await?)
+            }
             other => {
                 self.forget(app).await?;
                 other
@@ -103,18 +125,30 @@ impl Repeat {
             )
             .advise("wait a moment and send it again")),
             Ok(begun) => Ok(begun),
-            Err(storage::Error::Domain(error)) if error.code == "idempotency.key_reused" => Err(Problem::new(
-                ErrorKind::Invalid,
-                "idempotency.mismatch",
-                "this key was sent before with another request",
-            )
-            .advise("use a new key for a new request")),
+            Err(storage::Error::Domain(error)) if error.code == "idempotency.key_reused" => {
+                Err(Problem::new(
+                    ErrorKind::Invalid,
+                    "idempotency.mismatch",
+                    "this key was sent before with another request",
+                )
+                .advise("use a new key for a new request"))
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn remember(&self, app: &App, fingerprint: String, mut response: Response) -> Answer<Response> {
-        let text = |headers: &HeaderMap, name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    async fn remember(
+        &self,
+        app: &App,
+        fingerprint: String,
+        mut response: Response,
+    ) -> Answer<Response> {
+        let text = |headers: &HeaderMap, name: header::HeaderName| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
         let status = response.status().as_u16();
         let body = response
             .take_body()
@@ -158,12 +192,27 @@ impl Repeat {
 }
 
 fn replay(status: u16, kept: &str) -> Answer<Response> {
-    let broken = |_| Problem::from(domain::Error::new(ErrorKind::Internal, "idempotency.broken", "a kept answer is broken"));
-    let Kept { content_type, etag, location, body } = serde_json::from_str(kept).map_err(broken)?;
+    let broken = |_| {
+        Problem::from(domain::Error::new(
+            ErrorKind::Internal,
+            "idempotency.broken",
+            "a kept answer is broken",
+        ))
+    };
+    let Kept {
+        content_type,
+        etag,
+        location,
+        body,
+    } = serde_json::from_str(kept).map_err(broken)?;
     let mut builder = Response::builder()
         .status(StatusCode::from_u16(status).unwrap_or(StatusCode::OK))
         .header("Idempotent-Replay", "true");
-    for (name, value) in [(header::CONTENT_TYPE, content_type), (header::ETAG, etag), (header::LOCATION, location)] {
+    for (name, value) in [
+        (header::CONTENT_TYPE, content_type),
+        (header::ETAG, etag),
+        (header::LOCATION, location),
+    ] {
         if let Some(value) = value {
             builder = builder.header(name, value);
         }

@@ -32,8 +32,12 @@ const PIECE_TIME: Duration = Duration::from_secs(30);
 
 fn too_slow() -> Problem {
     let seconds = PIECE_TIME.as_secs();
-    Problem::new(ErrorKind::Timeout, "request.timeout", format!("no byte came for {seconds} seconds"))
-        .advise("send the file in chunks, then a break costs nothing")
+    Problem::new(
+        ErrorKind::Timeout,
+        "request.timeout",
+        format!("no byte came for {seconds} seconds"),
+    )
+    .advise("send the file in chunks, then a break costs nothing")
 }
 
 mirror_enum! {
@@ -147,27 +151,47 @@ impl ImportApi {
         body: Binary<Body>,
     ) -> Answer<Accepted<Batch>> {
         let importer = &self.0.state.importer;
-        let batch = importer.open(&caller.principal, mapping_id.0.0, Some(source.0)).await?;
+        let batch = importer
+            .open(&caller.principal, mapping_id.0.0, Some(source.0))
+            .await?;
         let limit = self.0.state.http.import_limit;
-        let mut pieces = body.0.into_bytes_stream();
+        let mut pieces = Box::pin(body.0.into_bytes_stream());
         let (mut buffer, mut number, mut total) = (Vec::with_capacity(PIECE), 0_u64, 0_u64);
-        while let Some(piece) = tokio::time::timeout(PIECE_TIME, pieces.next()).await.map_err(|_| too_slow())? {
-            let piece = piece.map_err(|error| Problem::malformed(format!("the body could not be read: {error}")))?;
+        while let Some(piece) = tokio::time::timeout(PIECE_TIME, pieces.next())
+            .await
+            .map_err(|_| too_slow())?
+        {
+            let piece = piece.map_err(|error| {
+                Problem::malformed(format!("the body could not be read: {error}"))
+            })?;
             total += piece.len() as u64;
             if total > limit {
-                return Err(Problem::new(ErrorKind::TooLarge, "ingest.too_many_bytes", format!("a file has at most {limit} bytes"))
-                    .advise("split it; parts of a file can be imported one after the other"));
+                return Err(Problem::new(
+                    ErrorKind::TooLarge,
+                    "ingest.too_many_bytes",
+                    format!("a file has at most {limit} bytes"),
+                )
+                .advise("split it; parts of a file can be imported one after the other"));
             }
             for slice in piece.chunks(PIECE) {
                 buffer.extend_from_slice(slice);
                 if buffer.len() >= PIECE {
-                    importer.put_chunk(&caller.principal, batch.id, number, std::mem::take(&mut buffer)).await?;
+                    importer
+                        .put_chunk(
+                            &caller.principal,
+                            batch.id,
+                            number,
+                            std::mem::take(&mut buffer),
+                        )
+                        .await?;
                     number += 1;
                 }
             }
         }
         if !buffer.is_empty() || number == 0 {
-            importer.put_chunk(&caller.principal, batch.id, number, buffer).await?;
+            importer
+                .put_chunk(&caller.principal, batch.id, number, buffer)
+                .await?;
         }
         let batch = importer.finish(&caller.principal, batch.id).await?;
         let location = format!("{BASE}/imports/{}", batch.id);
@@ -180,7 +204,12 @@ impl ImportApi {
     #[oai(path = "/imports/open", method = "post", operation_id = "import_open")]
     async fn open(&self, caller: Caller, body: Json<ImportOpen>) -> Answer<Created<Batch>> {
         let ImportOpen { mapping_id, source } = body.0;
-        let batch = self.0.state.importer.open(&caller.principal, mapping_id.0, Some(source)).await?;
+        let batch = self
+            .0
+            .state
+            .importer
+            .open(&caller.principal, mapping_id.0, Some(source))
+            .await?;
         let location = format!("{BASE}/imports/{}", batch.id);
         Ok(Created::Created(Json(Mirror::of(batch)), location))
     }
@@ -188,7 +217,11 @@ impl ImportApi {
     /// Send one chunk.
     ///
     /// 2xx means that it is durable. The same number again with the same bytes changes nothing.
-    #[oai(path = "/imports/:batch_id/chunks/:number", method = "put", operation_id = "import_chunk_put")]
+    #[oai(
+        path = "/imports/:batch_id/chunks/:number",
+        method = "put",
+        operation_id = "import_chunk_put"
+    )]
     async fn chunk(
         &self,
         caller: Caller,
@@ -199,16 +232,30 @@ impl ImportApi {
         body: Binary<Vec<u8>>,
     ) -> Answer<Json<Batch>> {
         let number = u64::from(number.0);
-        let batch = self.0.state.importer.put_chunk(&caller.principal, batch_id.0.0, number, body.0).await?;
+        let batch = self
+            .0
+            .state
+            .importer
+            .put_chunk(&caller.principal, batch_id.0.0, number, body.0)
+            .await?;
         Ok(Json(Mirror::of(batch)))
     }
 
     /// Finish an import that was sent in chunks.
     ///
     /// A durable job reads it now. Finishing again changes nothing.
-    #[oai(path = "/imports/:batch_id/finish", method = "post", operation_id = "import_finish")]
+    #[oai(
+        path = "/imports/:batch_id/finish",
+        method = "post",
+        operation_id = "import_finish"
+    )]
     async fn finish(&self, caller: Caller, batch_id: Path<Id<BatchId>>) -> Answer<Accepted<Batch>> {
-        let batch = self.0.state.importer.finish(&caller.principal, batch_id.0.0).await?;
+        let batch = self
+            .0
+            .state
+            .importer
+            .finish(&caller.principal, batch_id.0.0)
+            .await?;
         let location = format!("{BASE}/imports/{}", batch.id);
         Ok(Accepted::Accepted(Json(Mirror::of(batch)), location))
     }
@@ -227,22 +274,45 @@ impl ImportApi {
         cursor: Query<Option<String>>,
     ) -> Answer<Listed<Batch>> {
         let wanted = page::request(limit.0, cursor.0)?;
-        let found = self.0.state.storage.scope(caller.grant()).ingest().list(&wanted).await?;
+        let found = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .ingest()
+            .list(&wanted)
+            .await?;
         Ok(page::listed(request, found))
     }
 
     /// Get an import.
     ///
     /// How far it is, and what it did.
-    #[oai(path = "/imports/:batch_id", method = "get", operation_id = "import_get")]
+    #[oai(
+        path = "/imports/:batch_id",
+        method = "get",
+        operation_id = "import_get"
+    )]
     async fn get(&self, caller: Caller, batch_id: Path<Id<BatchId>>) -> Answer<Json<Batch>> {
-        Ok(Json(Mirror::of(self.0.state.storage.scope(caller.grant()).ingest().get(batch_id.0.0).await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .storage
+                .scope(caller.grant())
+                .ingest()
+                .get(batch_id.0.0)
+                .await?,
+        )))
     }
 
     /// List the rows an import refused.
     ///
     /// With line, reason and the text as it stood in the file.
-    #[oai(path = "/imports/:batch_id/rejects", method = "get", operation_id = "import_rejects")]
+    #[oai(
+        path = "/imports/:batch_id/rejects",
+        method = "get",
+        operation_id = "import_rejects"
+    )]
     async fn rejects(
         &self,
         request: &Request,
@@ -254,7 +324,14 @@ impl ImportApi {
         cursor: Query<Option<String>>,
     ) -> Answer<Listed<Reject>> {
         let wanted = page::request(limit.0, cursor.0)?;
-        let found = self.0.state.storage.scope(caller.grant()).ingest().rejects(batch_id.0.0, &wanted).await?;
+        let found = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .ingest()
+            .rejects(batch_id.0.0, &wanted)
+            .await?;
         Ok(page::listed(request, found))
     }
 }

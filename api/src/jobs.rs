@@ -99,6 +99,14 @@ impl JobApi {
     /// How far it is, and what came of it.
     #[oai(path = "/jobs/:job_id", method = "get", operation_id = "job_get")]
     async fn get(&self, caller: Caller, job_id: Path<Id<JobId>>) -> Answer<Json<Job>> {
-        Ok(Json(Mirror::of(self.0.state.storage.scope(caller.grant()).jobs().get(job_id.0.0).await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .storage
+                .scope(caller.grant())
+                .jobs()
+                .get(job_id.0.0)
+                .await?,
+        )))
     }
 }

@@ -48,7 +48,14 @@ impl MappingApi {
     /// Current versions.
     #[oai(path = "/mappings", method = "get", operation_id = "mapping_list")]
     async fn list(&self, caller: Caller) -> Answer<Json<Vec<Mapping>>> {
-        let saved = self.0.state.storage.scope(caller.grant()).mappings().list().await?;
+        let saved = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .mappings()
+            .list()
+            .await?;
         Ok(Json(Mirror::of(saved)))
     }
 
@@ -57,7 +64,12 @@ impl MappingApi {
     /// It is checked first; a mistake is answered with the line it is in.
     #[oai(path = "/mappings", method = "post", operation_id = "mapping_create")]
     async fn create(&self, caller: Caller, body: Json<MappingCreate>) -> Answer<Created<Mapping>> {
-        let saved = self.0.state.importer.save_mapping(&caller.principal, &body.0.text).await?;
+        let saved = self
+            .0
+            .state
+            .importer
+            .save_mapping(&caller.principal, &body.0.text)
+            .await?;
         let location = format!("{BASE}/mappings/{}", saved.id);
         Ok(Created::Created(Json(Mirror::of(saved)), location))
     }
@@ -65,9 +77,20 @@ impl MappingApi {
     /// Get a mapping.
     ///
     /// With its text.
-    #[oai(path = "/mappings/:mapping_id", method = "get", operation_id = "mapping_get")]
+    #[oai(
+        path = "/mappings/:mapping_id",
+        method = "get",
+        operation_id = "mapping_get"
+    )]
     async fn get(&self, caller: Caller, mapping_id: Path<Id<MappingId>>) -> Answer<Json<Mapping>> {
-        let saved = self.0.state.storage.scope(caller.grant()).mappings().get(mapping_id.0.0).await?;
+        let saved = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .mappings()
+            .get(mapping_id.0.0)
+            .await?;
         Ok(Json(Mirror::of(saved)))
     }
 }

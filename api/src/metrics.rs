@@ -162,15 +162,38 @@ impl MetricApi {
     /// The current version of each.
     #[oai(path = "/metrics", method = "get", operation_id = "metric_list")]
     async fn list(&self, caller: Caller) -> Answer<Json<Vec<MetricDefinition>>> {
-        Ok(Json(Mirror::of(self.0.state.storage.scope(caller.grant()).metrics().list().await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .storage
+                .scope(caller.grant())
+                .metrics()
+                .list()
+                .await?,
+        )))
     }
 
     /// Define a metric.
     ///
     /// A key that exists gets its next version; results name the version they used.
     #[oai(path = "/metrics", method = "post", operation_id = "metric_create")]
-    async fn create(&self, caller: Caller, body: Json<MetricCreate>) -> Answer<Created<MetricDefinition>> {
-        let MetricCreate { key, name, section, platform, role, unit, direction, weight, granularity, channel } = body.0;
+    async fn create(
+        &self,
+        caller: Caller,
+        body: Json<MetricCreate>,
+    ) -> Answer<Created<MetricDefinition>> {
+        let MetricCreate {
+            key,
+            name,
+            section,
+            platform,
+            role,
+            unit,
+            direction,
+            weight,
+            granularity,
+            channel,
+        } = body.0;
         let org = caller.user.org;
         let made = self
             .0
@@ -208,9 +231,24 @@ impl MetricApi {
     /// List the versions of a definition.
     ///
     /// Newest first.
-    #[oai(path = "/metrics/:metric_id/versions", method = "get", operation_id = "metric_versions")]
-    async fn versions(&self, caller: Caller, metric_id: Path<Id<MetricId>>) -> Answer<Json<Vec<MetricDefinition>>> {
-        let mut versions = self.0.state.storage.scope(caller.grant()).metrics().versions(metric_id.0.0).await?;
+    #[oai(
+        path = "/metrics/:metric_id/versions",
+        method = "get",
+        operation_id = "metric_versions"
+    )]
+    async fn versions(
+        &self,
+        caller: Caller,
+        metric_id: Path<Id<MetricId>>,
+    ) -> Answer<Json<Vec<MetricDefinition>>> {
+        let mut versions = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .metrics()
+            .versions(metric_id.0.0)
+            .await?;
         versions.reverse();
         Ok(Json(Mirror::of(versions)))
     }

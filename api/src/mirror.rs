@@ -199,7 +199,9 @@ macro_rules! text_type {
 pub(crate) struct Id<T>(pub(crate) T);
 
 /// An id type of the domain.
-pub(crate) trait TextId: Copy + Display + FromStr<Err = domain::Error> + Send + Sync + 'static {
+pub(crate) trait TextId:
+    Copy + Display + FromStr<Err = domain::Error> + Send + Sync + 'static
+{
     /// Prefix of the text form.
     const PREFIX: &'static str;
 }
@@ -276,7 +278,9 @@ text_type!([] Amount, "decimal".into(), MetaSchema {
 
 impl ParseFromParameter for Amount {
     fn parse_from_parameter(value: &str) -> ParseResult<Self> {
-        Decimal::from_str(value).map(Self).map_err(ParseError::custom)
+        Decimal::from_str(value)
+            .map(Self)
+            .map_err(ParseError::custom)
     }
 }
 

@@ -101,14 +101,29 @@ impl OutcomeApi {
     ) -> Answer<Listed<OutcomeRow>> {
         let wanted = page::request(limit.0, cursor.0)?;
         let scope = self.0.state.storage.scope(caller.grant());
-        let page = page::cut(scope.outcomes().list().await?, &wanted, |row| row.id.to_string())?;
+        let page = page::cut(scope.outcomes().list().await?, &wanted, |row| {
+            row.id.to_string()
+        })?;
         let mut rows = Vec::with_capacity(page.rows.len());
         for outcome in page.rows {
             let of = scope.recommendations().get(outcome.recommendation).await?;
-            let recommendation =
-                OutcomeSubject { id: Id(of.id), title: of.title, kind: Mirror::of(of.kind), agent: Mirror::of(of.agent) };
-            rows.push(OutcomeRow { outcome: Mirror::of(outcome), recommendation });
+            let recommendation = OutcomeSubject {
+                id: Id(of.id),
+                title: of.title,
+                kind: Mirror::of(of.kind),
+                agent: Mirror::of(of.agent),
+            };
+            rows.push(OutcomeRow {
+                outcome: Mirror::of(outcome),
+                recommendation,
+            });
         }
-        Ok(page::listed_as(request, Page { rows, next: page.next }))
+        Ok(page::listed_as(
+            request,
+            Page {
+                rows,
+                next: page.next,
+            },
+        ))
     }
 }

@@ -52,22 +52,36 @@ pub(crate) fn request(limit: Option<u32>, cursor: Option<String>) -> Answer<Page
         )
         .field("?limit", format!("1 to {MAX_LIMIT}")));
     }
-    Ok(PageRequest { limit, after: cursor })
+    Ok(PageRequest {
+        limit,
+        after: cursor,
+    })
 }
 
 /// The page of `rows`, which are all there are, that `wanted` asks for. `key` is unique and names a row's place.
 ///
 /// # Errors
 /// `page.cursor` when the row that the cursor names is no longer in the list.
-pub(crate) fn cut<T>(rows: Vec<T>, wanted: &PageRequest, key: impl Fn(&T) -> String) -> Answer<Page<T>> {
+pub(crate) fn cut<T>(
+    rows: Vec<T>,
+    wanted: &PageRequest,
+    key: impl Fn(&T) -> String,
+) -> Answer<Page<T>> {
     let start = match &wanted.after {
         None => 0,
         Some(after) => {
-            let at = rows.iter().position(|row| &key(row) == after).ok_or_else(|| {
-                Problem::new(domain::ErrorKind::Invalid, "page.cursor", "the list has changed since that page")
+            let at = rows
+                .iter()
+                .position(|row| &key(row) == after)
+                .ok_or_else(|| {
+                    Problem::new(
+                        domain::ErrorKind::Invalid,
+                        "page.cursor",
+                        "the list has changed since that page",
+                    )
                     .advise("start again from the first page")
                     .field("?cursor", "not a row of this list")
-            })?;
+                })?;
             at + 1
         }
     };
@@ -91,8 +105,18 @@ pub(crate) fn listed_as<T>(request: &Request, page: Page<T>) -> Listed<T>
 where
     T: Type + ParseFromJSON + ToJSON + Send + Sync + 'static,
 {
-    let link = page.next.as_deref().map(|cursor| next_link(request, cursor));
-    Listed::Listed(Json(Paged { data: page.rows, has_more: page.next.is_some(), next_cursor: page.next }), link)
+    let link = page
+        .next
+        .as_deref()
+        .map(|cursor| next_link(request, cursor));
+    Listed::Listed(
+        Json(Paged {
+            data: page.rows,
+            has_more: page.next.is_some(),
+            next_cursor: page.next,
+        }),
+        link,
+    )
 }
 
 /// The same address with another cursor.
@@ -122,8 +146,13 @@ mod tests {
 
     #[test]
     fn the_next_link_keeps_the_filters_and_replaces_the_cursor() {
-        let request = Request::builder().uri_str("/api/v1/runs?agent=metrics&cursor=a&limit=2").finish();
-        assert_eq!(next_link(&request, "b/c"), "</api/v1/runs?agent=metrics&limit=2&cursor=b%2Fc>; rel=\"next\"");
+        let request = Request::builder()
+            .uri_str("/api/v1/runs?agent=metrics&cursor=a&limit=2")
+            .finish();
+        assert_eq!(
+            next_link(&request, "b/c"),
+            "</api/v1/runs?agent=metrics&limit=2&cursor=b%2Fc>; rel=\"next\""
+        );
     }
 
     #[test]
@@ -131,7 +160,12 @@ mod tests {
         let rows: Vec<u32> = (0..7).collect();
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let page = cut(rows.clone(), &PageRequest { limit: 3, after }, u32::to_string).expect("a page");
+            let page = cut(
+                rows.clone(),
+                &PageRequest { limit: 3, after },
+                u32::to_string,
+            )
+            .expect("a page");
             seen.extend(page.rows);
             after = page.next;
             if after.is_none() {
@@ -139,7 +173,10 @@ mod tests {
             }
         }
         assert_eq!(seen, rows);
-        let gone = PageRequest { limit: 3, after: Some("99".into()) };
+        let gone = PageRequest {
+            limit: 3,
+            after: Some("99".into()),
+        };
         assert!(cut(rows, &gone, u32::to_string).is_err());
     }
 
@@ -147,6 +184,9 @@ mod tests {
     fn a_page_of_none_or_too_many_rows_is_refused() {
         assert!(super::request(Some(0), None).is_err());
         assert!(super::request(Some(MAX_LIMIT + 1), None).is_err());
-        assert_eq!(super::request(None, None).map(|page| page.limit).ok(), Some(50));
+        assert_eq!(
+            super::request(None, None).map(|page| page.limit).ok(),
+            Some(50)
+        );
     }
 }

@@ -42,8 +42,20 @@ pub(crate) struct Operation {
     pub(crate) shape: Shape,
 }
 
-const fn op(id: &'static str, method: &'static str, path: &'static str, access: Access, shape: Shape) -> Operation {
-    Operation { id, method, path, access, shape }
+const fn op(
+    id: &'static str,
+    method: &'static str,
+    path: &'static str,
+    access: Access,
+    shape: Shape,
+) -> Operation {
+    Operation {
+        id,
+        method,
+        path,
+        access,
+        shape,
+    }
 }
 
 use Access::{Anyone, Needs, SignedIn};
@@ -144,12 +156,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 
 /// The operation that `method` and `path` (below `/api/v1`) name.
 pub(crate) fn find(method: &str, path: &str) -> Option<&'static Operation> {
-    OPERATIONS.iter().find(|operation| operation.method == method && matches(operation.path, path))
+    OPERATIONS
+        .iter()
+        .find(|operation| operation.method == method && matches(operation.path, path))
 }
 
 /// The methods that `path` takes.
 pub(crate) fn methods_of(path: &str) -> Vec<&'static str> {
-    OPERATIONS.iter().filter(|operation| matches(operation.path, path)).map(|operation| operation.method).collect()
+    OPERATIONS
+        .iter()
+        .filter(|operation| matches(operation.path, path))
+        .map(|operation| operation.method)
+        .collect()
 }
 
 fn matches(pattern: &str, path: &str) -> bool {
@@ -167,9 +185,15 @@ mod tests {
 
     #[test]
     fn a_fixed_segment_wins_over_a_parameter() {
-        assert_eq!(find("GET", "/plans/current").map(|o| o.id), Some("plan_current"));
+        assert_eq!(
+            find("GET", "/plans/current").map(|o| o.id),
+            Some("plan_current")
+        );
         assert_eq!(find("GET", "/plans/pln_1").map(|o| o.id), Some("plan_get"));
-        assert_eq!(find("GET", "/recommendations/considered").map(|o| o.id), Some("considered_list"));
+        assert_eq!(
+            find("GET", "/recommendations/considered").map(|o| o.id),
+            Some("considered_list")
+        );
     }
 
     #[test]
@@ -184,7 +208,12 @@ mod tests {
         for operation in OPERATIONS {
             if let Needs(permission) = operation.access {
                 let computes = operation.id == "plan_what_if";
-                assert_eq!(permission.is_read(), operation.method == "GET" || computes, "{}", operation.id);
+                assert_eq!(
+                    permission.is_read(),
+                    operation.method == "GET" || computes,
+                    "{}",
+                    operation.id
+                );
             }
         }
     }

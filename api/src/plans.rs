@@ -15,7 +15,7 @@ use crate::{
     answer::Created,
     auth::Caller,
     etag::{self, Tagged},
-    mirror::{Amount, Id, Mirror, Reflect, mirror, mirror_enum},
+    mirror::{Amount, Id, Mirror, mirror, mirror_enum},
     page::{self, Listed},
     problem::Answer,
     quantities::{Effect, Money, Provenance},
@@ -179,15 +179,33 @@ mirror! {
 
 impl LineInput {
     fn line(self) -> agents::plans::WhatIfLine {
-        let Self { brand, channel, weekly } = self;
-        agents::plans::WhatIfLine { brand: brand.0, channel: channel.0, weekly: weekly.0 }
+        let Self {
+            brand,
+            channel,
+            weekly,
+        } = self;
+        agents::plans::WhatIfLine {
+            brand: brand.0,
+            channel: channel.0,
+            weekly: weekly.0,
+        }
     }
 }
 
 impl PlanInput {
     fn draft(self) -> agents::plans::PlanDraft {
-        let Self { name, start, weeks, lines } = self;
-        agents::plans::PlanDraft { name, start, weeks, lines: lines.into_iter().map(LineInput::line).collect() }
+        let Self {
+            name,
+            start,
+            weeks,
+            lines,
+        } = self;
+        agents::plans::PlanDraft {
+            name,
+            start,
+            weeks,
+            lines: lines.into_iter().map(LineInput::line).collect(),
+        }
     }
 }
 
@@ -210,7 +228,13 @@ impl PlanApi {
         cursor: Query<Option<String>>,
     ) -> Answer<Listed<Plan>> {
         let wanted = page::request(limit.0, cursor.0)?;
-        let found = self.0.state.agents.plans().list(&caller.principal, wanted).await?;
+        let found = self
+            .0
+            .state
+            .agents
+            .plans()
+            .list(&caller.principal, wanted)
+            .await?;
         Ok(page::listed(request, found))
     }
 
@@ -219,7 +243,13 @@ impl PlanApi {
     /// The plan of record, or what is spent now carried on.
     #[oai(path = "/plans/current", method = "get", operation_id = "plan_current")]
     async fn current(&self, caller: Caller) -> Answer<Tagged<Plan>> {
-        let plan = self.0.state.agents.plans().current(&caller.principal).await?;
+        let plan = self
+            .0
+            .state
+            .agents
+            .plans()
+            .current(&caller.principal)
+            .await?;
         let version = plan.version;
         Ok(Tagged::new(Mirror::of(plan), version))
     }
@@ -229,7 +259,13 @@ impl PlanApi {
     /// Its version is in `ETag`.
     #[oai(path = "/plans/:plan_id", method = "get", operation_id = "plan_get")]
     async fn get(&self, caller: Caller, plan_id: Path<Id<PlanId>>) -> Answer<Tagged<Plan>> {
-        let plan = self.0.state.agents.plans().get(&caller.principal, plan_id.0.0).await?;
+        let plan = self
+            .0
+            .state
+            .agents
+            .plans()
+            .get(&caller.principal, plan_id.0.0)
+            .await?;
         let version = plan.version;
         Ok(Tagged::new(Mirror::of(plan), version))
     }
@@ -239,7 +275,13 @@ impl PlanApi {
     /// Nothing is spent by it: submit it, and a person decides.
     #[oai(path = "/plans", method = "post", operation_id = "plan_create")]
     async fn create(&self, caller: Caller, body: Json<PlanInput>) -> Answer<Created<Plan>> {
-        let plan = self.0.state.agents.plans().create(&caller.principal, body.0.draft()).await?;
+        let plan = self
+            .0
+            .state
+            .agents
+            .plans()
+            .create(&caller.principal, body.0.draft())
+            .await?;
         let location = format!("{BASE}/plans/{}", plan.id);
         Ok(Created::Created(Json(Mirror::of(plan)), location))
     }
@@ -258,7 +300,13 @@ impl PlanApi {
         body: Json<PlanInput>,
     ) -> Answer<Tagged<Plan>> {
         let version = etag::version(if_match.0.as_deref())?;
-        let plan = self.0.state.agents.plans().update(&caller.principal, plan_id.0.0, version, body.0.draft()).await?;
+        let plan = self
+            .0
+            .state
+            .agents
+            .plans()
+            .update(&caller.principal, plan_id.0.0, version, body.0.draft())
+            .await?;
         let version = plan.version;
         Ok(Tagged::new(Mirror::of(plan), version))
     }
@@ -266,9 +314,23 @@ impl PlanApi {
     /// Submit a draft plan.
     ///
     /// It becomes a recommendation in the inbox.
-    #[oai(path = "/plans/:plan_id/submit", method = "post", operation_id = "plan_submit")]
-    async fn submit(&self, caller: Caller, plan_id: Path<Id<PlanId>>) -> Answer<Created<Recommendation>> {
-        let made = self.0.state.agents.decisions().submit_plan(&caller.principal, plan_id.0.0).await?;
+    #[oai(
+        path = "/plans/:plan_id/submit",
+        method = "post",
+        operation_id = "plan_submit"
+    )]
+    async fn submit(
+        &self,
+        caller: Caller,
+        plan_id: Path<Id<PlanId>>,
+    ) -> Answer<Created<Recommendation>> {
+        let made = self
+            .0
+            .state
+            .agents
+            .decisions()
+            .submit_plan(&caller.principal, plan_id.0.0)
+            .await?;
         let location = format!("{BASE}/recommendations/{}", made.id);
         Ok(Created::Created(Json(Mirror::of(made)), location))
     }
@@ -276,11 +338,21 @@ impl PlanApi {
     /// Ask what a plan would do.
     ///
     /// Computed from the stored curves; nothing is stored.
-    #[oai(path = "/plans/what-if", method = "post", operation_id = "plan_what_if")]
+    #[oai(
+        path = "/plans/what-if",
+        method = "post",
+        operation_id = "plan_what_if"
+    )]
     async fn what_if(&self, caller: Caller, body: Json<WhatIfInput>) -> Answer<Json<WhatIf>> {
         let WhatIfInput { lines, weeks } = body.0;
         let lines = lines.into_iter().map(LineInput::line).collect();
-        let answer = self.0.state.agents.plans().what_if(&caller.principal, lines, weeks).await?;
+        let answer = self
+            .0
+            .state
+            .agents
+            .plans()
+            .what_if(&caller.principal, lines, weeks)
+            .await?;
         Ok(Json(Mirror::of(answer)))
     }
 }

@@ -119,6 +119,13 @@ impl PortfolioApi {
     /// Totals, the own brands with score, sales and forecast, and what waits for a decision.
     #[oai(path = "/portfolio", method = "get", operation_id = "portfolio_get")]
     async fn get(&self, caller: Caller) -> Answer<Json<Portfolio>> {
-        Ok(Json(Mirror::of(self.0.state.agents.portfolio().overview(&caller.principal).await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .agents
+                .portfolio()
+                .overview(&caller.principal)
+                .await?,
+        )))
     }
 }

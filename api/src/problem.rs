@@ -20,6 +20,7 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
     types::{ToJSON, Type},
 };
+use tracing::Instrument;
 
 /// What an operation answers: its result, or a problem.
 pub(crate) type Answer<T> = Result<T, Problem>;
@@ -83,25 +84,48 @@ impl std::error::Error for Problem {}
 /// The status code and the title of a kind.
 fn status_of(kind: ErrorKind) -> (StatusCode, &'static str) {
     match kind {
-        ErrorKind::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "the request breaks a rule"),
+        ErrorKind::Invalid => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "the request breaks a rule",
+        ),
         ErrorKind::Unauthenticated => (StatusCode::UNAUTHORIZED, "nobody is signed in"),
         ErrorKind::Forbidden => (StatusCode::FORBIDDEN, "this is not allowed"),
         ErrorKind::NotFound => (StatusCode::NOT_FOUND, "there is no such thing"),
         ErrorKind::Conflict => (StatusCode::CONFLICT, "its state does not allow this"),
-        ErrorKind::Stale => (StatusCode::PRECONDITION_FAILED, "it has changed since you read it"),
-        ErrorKind::PreconditionRequired => (StatusCode::PRECONDITION_REQUIRED, "say which version you read"),
+        ErrorKind::Stale => (
+            StatusCode::PRECONDITION_FAILED,
+            "it has changed since you read it",
+        ),
+        ErrorKind::PreconditionRequired => (
+            StatusCode::PRECONDITION_REQUIRED,
+            "say which version you read",
+        ),
         ErrorKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the request is too large"),
         ErrorKind::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too many requests"),
         ErrorKind::Timeout => (StatusCode::GATEWAY_TIMEOUT, "it took too long"),
-        ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "something it needs is away"),
-        ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "something broke on our side"),
+        ErrorKind::Unavailable => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "something it needs is away",
+        ),
+        ErrorKind::Internal => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "something broke on our side",
+        ),
     }
 }
 
 impl Problem {
     /// A problem of `kind` with a stable `code`.
     pub(crate) fn new(kind: ErrorKind, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, status: None, code, detail: detail.into(), advice: None, errors: Vec::new(), headers: Vec::new() }
+        Self {
+            kind,
+            status: None,
+            code,
+            detail: detail.into(),
+            advice: None,
+            errors: Vec::new(),
+            headers: Vec::new(),
+        }
     }
 
     /// The request itself cannot be understood.
@@ -122,32 +146,49 @@ impl Problem {
     /// Names a field that is wrong.
     #[must_use]
     pub(crate) fn field(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.errors.push(FieldProblem { pointer: pointer.into(), detail: detail.into() });
+        self.errors.push(FieldProblem {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        });
         self
     }
 
     /// An error from below; the text of an internal one is logged here and replaced.
-    pub(crate) fn from_error(error: &(impl Classify + std::error::Error), advice: Option<String>) -> Self {
+    pub(crate) fn from_error(
+        error: &(impl Classify + std::error::Error),
+        advice: Option<String>,
+    ) -> Self {
         match error.kind() {
             ErrorKind::Internal => {
                 tracing::error!(code = error.code(), error = %chain(error), "a request failed");
                 Self::internal()
             }
-            kind => Self { advice, ..Self::new(kind, error.code(), error.to_string()) },
+            kind => Self {
+                advice,
+                ..Self::new(kind, error.code(), error.to_string())
+            },
         }
     }
 
     /// There is nothing at this address.
     pub(crate) fn no_route() -> Self {
-        Self::new(ErrorKind::NotFound, "route.not_found", "there is nothing at this address")
-            .advise("the addresses are listed at /api/docs")
+        Self::new(
+            ErrorKind::NotFound,
+            "route.not_found",
+            "there is nothing at this address",
+        )
+        .advise("the addresses are listed at /api/docs")
     }
 
     /// The address takes other methods; `allowed` lists them.
     pub(crate) fn no_method(allowed: &str) -> Self {
         let mut problem = Self {
             status: Some(StatusCode::METHOD_NOT_ALLOWED),
-            ..Self::new(ErrorKind::Invalid, "route.method_not_allowed", "this address does not take this method")
+            ..Self::new(
+                ErrorKind::Invalid,
+                "route.method_not_allowed",
+                "this address does not take this method",
+            )
         }
         .advise("the methods are listed at /api/docs");
         if let Ok(value) = HeaderValue::from_str(allowed) {
@@ -157,8 +198,12 @@ impl Problem {
     }
 
     fn internal() -> Self {
-        Self::new(ErrorKind::Internal, "internal", "an unexpected error was logged")
-            .advise("try again; if it stays, tell your operator the trace id")
+        Self::new(
+            ErrorKind::Internal,
+            "internal",
+            "an unexpected error was logged",
+        )
+        .advise("try again; if it stays, tell your operator the trace id")
     }
 
     /// The status code.
@@ -178,10 +223,12 @@ impl Problem {
             return Self::no_method("");
         }
         if let Some(wrong) = error.downcast_ref::<ParseParamError>() {
-            return Self::malformed(wrong.to_string()).field(format!("?{}", wrong.name), &wrong.reason);
+            return Self::malformed(wrong.to_string())
+                .field(format!("?{}", wrong.name), &wrong.reason);
         }
         if let Some(wrong) = error.downcast_ref::<ParsePathError>() {
-            return Self::malformed(wrong.to_string()).field(format!("?{}", wrong.name), &wrong.reason);
+            return Self::malformed(wrong.to_string())
+                .field(format!("?{}", wrong.name), &wrong.reason);
         }
         if error.is::<ContentTypeError>() || error.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             return Self {
@@ -191,11 +238,16 @@ impl Problem {
             .advise("send application/json, or text/csv to /imports");
         }
         match error.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::new(ErrorKind::TooLarge, "request.too_large", error.to_string()),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::new(ErrorKind::TooLarge, "request.too_large", error.to_string())
+            }
             status if status.is_client_error() => {
                 let text = error.to_string();
                 let problem = Self::malformed(text.trim().replace('\n', " "));
-                Self { status: Some(status), ..problem }
+                Self {
+                    status: Some(status),
+                    ..problem
+                }
             }
             _ => {
                 tracing::error!(error = %error, "a request failed");
@@ -226,11 +278,16 @@ impl Problem {
             .body(document.to_json_string());
         let headers = response.headers_mut();
         match self.kind {
-            ErrorKind::TooMany => headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2")),
-            ErrorKind::Unavailable => headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5")),
-            ErrorKind::Unauthenticated => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"digi-cadence\""))
+            ErrorKind::TooMany => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"))
             }
+            ErrorKind::Unavailable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"))
+            }
+            ErrorKind::Unauthenticated => headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"digi-cadence\""),
+            ),
             _ => None,
         };
         for (name, value) in self.headers {
@@ -257,7 +314,10 @@ impl From<domain::Error> for Problem {
         let advice = error.advice.clone();
         match error.kind {
             ErrorKind::Internal => Self::from_error(&error, None),
-            kind => Self { advice, ..Self::new(kind, error.code, error.message) },
+            kind => Self {
+                advice,
+                ..Self::new(kind, error.code, error.message)
+            },
         }
     }
 }
@@ -322,19 +382,19 @@ impl ApiResponse for Problem {
     }
 }
 
-/// Name of a request in the log and in its problem.
-#[derive(Clone, Debug)]
-pub(crate) struct TraceId(pub(crate) String);
-
 /// Gives every request a trace id and turns whatever error comes out into a problem. A response of poem's own that
 /// carries an error status in plain text becomes one too.
-pub(crate) async fn layer<E: Endpoint>(endpoint: &E, mut request: Request) -> Response {
+pub(crate) async fn layer<E: Endpoint>(endpoint: &E, request: Request) -> Response {
     let path = request.original_uri().path().to_owned();
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     let trace_id = hex::encode(bytes);
-    request.set_data(TraceId(trace_id.clone()));
-    match AssertUnwindSafe(endpoint.call(request)).catch_unwind().await {
+    let span = tracing::info_span!("request", method = %request.method(), path, trace_id);
+    match AssertUnwindSafe(endpoint.call(request))
+        .catch_unwind()
+        .instrument(span)
+        .await
+    {
         Ok(Ok(response)) => response.into_response(),
         Ok(Err(error)) => Problem::from_poem(&error).into_response_for(&path, &trace_id),
         Err(_) => {
@@ -360,7 +420,11 @@ mod tests {
 
     #[test]
     fn the_text_of_an_internal_error_never_reaches_the_caller() {
-        let error = domain::Error::new(ErrorKind::Internal, "storage.broken", "secret path /var/lib");
+        let error = domain::Error::new(
+            ErrorKind::Internal,
+            "storage.broken",
+            "secret path /var/lib",
+        );
         let problem = Problem::from(error);
         assert_eq!(problem.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(problem.code, "internal");

@@ -82,15 +82,30 @@ pub(crate) struct MemberInput {
 pub(crate) async fn changed(u: &Unit, action: &str, subject: &str) -> Result<(), storage::Error> {
     u.audit().record(action, subject, json!({})).await?;
     let body = json!({ "id": subject });
-    u.events().publish(NewEvent { kind: EventKind::PortfolioChanged, key: subject.to_owned(), body }).await?;
+    u.events()
+        .publish(NewEvent {
+            kind: EventKind::PortfolioChanged,
+            key: subject.to_owned(),
+            body,
+        })
+        .await?;
     Ok(())
 }
 
-fn members_of(all: &[domain::project::Membership], project: ProjectId) -> Vec<domain::project::Membership> {
-    all.iter().filter(|member| member.project == project).cloned().collect()
+fn members_of(
+    all: &[domain::project::Membership],
+    project: ProjectId,
+) -> Vec<domain::project::Membership> {
+    all.iter()
+        .filter(|member| member.project == project)
+        .cloned()
+        .collect()
 }
 
-fn version_of(project: &domain::project::Project, members: &[domain::project::Membership]) -> String {
+fn version_of(
+    project: &domain::project::Project,
+    members: &[domain::project::Membership],
+) -> String {
     etag::digest(&(project, members))
 }
 
@@ -99,7 +114,11 @@ async fn detail(app: &App, caller: &Caller, id: ProjectId) -> Answer<ProjectDeta
     let project = scope.projects().get(id).await?;
     let members = members_of(&scope.projects().memberships().await?, id);
     let version = version_of(&project, &members);
-    Ok(ProjectDetail { project: Mirror::of(project), version, members: Mirror::of(members) })
+    Ok(ProjectDetail {
+        project: Mirror::of(project),
+        version,
+        members: Mirror::of(members),
+    })
 }
 
 /// Projects.
@@ -112,16 +131,31 @@ impl ProjectApi {
     /// Their values never overlap, so the portfolio is their sum.
     #[oai(path = "/projects", method = "get", operation_id = "project_list")]
     async fn list(&self, caller: Caller) -> Answer<Json<Vec<Project>>> {
-        Ok(Json(Mirror::of(self.0.state.storage.scope(caller.grant()).projects().list().await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .storage
+                .scope(caller.grant())
+                .projects()
+                .list()
+                .await?,
+        )))
     }
 
     /// Make a project.
     ///
     /// It starts without brands.
     #[oai(path = "/projects", method = "post", operation_id = "project_create")]
-    async fn create(&self, caller: Caller, body: Json<ProjectInput>) -> Answer<Created<ProjectDetail>> {
+    async fn create(
+        &self,
+        caller: Caller,
+        body: Json<ProjectInput>,
+    ) -> Answer<Created<ProjectDetail>> {
         let name = body.0.name.trim().to_owned();
-        let project = domain::project::Project { id: project_id(caller.user.org, &name), name };
+        let project = domain::project::Project {
+            id: project_id(caller.user.org, &name),
+            name,
+        };
         let made = project.clone();
         self.0
             .state
@@ -129,8 +163,16 @@ impl ProjectApi {
             .unit(caller.grant(), move |u| {
                 let project = project.clone();
                 Box::pin(async move {
-                    if u.projects().list().await?.iter().any(|known| known.name == project.name) {
-                        let error = Error::conflict("project.name_taken", "there is a project with this name");
+                    if u.projects()
+                        .list()
+                        .await?
+                        .iter()
+                        .any(|known| known.name == project.name)
+                    {
+                        let error = Error::conflict(
+                            "project.name_taken",
+                            "there is a project with this name",
+                        );
                         return Err(error.advise("choose another name").into());
                     }
                     u.projects().upsert(&project).await?;
@@ -146,8 +188,16 @@ impl ProjectApi {
     /// Get a project.
     ///
     /// With its brands and its version.
-    #[oai(path = "/projects/:project_id", method = "get", operation_id = "project_get")]
-    async fn get(&self, caller: Caller, project_id: Path<Id<ProjectId>>) -> Answer<Tagged<ProjectDetail>> {
+    #[oai(
+        path = "/projects/:project_id",
+        method = "get",
+        operation_id = "project_get"
+    )]
+    async fn get(
+        &self,
+        caller: Caller,
+        project_id: Path<Id<ProjectId>>,
+    ) -> Answer<Tagged<ProjectDetail>> {
         let detail = detail(&self.0, &caller, project_id.0.0).await?;
         let version = detail.version.clone();
         Ok(Tagged::of_content(detail, &version))
@@ -156,7 +206,11 @@ impl ProjectApi {
     /// Rename a project.
     ///
     /// Needs `If-Match`.
-    #[oai(path = "/projects/:project_id", method = "patch", operation_id = "project_update")]
+    #[oai(
+        path = "/projects/:project_id",
+        method = "patch",
+        operation_id = "project_update"
+    )]
     async fn update(
         &self,
         caller: Caller,
@@ -175,12 +229,28 @@ impl ProjectApi {
                 let (seen, name) = (seen.clone(), name.clone());
                 Box::pin(async move {
                     let project = u.projects().get(id).await?;
-                    etag::must_be_seen(&seen, &version_of(&project, &members_of(&u.projects().memberships().await?, id)))?;
-                    if u.projects().list().await?.iter().any(|known| known.name == name && known.id != id) {
-                        let error = Error::conflict("project.name_taken", "there is a project with this name");
+                    etag::must_be_seen(
+                        &seen,
+                        &version_of(
+                            &project,
+                            &members_of(&u.projects().memberships().await?, id),
+                        ),
+                    )?;
+                    if u.projects()
+                        .list()
+                        .await?
+                        .iter()
+                        .any(|known| known.name == name && known.id != id)
+                    {
+                        let error = Error::conflict(
+                            "project.name_taken",
+                            "there is a project with this name",
+                        );
                         return Err(error.advise("choose another name").into());
                     }
-                    u.projects().upsert(&domain::project::Project { id, name }).await?;
+                    u.projects()
+                        .upsert(&domain::project::Project { id, name })
+                        .await?;
                     changed(u, "project.renamed", &id.to_string()).await
                 })
             })
@@ -193,7 +263,11 @@ impl ProjectApi {
     /// Set the brands of a project.
     ///
     /// Replaces the whole list. Values already stored stay where they are.
-    #[oai(path = "/projects/:project_id/members", method = "put", operation_id = "project_members_set")]
+    #[oai(
+        path = "/projects/:project_id/members",
+        method = "put",
+        operation_id = "project_members_set"
+    )]
     async fn members(
         &self,
         caller: Caller,
@@ -208,7 +282,13 @@ impl ProjectApi {
         let wanted: Vec<_> = body
             .0
             .into_iter()
-            .map(|MemberInput { brand, weight }| domain::project::Membership { project: id, brand: brand.0, weight })
+            .map(
+                |MemberInput { brand, weight }| domain::project::Membership {
+                    project: id,
+                    brand: brand.0,
+                    weight,
+                },
+            )
             .collect();
         self.0
             .state
@@ -219,7 +299,10 @@ impl ProjectApi {
                     let project = u.projects().get(id).await?;
                     let known = members_of(&u.projects().memberships().await?, id);
                     etag::must_be_seen(&seen, &version_of(&project, &known))?;
-                    for gone in known.iter().filter(|member| !wanted.iter().any(|kept| kept.brand == member.brand)) {
+                    for gone in known
+                        .iter()
+                        .filter(|member| !wanted.iter().any(|kept| kept.brand == member.brand))
+                    {
                         u.projects().remove_member(id, gone.brand).await?;
                     }
                     for member in &wanted {

@@ -417,11 +417,21 @@ pub(crate) struct Rollback {
 
 /// How large the effect is, whatever its sign.
 fn size(recommendation: &domain::recommendation::Recommendation) -> f64 {
-    recommendation.effect.as_ref().map_or(0.0, |effect| effect.value.abs())
+    recommendation
+        .effect
+        .as_ref()
+        .map_or(0.0, |effect| effect.value.abs())
 }
 
 fn tagged(detail: agents::decisions::Detail) -> Tagged<RecommendationDetail> {
-    let agents::decisions::Detail { recommendation, history, children, outcome, allowed, undo_until } = detail;
+    let agents::decisions::Detail {
+        recommendation,
+        history,
+        children,
+        outcome,
+        allowed,
+        undo_until,
+    } = detail;
     let version = recommendation.version;
     let view = RecommendationDetail {
         recommendation: Mirror::of(recommendation),
@@ -443,8 +453,15 @@ impl RecommendationApi {
     ///
     /// The largest effect first, whatever its sign. `state` may be given several times; `open` stands for proposed,
     /// in review and snoozed.
-    #[oai(path = "/recommendations", method = "get", operation_id = "recommendation_list")]
-    #[allow(clippy::too_many_arguments, reason = "one argument per documented query parameter")]
+    #[oai(
+        path = "/recommendations",
+        method = "get",
+        operation_id = "recommendation_list"
+    )]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one argument per documented query parameter"
+    )]
     async fn list(
         &self,
         request: &Request,
@@ -471,15 +488,29 @@ impl RecommendationApi {
             parent: None,
         };
         let wanted = page::request(limit.0, cursor.0)?;
-        let mut found = self.0.state.storage.scope(caller.grant()).recommendations().all(&filter).await?;
+        let mut found = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .recommendations()
+            .all(&filter)
+            .await?;
         found.sort_by(|a, b| size(b).total_cmp(&size(a)).then(a.id.cmp(&b.id)));
-        Ok(page::listed(request, page::cut(found, &wanted, |row| row.id.to_string())?))
+        Ok(page::listed(
+            request,
+            page::cut(found, &wanted, |row| row.id.to_string())?,
+        ))
     }
 
     /// List what was considered and not proposed.
     ///
     /// Each with the reason and the numbers behind it.
-    #[oai(path = "/recommendations/considered", method = "get", operation_id = "considered_list")]
+    #[oai(
+        path = "/recommendations/considered",
+        method = "get",
+        operation_id = "considered_list"
+    )]
     async fn considered(
         &self,
         request: &Request,
@@ -490,43 +521,83 @@ impl RecommendationApi {
         cursor: Query<Option<String>>,
     ) -> Answer<Listed<Considered>> {
         let wanted = page::request(limit.0, cursor.0)?;
-        let found = self.0.state.storage.scope(caller.grant()).recommendations().considered(None, CONSIDERED).await?;
+        let found = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .recommendations()
+            .considered(None, CONSIDERED)
+            .await?;
         // Nothing changes between two pages but what is new in front, so the number of rows behind is a stable place.
         let total = found.len();
-        let rows: Vec<_> = found.into_iter().enumerate().map(|(at, entry)| (total - at, entry.considered)).collect();
+        let rows: Vec<_> = found
+            .into_iter()
+            .enumerate()
+            .map(|(at, entry)| (total - at, entry.considered))
+            .collect();
         let page = page::cut(rows, &wanted, |(behind, _)| behind.to_string())?;
-        Ok(page::listed(request, page.map(|(_, considered)| considered)))
+        Ok(page::listed(
+            request,
+            page.map(|(_, considered)| considered),
+        ))
     }
 
     /// Get a recommendation.
     ///
     /// With its evidence, its history and what you may do with it now.
-    #[oai(path = "/recommendations/:recommendation_id", method = "get", operation_id = "recommendation_get")]
+    #[oai(
+        path = "/recommendations/:recommendation_id",
+        method = "get",
+        operation_id = "recommendation_get"
+    )]
     async fn get(
         &self,
         caller: Caller,
         recommendation_id: Path<Id<RecommendationId>>,
     ) -> Answer<Tagged<RecommendationDetail>> {
-        Ok(tagged(self.0.state.agents.decisions().detail(&caller.principal, recommendation_id.0.0).await?))
+        Ok(tagged(
+            self.0
+                .state
+                .agents
+                .decisions()
+                .detail(&caller.principal, recommendation_id.0.0)
+                .await?,
+        ))
     }
 
     /// Open a recommendation.
     ///
     /// Freezes its action: what you look at is what you approve.
-    #[oai(path = "/recommendations/:recommendation_id/open", method = "post", operation_id = "recommendation_open")]
+    #[oai(
+        path = "/recommendations/:recommendation_id/open",
+        method = "post",
+        operation_id = "recommendation_open"
+    )]
     async fn open(
         &self,
         caller: Caller,
         recommendation_id: Path<Id<RecommendationId>>,
     ) -> Answer<Tagged<RecommendationDetail>> {
-        Ok(tagged(self.0.state.agents.decisions().open(&caller.principal, recommendation_id.0.0).await?))
+        Ok(tagged(
+            self.0
+                .state
+                .agents
+                .decisions()
+                .open(&caller.principal, recommendation_id.0.0)
+                .await?,
+        ))
     }
 
     /// Approve a recommendation.
     ///
     /// Needs `If-Match` and the hash of the action you looked at. It is applied after a short time in which it can be
     /// undone. Of many approvals at once one wins; the others get `409 recommendation.already_decided`.
-    #[oai(path = "/recommendations/:recommendation_id/approve", method = "post", operation_id = "recommendation_approve")]
+    #[oai(
+        path = "/recommendations/:recommendation_id/approve",
+        method = "post",
+        operation_id = "recommendation_approve"
+    )]
     async fn approve(
         &self,
         caller: Caller,
@@ -537,16 +608,35 @@ impl RecommendationApi {
         body: Json<Approval>,
     ) -> Answer<Tagged<RecommendationDetail>> {
         let version = etag::version(if_match.0.as_deref())?;
-        let Approval { action_hash, action, note } = body.0;
+        let Approval {
+            action_hash,
+            action,
+            note,
+        } = body.0;
         let decisions = self.0.state.agents.decisions();
         let id = recommendation_id.0.0;
-        Ok(tagged(decisions.approve(&caller.principal, id, version, &action_hash, action.back(), note).await?))
+        Ok(tagged(
+            decisions
+                .approve(
+                    &caller.principal,
+                    id,
+                    version,
+                    &action_hash,
+                    action.back(),
+                    note,
+                )
+                .await?,
+        ))
     }
 
     /// Reject a recommendation.
     ///
     /// Needs `If-Match`. The reason is kept and counts for the agent.
-    #[oai(path = "/recommendations/:recommendation_id/reject", method = "post", operation_id = "recommendation_reject")]
+    #[oai(
+        path = "/recommendations/:recommendation_id/reject",
+        method = "post",
+        operation_id = "recommendation_reject"
+    )]
     async fn reject(
         &self,
         caller: Caller,
@@ -560,13 +650,21 @@ impl RecommendationApi {
         let Rejection { reason, comment } = body.0;
         let decisions = self.0.state.agents.decisions();
         let id = recommendation_id.0.0;
-        Ok(tagged(decisions.reject(&caller.principal, id, version, reason.back(), comment).await?))
+        Ok(tagged(
+            decisions
+                .reject(&caller.principal, id, version, reason.back(), comment)
+                .await?,
+        ))
     }
 
     /// Put a recommendation aside.
     ///
     /// Needs `If-Match`. It comes back on the day named.
-    #[oai(path = "/recommendations/:recommendation_id/snooze", method = "post", operation_id = "recommendation_snooze")]
+    #[oai(
+        path = "/recommendations/:recommendation_id/snooze",
+        method = "post",
+        operation_id = "recommendation_snooze"
+    )]
     async fn snooze(
         &self,
         caller: Caller,
@@ -578,25 +676,49 @@ impl RecommendationApi {
     ) -> Answer<Tagged<RecommendationDetail>> {
         let version = etag::version(if_match.0.as_deref())?;
         let decisions = self.0.state.agents.decisions();
-        Ok(tagged(decisions.snooze(&caller.principal, recommendation_id.0.0, version, body.0.until).await?))
+        Ok(tagged(
+            decisions
+                .snooze(
+                    &caller.principal,
+                    recommendation_id.0.0,
+                    version,
+                    body.0.until,
+                )
+                .await?,
+        ))
     }
 
     /// Take the last decision back.
     ///
     /// Possible until it is applied; later it is `409 recommendation.undo_over`.
-    #[oai(path = "/recommendations/:recommendation_id/undo", method = "post", operation_id = "recommendation_undo")]
+    #[oai(
+        path = "/recommendations/:recommendation_id/undo",
+        method = "post",
+        operation_id = "recommendation_undo"
+    )]
     async fn undo(
         &self,
         caller: Caller,
         recommendation_id: Path<Id<RecommendationId>>,
     ) -> Answer<Tagged<RecommendationDetail>> {
-        Ok(tagged(self.0.state.agents.decisions().undo(&caller.principal, recommendation_id.0.0).await?))
+        Ok(tagged(
+            self.0
+                .state
+                .agents
+                .decisions()
+                .undo(&caller.principal, recommendation_id.0.0)
+                .await?,
+        ))
     }
 
     /// Take an applied recommendation back.
     ///
     /// Its inverse is applied: the plan before becomes the plan of record again, a constraint is lifted.
-    #[oai(path = "/recommendations/:recommendation_id/rollback", method = "post", operation_id = "recommendation_rollback")]
+    #[oai(
+        path = "/recommendations/:recommendation_id/rollback",
+        method = "post",
+        operation_id = "recommendation_rollback"
+    )]
     async fn rollback(
         &self,
         caller: Caller,
@@ -604,6 +726,10 @@ impl RecommendationApi {
         body: Json<Rollback>,
     ) -> Answer<Tagged<RecommendationDetail>> {
         let decisions = self.0.state.agents.decisions();
-        Ok(tagged(decisions.rollback(&caller.principal, recommendation_id.0.0, body.0.reason).await?))
+        Ok(tagged(
+            decisions
+                .rollback(&caller.principal, recommendation_id.0.0, body.0.reason)
+                .await?,
+        ))
     }
 }

@@ -64,8 +64,19 @@ impl Mirror for ResponseFit {
 
     /// Leaves out `model`: the parameter draws are megabytes that only the what-if needs.
     fn of(value: domain::response::ResponseFit) -> Self {
-        let domain::response::ResponseFit { id, origin, curves, model: _, provenance } = value;
-        Self { id: Id(id), origin, curves: Mirror::of(curves), provenance: Mirror::of(provenance) }
+        let domain::response::ResponseFit {
+            id,
+            origin,
+            curves,
+            model: _,
+            provenance,
+        } = value;
+        Self {
+            id: Id(id),
+            origin,
+            curves: Mirror::of(curves),
+            provenance: Mirror::of(provenance),
+        }
     }
 }
 
@@ -103,24 +114,44 @@ impl ResponseApi {
     /// The latest fit; 404 before the first one.
     #[oai(path = "/responses", method = "get", operation_id = "response_get")]
     async fn get(&self, caller: Caller) -> Answer<Json<ResponseFit>> {
-        let fit = self.0.state.agents.analysis().responses(&caller.principal).await?;
+        let fit = self
+            .0
+            .state
+            .agents
+            .analysis()
+            .responses(&caller.principal)
+            .await?;
         fit.map(|fit| Json(Mirror::of(fit))).ok_or_else(|| {
-            Problem::new(ErrorKind::NotFound, "response.none_yet", "no response curves have been fitted yet")
-                .advise("import data and run the optimisation agent")
+            Problem::new(
+                ErrorKind::NotFound,
+                "response.none_yet",
+                "no response curves have been fitted yet",
+            )
+            .advise("import data and run the optimisation agent")
         })
     }
 
     /// Get one curve as points.
     ///
     /// With its 80 % band, for a chart.
-    #[oai(path = "/responses/:brand_id/:channel_id/curve", method = "get", operation_id = "response_curve")]
+    #[oai(
+        path = "/responses/:brand_id/:channel_id/curve",
+        method = "get",
+        operation_id = "response_curve"
+    )]
     async fn curve(
         &self,
         caller: Caller,
         brand_id: Path<Id<BrandId>>,
         channel_id: Path<Id<ChannelId>>,
     ) -> Answer<Json<Curve>> {
-        let curve = self.0.state.agents.analysis().curve(&caller.principal, brand_id.0.0, channel_id.0.0).await?;
+        let curve = self
+            .0
+            .state
+            .agents
+            .analysis()
+            .curve(&caller.principal, brand_id.0.0, channel_id.0.0)
+            .await?;
         Ok(Json(Mirror::of(curve)))
     }
 }

@@ -129,7 +129,14 @@ impl RunApi {
         cursor: Query<Option<String>>,
     ) -> Answer<Listed<Run>> {
         let wanted = page::request(limit.0, cursor.0)?;
-        let found = self.0.state.storage.scope(caller.grant()).runs().list(agent.0.back(), &wanted).await?;
+        let found = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .runs()
+            .list(agent.0.back(), &wanted)
+            .await?;
         Ok(page::listed(request, found))
     }
 
@@ -141,14 +148,27 @@ impl RunApi {
         let scope = self.0.state.storage.scope(caller.grant());
         let run = scope.runs().get(run_id.0.0).await?;
         let steps = scope.runs().steps(run.id).await?;
-        Ok(Json(RunDetail { run: Mirror::of(run), steps: Mirror::of(steps) }))
+        Ok(Json(RunDetail {
+            run: Mirror::of(run),
+            steps: Mirror::of(steps),
+        }))
     }
 
     /// Cancel a run.
     ///
     /// What it has stored stays; a run that has ended is a conflict.
-    #[oai(path = "/runs/:run_id/cancel", method = "post", operation_id = "run_cancel")]
+    #[oai(
+        path = "/runs/:run_id/cancel",
+        method = "post",
+        operation_id = "run_cancel"
+    )]
     async fn cancel(&self, caller: Caller, run_id: Path<Id<RunId>>) -> Answer<Json<Run>> {
-        Ok(Json(Mirror::of(self.0.state.agents.cancel_run(&caller.principal, run_id.0.0).await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .agents
+                .cancel_run(&caller.principal, run_id.0.0)
+                .await?,
+        )))
     }
 }

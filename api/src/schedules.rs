@@ -118,15 +118,29 @@ impl ScheduleApi {
     #[oai(path = "/schedules", method = "get", operation_id = "schedule_list")]
     async fn list(&self, caller: Caller) -> Answer<Json<Vec<Schedule>>> {
         let now = self.0.state.storage.now().await?;
-        let schedules = self.0.state.storage.scope(caller.grant()).schedules().list().await?;
-        let views: Result<_, Problem> = schedules.into_iter().map(|schedule| view(schedule, now)).collect();
+        let schedules = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .schedules()
+            .list()
+            .await?;
+        let views: Result<_, Problem> = schedules
+            .into_iter()
+            .map(|schedule| view(schedule, now))
+            .collect();
         Ok(Json(views?))
     }
 
     /// Change a schedule.
     ///
     /// Needs `If-Match`. A mistake in the cron expression is answered with what is wrong with it.
-    #[oai(path = "/schedules/:schedule_id", method = "patch", operation_id = "schedule_update")]
+    #[oai(
+        path = "/schedules/:schedule_id",
+        method = "patch",
+        operation_id = "schedule_update"
+    )]
     async fn update(
         &self,
         caller: Caller,
@@ -138,7 +152,14 @@ impl ScheduleApi {
     ) -> Answer<Tagged<Schedule>> {
         let version = etag::version(if_match.0.as_deref())?;
         let (id, change) = (schedule_id.0.0, body.0);
-        let known = self.0.state.storage.scope(caller.grant()).schedules().get(id).await?;
+        let known = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .schedules()
+            .get(id)
+            .await?;
         let now = self.0.state.storage.now().await?;
         let wanted = domain::schedule::Schedule {
             cron: change.cron.unwrap_or(known.cron),
@@ -169,10 +190,30 @@ impl ScheduleApi {
     /// Run a schedule's agent now.
     ///
     /// The next tick stays where it is.
-    #[oai(path = "/schedules/:schedule_id/trigger", method = "post", operation_id = "schedule_trigger")]
-    async fn trigger(&self, caller: Caller, schedule_id: Path<Id<ScheduleId>>) -> Answer<Accepted<Run>> {
-        let schedule = self.0.state.storage.scope(caller.grant()).schedules().get(schedule_id.0.0).await?;
-        let run = self.0.state.agents.run_now(&caller.principal, schedule.agent).await?;
+    #[oai(
+        path = "/schedules/:schedule_id/trigger",
+        method = "post",
+        operation_id = "schedule_trigger"
+    )]
+    async fn trigger(
+        &self,
+        caller: Caller,
+        schedule_id: Path<Id<ScheduleId>>,
+    ) -> Answer<Accepted<Run>> {
+        let schedule = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .schedules()
+            .get(schedule_id.0.0)
+            .await?;
+        let run = self
+            .0
+            .state
+            .agents
+            .run_now(&caller.principal, schedule.agent)
+            .await?;
         let location = format!("{BASE}/runs/{}", run.id);
         Ok(Accepted::Accepted(Json(Mirror::of(run)), location))
     }

@@ -118,10 +118,23 @@ impl ScoreApi {
         /// Only this method, as in `provenance.method`.
         method: Query<Option<String>>,
     ) -> Answer<Json<Vec<Score>>> {
-        let mut scores = self.0.state.storage.scope(caller.grant()).scores().latest(project_id.0.back()).await?;
+        let mut scores = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .scores()
+            .latest(project_id.0.back())
+            .await?;
         scores.retain(|score| {
-            brand_id.0.as_ref().is_none_or(|brand| score.brand == brand.0)
-                && method.0.as_ref().is_none_or(|method| &score.provenance.method == method)
+            brand_id
+                .0
+                .as_ref()
+                .is_none_or(|brand| score.brand == brand.0)
+                && method
+                    .0
+                    .as_ref()
+                    .is_none_or(|method| &score.provenance.method == method)
         });
         Ok(Json(Mirror::of(scores)))
     }
@@ -129,14 +142,24 @@ impl ScoreApi {
     /// Get the history of a brand's score.
     ///
     /// For the whole portfolio, oldest first.
-    #[oai(path = "/scores/history", method = "get", operation_id = "score_history")]
+    #[oai(
+        path = "/scores/history",
+        method = "get",
+        operation_id = "score_history"
+    )]
     async fn history(
         &self,
         caller: Caller,
         /// The brand.
         brand_id: Query<Id<BrandId>>,
     ) -> Answer<Json<Vec<ScorePoint>>> {
-        let history = self.0.state.agents.analysis().score_history(&caller.principal, brand_id.0.0).await?;
+        let history = self
+            .0
+            .state
+            .agents
+            .analysis()
+            .score_history(&caller.principal, brand_id.0.0)
+            .await?;
         Ok(Json(Mirror::of(history)))
     }
 }

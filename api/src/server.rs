@@ -35,10 +35,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When the listener has no address.
-pub async fn serve(listener: TcpListener, state: AppState, shutdown: CancellationToken, grace: Duration) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    state: AppState,
+    shutdown: CancellationToken,
+    grace: Duration,
+) -> io::Result<()> {
     let local = listener.local_addr()?;
     let connections = state.http.connections;
-    let endpoint = Arc::new(edge::endpoint(state, local.ip().is_loopback(), shutdown.clone()));
+    let endpoint = Arc::new(edge::endpoint(
+        state,
+        local.ip().is_loopback(),
+        shutdown.clone(),
+    ));
     serve_endpoint(listener, endpoint, connections, shutdown, grace).await
 }
 
@@ -72,7 +81,10 @@ where
                 let endpoint = Arc::clone(&endpoint);
                 let (shutdown, cut) = (shutdown.clone(), cut.clone());
                 tracker.spawn(async move {
-                    let addresses = (LocalAddr(Addr::SocketAddr(local)), RemoteAddr(Addr::SocketAddr(remote)));
+                    let addresses = (
+                        LocalAddr(Addr::SocketAddr(local)),
+                        RemoteAddr(Addr::SocketAddr(remote)),
+                    );
                     tokio::select! {
                         () = connection(socket, endpoint, addresses, shutdown) => {}
                         () = cut.cancelled() => {}
@@ -89,7 +101,10 @@ where
     drop(listener);
     tracker.close();
     if tokio::time::timeout(grace, tracker.wait()).await.is_err() {
-        tracing::warn!(open = tracker.len(), "connections are cut after the grace period");
+        tracing::warn!(
+            open = tracker.len(),
+            "connections are cut after the grace period"
+        );
         cut.cancel();
         tracker.wait().await;
     }
@@ -109,16 +124,24 @@ async fn connection<E>(
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let endpoint = Arc::clone(&endpoint);
-        let request = Request::from((request, local.clone(), remote.clone(), Scheme::HTTP));
-        async move {
-            let response = endpoint.call(request).await.unwrap_or_else(|error| error.into_response());
-            Ok::<_, Infallible>(hyper::Response::from(response.into_response()))
-        }
-    });
+    let service =
+        hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let endpoint = Arc::clone(&endpoint);
+            let request = Request::from((request, local.clone(), remote.clone(), Scheme::HTTP));
+            async move {
+                let response = endpoint
+                    .call(request)
+                    .await
+                    .unwrap_or_else(|error| error.into_response());
+                Ok::<_, Infallible>(hyper::Response::from(response.into_response()))
+            }
+        });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_buf_size(HEADER_BYTES);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .max_buf_size(HEADER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())

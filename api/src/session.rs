@@ -84,7 +84,10 @@ pub(crate) struct SignIn {
 
 impl poem_openapi::types::Example for SignIn {
     fn example() -> Self {
-        Self { email: "ada@example.com".into(), password: "correct horse battery staple".into() }
+        Self {
+            email: "ada@example.com".into(),
+            password: "correct horse battery staple".into(),
+        }
     }
 }
 
@@ -171,22 +174,41 @@ pub(crate) enum SignedOut {
 /// Who `caller` is, for their page.
 async fn me(app: &App, caller: &Caller) -> Answer<Me> {
     let grant = caller.principal.grant(P::PortfolioRead)?;
-    let organisation = app.state.storage.scope(&grant).organisations().get().await?;
+    let organisation = app
+        .state
+        .storage
+        .scope(&grant)
+        .organisations()
+        .get()
+        .await?;
     let user = caller.user.clone();
     let demo = match &app.state.demo {
         Some(demo) => demo.state(user.org).await?.is_some(),
         None => false,
     };
     Ok(Me {
-        user: SignedInUser { id: Id(user.id), email: user.email, name: user.name, role: Mirror::of(user.role) },
+        user: SignedInUser {
+            id: Id(user.id),
+            email: user.email,
+            name: user.name,
+            role: Mirror::of(user.role),
+        },
         organisation: SignedInOrganisation {
             id: Id(organisation.id),
             name: organisation.name,
             currency: organisation.currency,
             time_zone: organisation.time_zone,
-            as_of: organisation.as_of.unwrap_or_else(|| app.state.clock.now().date_naive()),
+            as_of: organisation
+                .as_of
+                .unwrap_or_else(|| app.state.clock.now().date_naive()),
         },
-        permissions: caller.principal.permissions().iter().copied().map(Mirror::of).collect(),
+        permissions: caller
+            .principal
+            .permissions()
+            .iter()
+            .copied()
+            .map(Mirror::of)
+            .collect(),
         demo,
         version: app.state.version.clone(),
     })
@@ -222,18 +244,31 @@ impl SessionApi {
             self.0.passwords.verify(password, None).await?;
         } else {
             for account in accounts {
-                if self.0.passwords.verify(password.clone(), account.password_hash).await? && found.is_none() {
+                if self
+                    .0
+                    .passwords
+                    .verify(password.clone(), account.password_hash)
+                    .await?
+                    && found.is_none()
+                {
                     found = Some(account.user);
                 }
             }
         }
         let Some(user) = found else {
-            return Err(Problem::new(ErrorKind::Unauthenticated, "sign_in.wrong", "address and password do not match")
-                .advise("check both; after several failures you have to wait"));
+            return Err(Problem::new(
+                ErrorKind::Unauthenticated,
+                "sign_in.wrong",
+                "address and password do not match",
+            )
+            .advise("check both; after several failures you have to wait"));
         };
         door.succeeded(&email).await?;
         let cookie = auth::open_session(&self.0, &user, request).await?;
-        Ok(SignedIn::SignedIn(Json(me(&self.0, &Caller::new(user, None, None)).await?), cookie))
+        Ok(SignedIn::SignedIn(
+            Json(me(&self.0, &Caller::new(user, None, None)).await?),
+            cookie,
+        ))
     }
 
     /// Sign in with a one-time link.
@@ -241,13 +276,26 @@ impl SessionApi {
     /// The secret works once and for a short time.
     #[oai(path = "/session/link", method = "post", operation_id = "session_link")]
     async fn link(&self, request: &Request, body: Json<LinkSecret>) -> Answer<SignedIn> {
-        let link = self.0.state.system.sign_in().redeem_link(auth::SIGN_IN_LINK, auth::digest(&body.0.token)).await?;
+        let link = self
+            .0
+            .state
+            .system
+            .sign_in()
+            .redeem_link(auth::SIGN_IN_LINK, auth::digest(&body.0.token))
+            .await?;
         let Some(link) = link else {
-            return Err(Problem::new(ErrorKind::Unauthenticated, "link.used_up", "this link was used already or is too old")
-                .advise("ask for another one: digi-cadence user link"));
+            return Err(Problem::new(
+                ErrorKind::Unauthenticated,
+                "link.used_up",
+                "this link was used already or is too old",
+            )
+            .advise("ask for another one: digi-cadence user link"));
         };
         let cookie = auth::open_session(&self.0, &link.user, request).await?;
-        Ok(SignedIn::SignedIn(Json(me(&self.0, &Caller::new(link.user, None, None)).await?), cookie))
+        Ok(SignedIn::SignedIn(
+            Json(me(&self.0, &Caller::new(link.user, None, None)).await?),
+            cookie,
+        ))
     }
 
     /// Who is signed in.
@@ -264,8 +312,16 @@ impl SessionApi {
     #[oai(path = "/session", method = "delete", operation_id = "session_delete")]
     async fn delete(&self, caller: Caller) -> Answer<SignedOut> {
         if let Some(session) = caller.session {
-            self.0.state.system.sign_in().end_session(caller.user.org, session).await?;
+            self.0
+                .state
+                .system
+                .sign_in()
+                .end_session(caller.user.org, session)
+                .await?;
         }
-        Ok(SignedOut::SignedOut(self.0.cookies.clear(), "\"cache\", \"storage\"".into()))
+        Ok(SignedOut::SignedOut(
+            self.0.cookies.clear(),
+            "\"cache\", \"storage\"".into(),
+        ))
     }
 }

@@ -34,7 +34,10 @@ const STUB: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf
 
 /// Strong ETags of the files, by path.
 static TAGS: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
-    ASSETS.iter().map(|asset| (asset.path, hex::encode(&Sha256::digest(asset.plain)[..16]))).collect()
+    ASSETS
+        .iter()
+        .map(|asset| (asset.path, hex::encode(&Sha256::digest(asset.plain)[..16])))
+        .collect()
 });
 
 /// The web app.
@@ -44,19 +47,30 @@ impl Endpoint for WebApp {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        Ok(answer(ASSETS, request.method(), request.uri().path(), request.headers())?)
+        Ok(answer(
+            ASSETS,
+            request.method(),
+            request.uri().path(),
+            request.headers(),
+        )?)
     }
 }
 
 fn answer(assets: &[Asset], method: &Method, path: &str, asked: &HeaderMap) -> Answer<Response> {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return Err(if path.starts_with("/api/") { Problem::no_route() } else { Problem::no_method("GET, HEAD") });
+        return Err(if path.starts_with("/api/") {
+            Problem::no_route()
+        } else {
+            Problem::no_method("GET, HEAD")
+        });
     }
     let path = path.trim_start_matches('/');
     if path == "api" || path.starts_with("api/") {
         return Err(Problem::no_route());
     }
-    let found = assets.iter().find(|asset| asset.path == path && path != "index.html");
+    let found = assets
+        .iter()
+        .find(|asset| asset.path == path && path != "index.html");
     let mut response = match found {
         Some(asset) => file(asset, asked),
         // A file that an older page asks for is gone; the page would not be what it expects.
@@ -71,12 +85,17 @@ fn answer(assets: &[Asset], method: &Method, path: &str, asked: &HeaderMap) -> A
 
 fn file(asset: &Asset, asked: &HeaderMap) -> Response {
     let accepts = |encoding: &str| {
-        asked.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-            value.split(',').any(|item| {
-                let mut parts = item.split(';').map(str::trim);
-                parts.next() == Some(encoding) && parts.all(|weight| !matches!(weight, "q=0" | "q=0.0" | "q=0.00"))
+        asked
+            .get_all(header::ACCEPT_ENCODING)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| {
+                value.split(',').any(|item| {
+                    let mut parts = item.split(';').map(str::trim);
+                    parts.next() == Some(encoding)
+                        && parts.all(|weight| !matches!(weight, "q=0" | "q=0.0" | "q=0.00"))
+                })
             })
-        })
     };
     let (bytes, encoding) = match (asset.brotli, asset.gzip) {
         (Some(packed), _) if accepts("br") => (packed, Some("br")),
@@ -84,15 +103,23 @@ fn file(asset: &Asset, asked: &HeaderMap) -> Response {
         _ => (asset.plain, None),
     };
     // Each form is another sequence of bytes and so has another strong tag.
-    let digest = TAGS.get(asset.path).cloned().unwrap_or_else(|| hex::encode(&Sha256::digest(asset.plain)[..16]));
+    let digest = TAGS
+        .get(asset.path)
+        .cloned()
+        .unwrap_or_else(|| hex::encode(&Sha256::digest(asset.plain)[..16]));
     let tag = format!("\"{digest}-{}\"", encoding.unwrap_or("plain"));
     let cache = if asset.path.starts_with("assets/") {
         "public, max-age=31536000, immutable"
     } else {
         "public, max-age=0, must-revalidate"
     };
-    let known = asked.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let is_known = known.is_some_and(|tags| tags.split(',').any(|known| known.trim() == tag || known.trim() == "*"));
+    let known = asked
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
+    let is_known = known.is_some_and(|tags| {
+        tags.split(',')
+            .any(|known| known.trim() == tag || known.trim() == "*")
+    });
     let mut builder = Response::builder()
         .header(header::ETAG, tag)
         .header(header::CACHE_CONTROL, cache)
@@ -103,7 +130,9 @@ fn file(asset: &Asset, asked: &HeaderMap) -> Response {
     if let Some(encoding) = encoding {
         builder = builder.header(header::CONTENT_ENCODING, encoding);
     }
-    builder.content_type(content_type(asset.path)).body(Body::from_bytes(bytes.into()))
+    builder
+        .content_type(content_type(asset.path))
+        .body(Body::from_bytes(bytes.into()))
 }
 
 /// The app's one page, with a nonce of its own for this response.
@@ -116,7 +145,10 @@ fn page(index: Option<&Asset>) -> Response {
     Response::builder()
         .content_type("text/html; charset=utf-8")
         .header(header::CACHE_CONTROL, "no-store")
-        .header(header::CONTENT_SECURITY_POLICY, headers::page_policy(&nonce))
+        .header(
+            header::CONTENT_SECURITY_POLICY,
+            headers::page_policy(&nonce),
+        )
         .body(html)
 }
 
@@ -147,28 +179,54 @@ mod tests {
             brotli: Some(b"brotli"),
             gzip: Some(b"gzip"),
         },
-        Asset { path: "index.html", plain: b"<script nonce=\"__CSP_NONCE__\"></script>", brotli: None, gzip: None },
-        Asset { path: "robots.txt", plain: b"none", brotli: None, gzip: None },
+        Asset {
+            path: "index.html",
+            plain: b"<script nonce=\"__CSP_NONCE__\"></script>",
+            brotli: None,
+            gzip: None,
+        },
+        Asset {
+            path: "robots.txt",
+            plain: b"none",
+            brotli: None,
+            gzip: None,
+        },
     ];
 
     fn get(path: &str, headers: &[(header::HeaderName, &str)]) -> Response {
-        let asked = headers.iter().map(|(name, value)| (name.clone(), value.parse().expect("a header"))).collect();
+        let asked = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.parse().expect("a header")))
+            .collect();
         answer(BUILT, &Method::GET, path, &asked).expect("an answer")
     }
 
     fn sent<'a>(response: &'a Response, name: &header::HeaderName) -> &'a str {
-        response.headers().get(name).map_or("", |value| value.to_str().expect("text"))
+        response
+            .headers()
+            .get(name)
+            .map_or("", |value| value.to_str().expect("text"))
     }
 
     #[tokio::test]
     async fn a_hashed_file_is_kept_for_ever_in_the_form_the_browser_takes() {
-        for (accepts, encoding, body) in
-            [("gzip, br", "br", "brotli"), ("gzip", "gzip", "gzip"), ("br;q=0, identity", "", "plain"), ("", "", "plain")]
-        {
+        for (accepts, encoding, body) in [
+            ("gzip, br", "br", "brotli"),
+            ("gzip", "gzip", "gzip"),
+            ("br;q=0, identity", "", "plain"),
+            ("", "", "plain"),
+        ] {
             let response = get("/assets/app-1a2b.js", &[(header::ACCEPT_ENCODING, accepts)]);
-            assert_eq!(sent(&response, &header::CONTENT_ENCODING), encoding, "{accepts}");
+            assert_eq!(
+                sent(&response, &header::CONTENT_ENCODING),
+                encoding,
+                "{accepts}"
+            );
             assert!(sent(&response, &header::CACHE_CONTROL).contains("immutable"));
-            assert_eq!(response.into_body().into_string().await.expect("text"), body);
+            assert_eq!(
+                response.into_body().into_string().await.expect("text"),
+                body
+            );
         }
     }
 
@@ -177,8 +235,14 @@ mod tests {
         let first = get("/robots.txt", &[]);
         let tag = sent(&first, &header::ETAG).to_owned();
         assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
-        assert_eq!(get("/robots.txt", &[(header::IF_NONE_MATCH, &tag)]).status(), StatusCode::NOT_MODIFIED);
-        assert_eq!(get("/robots.txt", &[(header::IF_NONE_MATCH, "\"else\"")]).status(), StatusCode::OK);
+        assert_eq!(
+            get("/robots.txt", &[(header::IF_NONE_MATCH, &tag)]).status(),
+            StatusCode::NOT_MODIFIED
+        );
+        assert_eq!(
+            get("/robots.txt", &[(header::IF_NONE_MATCH, "\"else\"")]).status(),
+            StatusCode::OK
+        );
     }
 
     #[tokio::test]
@@ -188,7 +252,10 @@ mod tests {
             let policy = sent(&response, &header::CONTENT_SECURITY_POLICY).to_owned();
             let html = response.into_body().into_string().await.expect("text");
             let nonce = html.split('"').nth(1).expect("a nonce").to_owned();
-            assert!(nonce.len() >= 22 && policy.contains(&format!("'nonce-{nonce}'")), "{path} {html} {policy}");
+            assert!(
+                nonce.len() >= 22 && policy.contains(&format!("'nonce-{nonce}'")),
+                "{path} {html} {policy}"
+            );
         }
     }
 
@@ -205,8 +272,21 @@ mod tests {
     #[tokio::test]
     async fn without_a_built_app_the_page_says_how_to_build_it() {
         let response = answer(&[], &Method::GET, "/", &HeaderMap::new()).expect("the stub");
-        assert!(response.into_body().into_string().await.expect("text").contains("npm run build"));
+        assert!(
+            response
+                .into_body()
+                .into_string()
+                .await
+                .expect("text")
+                .contains("npm run build")
+        );
         let head = answer(BUILT, &Method::HEAD, "/", &HeaderMap::new()).expect("the page");
-        assert!(head.into_body().into_bytes().await.expect("bytes").is_empty());
+        assert!(
+            head.into_body()
+                .into_bytes()
+                .await
+                .expect("bytes")
+                .is_empty()
+        );
     }
 }

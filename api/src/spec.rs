@@ -5,13 +5,36 @@ use poem_openapi::OpenApiService;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    agents::AgentApi, audit::AuditApi, brands::BrandApi, channels::ChannelApi,
-    constraints::ConstraintApi, demo::DemoApi, events::EventApi, forecasts::ForecastApi, gaps::GapApi, headers,
-    imports::ImportApi, jobs::JobApi, mappings::MappingApi, metrics::MetricApi, outcomes::OutcomeApi,
+    agents::AgentApi,
+    audit::AuditApi,
+    brands::BrandApi,
+    channels::ChannelApi,
+    constraints::ConstraintApi,
+    demo::DemoApi,
+    edge::App,
+    events::EventApi,
+    forecasts::ForecastApi,
+    gaps::GapApi,
+    headers,
+    imports::ImportApi,
+    jobs::JobApi,
+    mappings::MappingApi,
+    metrics::MetricApi,
+    outcomes::OutcomeApi,
     permissions::{self, Access},
-    plans::PlanApi, portfolio::PortfolioApi, projects::ProjectApi, recommendations::RecommendationApi,
-    responses::ResponseApi, runs::RunApi, schedules::ScheduleApi, scores::ScoreApi, session::SessionApi,
-    settings::SettingApi, synergies::SynergyApi, tokens::TokenApi, values::ValueApi,
+    plans::PlanApi,
+    portfolio::PortfolioApi,
+    projects::ProjectApi,
+    recommendations::RecommendationApi,
+    responses::ResponseApi,
+    runs::RunApi,
+    schedules::ScheduleApi,
+    scores::ScoreApi,
+    session::SessionApi,
+    settings::SettingApi,
+    synergies::SynergyApi,
+    tokens::TokenApi,
+    values::ValueApi,
 };
 
 /// Where the operations stand.
@@ -21,12 +44,41 @@ pub(crate) const BASE: &str = "/api/v1";
 pub(crate) fn operations(app: &App) -> impl poem_openapi::OpenApi + use<> {
     let a = || app.clone();
     (
-        (SessionApi(a()), TokenApi(a()), PortfolioApi(a()), ProjectApi(a()), BrandApi(a()), ChannelApi(a())),
-        (MetricApi(a()), ValueApi(a()), MappingApi(a()), ImportApi(a())),
-        (ScoreApi(a()), ForecastApi(a()), SynergyApi(a()), ResponseApi(a()), GapApi(a())),
-        (PlanApi(a()), ConstraintApi(a()), RecommendationApi(a()), OutcomeApi(a())),
+        (
+            SessionApi(a()),
+            TokenApi(a()),
+            PortfolioApi(a()),
+            ProjectApi(a()),
+            BrandApi(a()),
+            ChannelApi(a()),
+        ),
+        (
+            MetricApi(a()),
+            ValueApi(a()),
+            MappingApi(a()),
+            ImportApi(a()),
+        ),
+        (
+            ScoreApi(a()),
+            ForecastApi(a()),
+            SynergyApi(a()),
+            ResponseApi(a()),
+            GapApi(a()),
+        ),
+        (
+            PlanApi(a()),
+            ConstraintApi(a()),
+            RecommendationApi(a()),
+            OutcomeApi(a()),
+        ),
         (AgentApi(a()), RunApi(a()), ScheduleApi(a())),
-        (EventApi(a()), DemoApi(a()), JobApi(a()), SettingApi(a()), AuditApi(a())),
+        (
+            EventApi(a()),
+            DemoApi(a()),
+            JobApi(a()),
+            SettingApi(a()),
+            AuditApi(a()),
+        ),
     )
 }
 
@@ -58,22 +110,33 @@ impl Documentation {
     /// Made once: it is more than a megabyte.
     pub(crate) fn new() -> Self {
         let service = service(&App::undriven());
-        Self { html: service.swagger_ui_html().replace(&service.spec(), &spec()) }
+        Self {
+            html: service.swagger_ui_html().replace(&service.spec(), &spec()),
+        }
     }
 
     /// The page with a nonce of its own.
     pub(crate) fn page(&self) -> Response {
         let nonce = headers::nonce();
         // Two scripts: the library and, behind it, the call that starts it. The library's own text holds `<script` too.
-        let html = self.html.replacen("<script", &format!("<script nonce=\"{nonce}\""), 1);
+        let html = self
+            .html
+            .replacen("<script", &format!("<script nonce=\"{nonce}\""), 1);
         let html = match html.rfind("<script>\n    let spec") {
-            Some(at) => format!("{}<script nonce=\"{nonce}\">{}", &html[..at], &html[at + "<script>".len()..]),
+            Some(at) => format!(
+                "{}<script nonce=\"{nonce}\">{}",
+                &html[..at],
+                &html[at + "<script>".len()..]
+            ),
             None => html,
         };
         Response::builder()
             .content_type("text/html; charset=utf-8")
             .header(header::CACHE_CONTROL, "no-store")
-            .header(header::CONTENT_SECURITY_POLICY, headers::docs_policy(&nonce))
+            .header(
+                header::CONTENT_SECURITY_POLICY,
+                headers::docs_policy(&nonce),
+            )
             .body(html)
     }
 }
@@ -88,12 +151,21 @@ fn complete(document: &mut Value) {
         },
         "token": { "type": "http", "scheme": "bearer", "description": "An API token, `dck_…`." }
     });
-    let paths = document["paths"].as_object_mut().expect("there are operations");
+    let paths = document["paths"]
+        .as_object_mut()
+        .expect("there are operations");
     for (path, methods) in paths {
         for (method, operation) in methods.as_object_mut().expect("a path has methods") {
-            let Some(entry) = permissions::find(&method.to_uppercase(), path) else { continue };
-            let operation = operation.as_object_mut().expect("an operation is an object");
+            let Some(entry) = permissions::find(&method.to_uppercase(), path) else {
+                continue;
+            };
+            let operation = operation
+                .as_object_mut()
+                .expect("an operation is an object");
             access(operation, entry.access);
+            if entry.id == "import_create" {
+                sends_csv(operation);
+            }
             if method == "post" {
                 repeatable(operation);
             }
@@ -114,6 +186,17 @@ fn access(operation: &mut Map<String, Value>, access: Access) {
             "x-permission".into(),
             serde_json::to_value(permission).expect("a permission is a string"),
         );
+    }
+}
+
+/// The file is taken as it is; say which kind of file.
+fn sends_csv(operation: &mut Map<String, Value>) {
+    if let Some(content) = operation
+        .get_mut("requestBody")
+        .and_then(|body| body["content"].as_object_mut())
+        && let Some(binary) = content.remove("application/octet-stream")
+    {
+        content.insert("text/csv".into(), binary);
     }
 }
 
@@ -146,7 +229,9 @@ mod tests {
             .iter()
             .flat_map(|(path, methods)| {
                 let methods = methods.as_object().expect("methods");
-                methods.iter().map(move |(method, operation)| (method.to_uppercase(), path.clone(), operation))
+                methods.iter().map(move |(method, operation)| {
+                    (method.to_uppercase(), path.clone(), operation)
+                })
             })
             .collect()
     }
@@ -156,12 +241,22 @@ mod tests {
         let document = document();
         let mut described = BTreeSet::new();
         for (method, path, operation) in each_operation(&document) {
-            let id = operation["operationId"].as_str().expect("an operation id").to_owned();
+            let id = operation["operationId"]
+                .as_str()
+                .expect("an operation id")
+                .to_owned();
             let entry = permissions::find(&method, &path).map(|entry| entry.id);
-            assert_eq!(entry, Some(id.as_str()), "{method} {path} needs a row in permissions.rs");
+            assert_eq!(
+                entry,
+                Some(id.as_str()),
+                "{method} {path} needs a row in permissions.rs"
+            );
             described.insert(id);
         }
-        let listed: BTreeSet<String> = permissions::OPERATIONS.iter().map(|entry| entry.id.to_owned()).collect();
+        let listed: BTreeSet<String> = permissions::OPERATIONS
+            .iter()
+            .map(|entry| entry.id.to_owned())
+            .collect();
         assert_eq!(listed, described);
     }
 
@@ -170,9 +265,19 @@ mod tests {
         let document = document();
         for (method, path, operation) in each_operation(&document) {
             for field in ["summary", "description", "operationId"] {
-                assert!(operation[field].as_str().is_some_and(|text| !text.is_empty()), "{method} {path}: {field}");
+                assert!(
+                    operation[field]
+                        .as_str()
+                        .is_some_and(|text| !text.is_empty()),
+                    "{method} {path}: {field}"
+                );
             }
-            assert!(operation["tags"].as_array().is_some_and(|tags| !tags.is_empty()), "{method} {path}: tags");
+            assert!(
+                operation["tags"]
+                    .as_array()
+                    .is_some_and(|tags| !tags.is_empty()),
+                "{method} {path}: tags"
+            );
             let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
             assert!(problem.is_object(), "{method} {path}: documented problem");
         }

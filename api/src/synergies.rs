@@ -78,6 +78,13 @@ impl SynergyApi {
     /// Every ordered pair that was looked at, found or not, so that the false-discovery rate can be judged.
     #[oai(path = "/synergies", method = "get", operation_id = "synergy_list")]
     async fn list(&self, caller: Caller) -> Answer<Json<Synergies>> {
-        Ok(Json(Mirror::of(self.0.state.agents.analysis().synergies(&caller.principal).await?)))
+        Ok(Json(Mirror::of(
+            self.0
+                .state
+                .agents
+                .analysis()
+                .synergies(&caller.principal)
+                .await?,
+        )))
     }
 }

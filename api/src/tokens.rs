@@ -59,10 +59,23 @@ pub(crate) struct TokenCreate {
 
 impl Token {
     fn of(token: storage::ApiToken) -> Self {
-        let storage::ApiToken { id, user: _, label, created_at, seen_at, expires_at } = token;
+        let storage::ApiToken {
+            id,
+            user: _,
+            label,
+            created_at,
+            seen_at,
+            expires_at,
+        } = token;
         // It ends with a day, so the instant it ends at is the first of the next.
         let expires_on = expires_at.and_then(|at| at.date_naive().pred_opt());
-        Self { id: token_id(id), label, created_at, expires_on, last_used_at: seen_at }
+        Self {
+            id: token_id(id),
+            label,
+            created_at,
+            expires_on,
+            last_used_at: seen_at,
+        }
     }
 }
 
@@ -85,8 +98,20 @@ impl TokenApi {
     /// Secrets are not kept and cannot be shown again.
     #[oai(path = "/tokens", method = "get", operation_id = "token_list")]
     async fn list(&self, caller: Caller) -> Answer<Json<Vec<Token>>> {
-        let tokens = self.0.state.system.sign_in().tokens(caller.user.org).await?;
-        Ok(Json(tokens.into_iter().filter(|token| token.user == caller.user.id).map(Token::of).collect()))
+        let tokens = self
+            .0
+            .state
+            .system
+            .sign_in()
+            .tokens(caller.user.org)
+            .await?;
+        Ok(Json(
+            tokens
+                .into_iter()
+                .filter(|token| token.user == caller.user.id)
+                .map(Token::of)
+                .collect(),
+        ))
     }
 
     /// Make an API token.
@@ -97,22 +122,55 @@ impl TokenApi {
         let TokenCreate { label, expires_on } = body.0;
         let (token, token_hash) = auth::new_token();
         let expires_at = expires_on.map(end_of_day);
-        let new = storage::NewToken { org: caller.user.org, user: caller.user.id, label: label.clone(), token_hash, expires_at };
+        let new = storage::NewToken {
+            org: caller.user.org,
+            user: caller.user.id,
+            label: label.clone(),
+            token_hash,
+            expires_at,
+        };
         let id = token_id(self.0.state.system.sign_in().create_token(&new).await?);
         let location = format!("{BASE}/tokens/{id}");
         let created_at = self.0.state.storage.now().await?;
-        Ok(Created::Created(Json(NewToken { id, label, token, created_at, expires_on }), location))
+        Ok(Created::Created(
+            Json(NewToken {
+                id,
+                label,
+                token,
+                created_at,
+                expires_on,
+            }),
+            location,
+        ))
     }
 
     /// Delete an API token.
     ///
     /// It stops working at once.
-    #[oai(path = "/tokens/:token_id", method = "delete", operation_id = "token_delete")]
+    #[oai(
+        path = "/tokens/:token_id",
+        method = "delete",
+        operation_id = "token_delete"
+    )]
     async fn delete(&self, caller: Caller, token_id: Path<String>) -> Answer<Done> {
-        let unknown = || Problem::new(ErrorKind::NotFound, "token.not_found", "you have no such token");
-        let id = token_id.0.strip_prefix("tok_").and_then(|id| Uuid::parse_str(id).ok()).ok_or_else(unknown)?;
+        let unknown = || {
+            Problem::new(
+                ErrorKind::NotFound,
+                "token.not_found",
+                "you have no such token",
+            )
+        };
+        let id = token_id
+            .0
+            .strip_prefix("tok_")
+            .and_then(|id| Uuid::parse_str(id).ok())
+            .ok_or_else(unknown)?;
         let door = self.0.state.system.sign_in();
-        let is_own = door.tokens(caller.user.org).await?.iter().any(|token| token.id == id && token.user == caller.user.id);
+        let is_own = door
+            .tokens(caller.user.org)
+            .await?
+            .iter()
+            .any(|token| token.id == id && token.user == caller.user.id);
         if !is_own || !door.end_token(caller.user.org, id).await? {
             return Err(unknown());
         }

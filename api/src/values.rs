@@ -7,13 +7,7 @@ use domain::{
 };
 use poem_openapi::{Object, OpenApi, param::Query, payload::Json};
 
-use crate::{
-    App, Tag,
-    auth::Caller,
-    mirror::Id,
-    problem::Answer,
-    quantities::Point,
-};
+use crate::{App, Tag, auth::Caller, mirror::Id, problem::Answer, quantities::Point};
 
 /// One series.
 #[derive(Clone, Debug, Object)]
@@ -39,15 +33,36 @@ pub(crate) struct SeriesList {
 /// A table as one series for each project. Its rows come ordered by project within brand and metric, so neighbours
 /// belong together.
 fn by_project(table: MetricTable) -> Vec<Series> {
-    let MetricTable { project, brand, metric, period, value } = table;
+    let MetricTable {
+        project,
+        brand,
+        metric,
+        period,
+        value,
+    } = table;
     let mut series: Vec<Series> = Vec::new();
-    for ((((project, brand), metric), period), value) in project.into_iter().zip(brand).zip(metric).zip(period).zip(value) {
+    for ((((project, brand), metric), period), value) in project
+        .into_iter()
+        .zip(brand)
+        .zip(metric)
+        .zip(period)
+        .zip(value)
+    {
         let point = Point { period, value };
         match series.last_mut() {
-            Some(last) if last.project == Some(Id(project)) && last.brand.0 == brand && last.metric.0 == metric => {
+            Some(last)
+                if last.project == Some(Id(project))
+                    && last.brand.0 == brand
+                    && last.metric.0 == metric =>
+            {
                 last.points.push(point);
             }
-            _ => series.push(Series { brand: Id(brand), metric: Id(metric), project: Some(Id(project)), points: vec![point] }),
+            _ => series.push(Series {
+                brand: Id(brand),
+                metric: Id(metric),
+                project: Some(Id(project)),
+                points: vec![point],
+            }),
         }
     }
     series
@@ -84,7 +99,16 @@ impl ValueApi {
             to: to.0,
             granularity: None,
         };
-        let table = self.0.state.storage.scope(caller.grant()).values().table(&query).await?;
-        Ok(Json(SeriesList { series: by_project(table) }))
+        let table = self
+            .0
+            .state
+            .storage
+            .scope(caller.grant())
+            .values()
+            .table(&query)
+            .await?;
+        Ok(Json(SeriesList {
+            series: by_project(table),
+        }))
     }
 }

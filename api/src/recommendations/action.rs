@@ -126,15 +126,31 @@ impl Mirror for InitiativeStep {
     type Of = DomainStep;
 
     fn of(step: DomainStep) -> Self {
-        let DomainStep { title, start, action } = step;
-        Self { title, start, action: Mirror::of(action) }
+        let DomainStep {
+            title,
+            start,
+            action,
+        } = step;
+        Self {
+            title,
+            start,
+            action: Mirror::of(action),
+        }
     }
 }
 
 impl Reflect for InitiativeStep {
     fn back(self) -> DomainStep {
-        let Self { title, start, action } = self;
-        DomainStep { title, start, action: action.back() }
+        let Self {
+            title,
+            start,
+            action,
+        } = self;
+        DomainStep {
+            title,
+            start,
+            action: action.back(),
+        }
     }
 }
 
@@ -143,29 +159,64 @@ impl Mirror for Action {
 
     fn of(action: DomainAction) -> Self {
         match action {
-            DomainAction::BudgetPlan { plan, start, weeks, total, lines } => Self::BudgetPlan(BudgetPlanAction {
+            DomainAction::BudgetPlan {
+                plan,
+                start,
+                weeks,
+                total,
+                lines,
+            } => Self::BudgetPlan(BudgetPlanAction {
                 plan: Id(plan),
                 start,
                 weeks,
                 total: Mirror::of(total),
                 lines: Mirror::of(lines),
             }),
-            DomainAction::Guard { rule } => Self::Guard(RuleAction { rule: Mirror::of(rule) }),
-            DomainAction::Synergy { rule } => Self::Synergy(RuleAction { rule: Mirror::of(rule) }),
-            DomainAction::ForecastRevision { forecast, brand, metric } => {
-                Self::ForecastRevision(ForecastRevisionAction {
-                    forecast: Id(forecast),
-                    brand: Id(brand),
-                    metric: Id(metric),
-                })
-            }
-            DomainAction::MetricTarget { brand, metric, from, to, due } => {
-                Self::MetricTarget(MetricTargetAction { brand: Id(brand), metric: Id(metric), from, to, due })
-            }
-            DomainAction::Initiative { steps, assumptions, reviews } => {
-                Self::Initiative(InitiativeAction { steps: Mirror::of(steps), assumptions, reviews })
-            }
-            DomainAction::DataFix { project, brand, metric, period, from, to } => Self::DataFix(DataFixAction {
+            DomainAction::Guard { rule } => Self::Guard(RuleAction {
+                rule: Mirror::of(rule),
+            }),
+            DomainAction::Synergy { rule } => Self::Synergy(RuleAction {
+                rule: Mirror::of(rule),
+            }),
+            DomainAction::ForecastRevision {
+                forecast,
+                brand,
+                metric,
+            } => Self::ForecastRevision(ForecastRevisionAction {
+                forecast: Id(forecast),
+                brand: Id(brand),
+                metric: Id(metric),
+            }),
+            DomainAction::MetricTarget {
+                brand,
+                metric,
+                from,
+                to,
+                due,
+            } => Self::MetricTarget(MetricTargetAction {
+                brand: Id(brand),
+                metric: Id(metric),
+                from,
+                to,
+                due,
+            }),
+            DomainAction::Initiative {
+                steps,
+                assumptions,
+                reviews,
+            } => Self::Initiative(InitiativeAction {
+                steps: Mirror::of(steps),
+                assumptions,
+                reviews,
+            }),
+            DomainAction::DataFix {
+                project,
+                brand,
+                metric,
+                period,
+                from,
+                to,
+            } => Self::DataFix(DataFixAction {
                 project: Id(project),
                 brand: Id(brand),
                 metric: Id(metric),
@@ -180,7 +231,13 @@ impl Mirror for Action {
 impl Reflect for Action {
     fn back(self) -> DomainAction {
         match self {
-            Self::BudgetPlan(BudgetPlanAction { plan, start, weeks, total, lines }) => DomainAction::BudgetPlan {
+            Self::BudgetPlan(BudgetPlanAction {
+                plan,
+                start,
+                weeks,
+                total,
+                lines,
+            }) => DomainAction::BudgetPlan {
                 plan: plan.0,
                 start,
                 weeks,
@@ -189,16 +246,45 @@ impl Reflect for Action {
             },
             Self::Guard(RuleAction { rule }) => DomainAction::Guard { rule: rule.back() },
             Self::Synergy(RuleAction { rule }) => DomainAction::Synergy { rule: rule.back() },
-            Self::ForecastRevision(ForecastRevisionAction { forecast, brand, metric }) => {
-                DomainAction::ForecastRevision { forecast: forecast.0, brand: brand.0, metric: metric.0 }
-            }
-            Self::MetricTarget(MetricTargetAction { brand, metric, from, to, due }) => {
-                DomainAction::MetricTarget { brand: brand.0, metric: metric.0, from, to, due }
-            }
-            Self::Initiative(InitiativeAction { steps, assumptions, reviews }) => {
-                DomainAction::Initiative { steps: steps.back(), assumptions, reviews }
-            }
-            Self::DataFix(DataFixAction { project, brand, metric, period, from, to }) => DomainAction::DataFix {
+            Self::ForecastRevision(ForecastRevisionAction {
+                forecast,
+                brand,
+                metric,
+            }) => DomainAction::ForecastRevision {
+                forecast: forecast.0,
+                brand: brand.0,
+                metric: metric.0,
+            },
+            Self::MetricTarget(MetricTargetAction {
+                brand,
+                metric,
+                from,
+                to,
+                due,
+            }) => DomainAction::MetricTarget {
+                brand: brand.0,
+                metric: metric.0,
+                from,
+                to,
+                due,
+            },
+            Self::Initiative(InitiativeAction {
+                steps,
+                assumptions,
+                reviews,
+            }) => DomainAction::Initiative {
+                steps: steps.back(),
+                assumptions,
+                reviews,
+            },
+            Self::DataFix(DataFixAction {
+                project,
+                brand,
+                metric,
+                period,
+                from,
+                to,
+            }) => DomainAction::DataFix {
                 project: project.0,
                 brand: brand.0,
                 metric: metric.0,
@@ -225,7 +311,11 @@ mod tests {
                     title: "cap it".into(),
                     start: NaiveDate::from_ymd_opt(2026, 1, 5).expect("a date"),
                     action: Box::new(DomainAction::Guard {
-                        rule: DomainRule::Cap { brand: Some(brand), channel: None, weekly: 1250.into() },
+                        rule: DomainRule::Cap {
+                            brand: Some(brand),
+                            channel: None,
+                            weekly: 1250.into(),
+                        },
                     }),
                 },
                 DomainStep {
@@ -250,7 +340,9 @@ mod tests {
     fn an_action_survives_the_wire_with_its_hash() {
         let action = nested();
         let json = Action::of(action.clone()).to_json();
-        let back = Action::parse_from_json(json).expect("it is our own JSON").back();
+        let back = Action::parse_from_json(json)
+            .expect("it is our own JSON")
+            .back();
         assert_eq!(back.hash(), action.hash());
     }
 
@@ -258,7 +350,10 @@ mod tests {
     fn a_view_has_the_json_of_its_domain_type() {
         let action = nested();
         let view = Action::of(action.clone()).to_json().expect("an object");
-        assert_eq!(without_nulls(serde_json::to_value(&action).expect("plain data")), view);
+        assert_eq!(
+            without_nulls(serde_json::to_value(&action).expect("plain data")),
+            view
+        );
     }
 
     fn without_nulls(value: serde_json::Value) -> serde_json::Value {
