@@ -93,9 +93,7 @@ impl Cholesky {
             let pivot = self.lower[i * n + i];
             x[i] = if pivot.is_finite() { x[i] / pivot } else { 0.0 };
             let value = x[i];
-            for j in 0..i {
-                x[j] -= self.lower[i * n + j] * value;
-            }
+            add_scaled(&mut x[..i], -value, &self.lower[i * n..i * n + i]);
         }
         x
     }

@@ -192,9 +192,9 @@ pub fn bridged(values: &[f64]) -> Option<Vec<f64>> {
     out[last + 1..].fill(values[last]);
     for pair in known.windows(2) {
         let (a, b) = (pair[0], pair[1]);
-        for t in a + 1..b {
-            let share = (t - a) as f64 / (b - a) as f64;
-            out[t] = values[a] + share * (values[b] - values[a]);
+        for (step, gap) in out[a + 1..b].iter_mut().enumerate() {
+            let share = (step + 1) as f64 / (b - a) as f64;
+            *gap = values[a] + share * (values[b] - values[a]);
         }
     }
     Some(out)

@@ -149,11 +149,11 @@ pub fn fit_all(
         .iter()
         .map(|d| rough_driver(d, &params.priors))
         .collect();
-    for i in 0..count {
+    for (i, design) in designs.iter_mut().enumerate() {
         cancel.check()?;
-        let mut columns = fit::media_columns(&designs[i], &fit::start(&designs[i], &params.priors));
+        let mut columns = fit::media_columns(design, &fit::start(design, &params.priors));
         columns.extend(others(&rough, i).map(|d| d.column.clone()));
-        design::note_breaks(&mut designs[i], &columns);
+        design::note_breaks(design, &columns);
         progress(0.3 * (i + 1) as f64 / count as f64);
     }
     let mut first = Vec::with_capacity(count);

@@ -85,11 +85,11 @@ pub(super) fn led(spec: &Spec, b: usize, t: usize) -> f64 {
 
 /// Simulates `weeks` weeks; weeks after the history follow `segments`.
 pub(super) fn simulate(spec: &Spec, segments: &[Segment], weeks: usize) -> Path {
-    let mut spend = vec![Vec::with_capacity(weeks); LINES];
-    let mut media = vec![Vec::with_capacity(weeks); LINES];
-    let mut sales: Vec<Vec<f64>> = vec![Vec::with_capacity(weeks); OWN];
+    let mut spend = vec![Vec::new(); LINES];
+    let mut media = vec![Vec::new(); LINES];
+    let mut sales: Vec<Vec<f64>> = vec![Vec::new(); OWN];
     let weights: Vec<[f64; REACH]> = spec.lines.iter().map(|l| l.carry.weights()).collect();
-    let mut noise = vec![0.0; OWN];
+    let mut noise = [0.0; OWN];
     for t in 0..weeks {
         let planned = planned(segments, t);
         for (l, line) in spec.lines.iter().enumerate() {

@@ -13,7 +13,7 @@ pub const HISTORY: usize = 156;
 /// Weeks that are drawn in advance: a world can be advanced until here.
 pub const HORIZON: usize = 312;
 /// Weeks in a year, for the season.
-pub const YEAR: f64 = 365.25 / 7.0;
+pub(super) const YEAR: f64 = 365.25 / 7.0;
 
 /// What is planted in a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -171,9 +171,9 @@ pub(super) fn perfect(spec: &Spec, path: &Path, rules: &PlanRules) -> PerfectPla
     let bound = chosen.iter().map(|p| p.1 - high * weeks * p.0).sum::<f64>() + high * weeks * total;
     // What one grid step leaves over goes where it fits.
     let mut left = total - spend.iter().sum::<f64>();
-    for l in 0..LINES {
-        let room = (rules.upper[l] - spend[l]).min(left).max(0.0);
-        spend[l] += room;
+    for (x, upper) in spend.iter_mut().zip(&rules.upper) {
+        let room = (upper - *x).min(left).max(0.0);
+        *x += room;
         left -= room;
     }
     let gain = plan_gain(spec, path, rules, &spend);
