@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    Error, Executor, Unit,
+    Backend, Error, Executor, Unit,
     executor::sealed::Run,
     row::{name, params, placeholders},
 };
@@ -65,8 +65,14 @@ pub struct SliceDigest {
     pub to: Option<NaiveDate>,
 }
 
-/// Rows of one multi-row statement; six parameters each, far below both databases' limits.
-const ROWS_PER_STATEMENT: usize = 500;
+/// Rows of one statement. SQLite looks a parameter up by walking the list of all names, so statements stay short there;
+/// PostgreSQL gets one array per column.
+fn rows_per_statement(backend: Backend) -> usize {
+    match backend {
+        Backend::Sqlite => 50,
+        Backend::Postgres => 2000,
+    }
+}
 
 type Key = (Uuid, Uuid, Uuid, NaiveDate, Granularity);
 
@@ -303,8 +309,9 @@ impl Values<'_, Unit> {
         // In key order, so that the index is walked and not jumped about in.
         let mut keys: Vec<Key> = wanted.keys().copied().collect();
         keys.sort_unstable();
+        let rows = rows_per_statement(self.0.backend());
         let mut changed = Vec::new();
-        for keys in keys.chunks(ROWS_PER_STATEMENT) {
+        for keys in keys.chunks(rows) {
             let stored = self.stored(source, keys).await?;
             for key in keys {
                 let value = wanted[key];
@@ -328,7 +335,7 @@ impl Values<'_, Unit> {
         }
         if !changed.is_empty() {
             let revision = next_revision(self.0).await?;
-            for rows in changed.chunks(ROWS_PER_STATEMENT) {
+            for rows in changed.chunks(rows) {
                 self.write(batch, source, revision, rows).await?;
             }
         }
@@ -336,28 +343,17 @@ impl Values<'_, Unit> {
     }
 
     async fn stored(&self, source: &str, keys: &[Key]) -> Result<HashMap<Key, f64>, Error> {
-        let mut sql = String::with_capacity(keys.len() * 30 + 400);
-        sql.push_str("WITH k (brand_id, metric_id, project_id, period, granularity) AS (VALUES ");
-        let mut params: Vec<Value> = Vec::with_capacity(keys.len() * 5 + 1);
-        params.push(source.into());
-        for (index, (brand, metric, project, period, granularity)) in keys.iter().enumerate() {
-            if index > 0 {
-                sql.push(',');
-            }
-            sql.push_str(&format!("({})", placeholders(params.len() + 2, 5)));
-            params.extend(params![
-                *brand,
-                *metric,
-                *project,
-                *period,
-                name(granularity)
-            ]);
-        }
+        let mut params = params![source];
+        let wanted = rows_of(
+            self.0.backend(),
+            &mut params,
+            keys.iter().map(|key| (*key, 0.0)),
+        );
         // CROSS JOIN keeps SQLite from walking the whole table and looking each row up among the wanted keys.
-        sql.push_str(
-            ") SELECT v.brand_id, v.metric_id, v.project_id, v.period, v.granularity, v.value FROM k CROSS JOIN metric_values v \
-             WHERE v.org_id = $1 AND v.brand_id = k.brand_id AND v.metric_id = k.metric_id AND v.project_id = k.project_id \
-             AND v.granularity = k.granularity AND v.period = k.period AND v.source = $2",
+        let sql = format!(
+            "WITH {wanted} SELECT v.brand_id, v.metric_id, v.project_id, v.period, v.granularity, v.value \
+             FROM k CROSS JOIN metric_values v WHERE v.org_id = $1 AND v.brand_id = k.brand_id AND v.metric_id = k.metric_id \
+             AND v.project_id = k.project_id AND v.granularity = k.granularity AND v.period = k.period AND v.source = $2"
         );
         let rows = self.0.rows(&sql, params).await?;
         rows.iter()
@@ -378,39 +374,81 @@ impl Values<'_, Unit> {
         revision: i64,
         rows: &[(Key, f64)],
     ) -> Result<(), Error> {
-        let mut sql = String::with_capacity(rows.len() * 50 + 500);
-        sql.push_str(
+        let mut params = params![source, batch.0, revision];
+        let new = rows_of(self.0.backend(), &mut params, rows.iter().copied());
+        // The condition that always holds keeps SQLite from reading ON CONFLICT as part of a join.
+        let sql = format!(
             "INSERT INTO metric_values (org_id, source, batch_id, revision, brand_id, metric_id, project_id, period, granularity, \
-             value) VALUES ",
-        );
-        let mut params: Vec<Value> = Vec::with_capacity(rows.len() * 6 + 3);
-        params.extend(params![source, batch.0, revision]);
-        for (index, ((brand, metric, project, period, granularity), value)) in
-            rows.iter().enumerate()
-        {
-            if index > 0 {
-                sql.push(',');
-            }
-            sql.push_str(&format!(
-                "($1,$2,$3,$4,{})",
-                placeholders(params.len() + 2, 6)
-            ));
-            params.extend(params![
-                *brand,
-                *metric,
-                *project,
-                *period,
-                name(granularity),
-                *value
-            ]);
-        }
-        sql.push_str(
-            " ON CONFLICT (org_id, brand_id, metric_id, project_id, granularity, period, source) DO UPDATE SET \
-             value = excluded.value, batch_id = excluded.batch_id, revision = excluded.revision",
+             value) WITH {new} SELECT $1, $2, $3, $4, k.brand_id, k.metric_id, k.project_id, k.period, k.granularity, k.value \
+             FROM k WHERE 1 = 1 ON CONFLICT (org_id, brand_id, metric_id, project_id, granularity, period, source) DO UPDATE SET \
+             value = excluded.value, batch_id = excluded.batch_id, revision = excluded.revision"
         );
         self.0.execute(&sql, params).await?;
         Ok(())
     }
+}
+
+/// A table expression `k` of keys and values, and its parameters after those that are there. PostgreSQL reads arrays from
+/// text: Rust writes a number so that reading it gives the same bits.
+fn rows_of(
+    backend: Backend,
+    params: &mut Vec<Value>,
+    rows: impl Iterator<Item = (Key, f64)>,
+) -> String {
+    let mut sql = "k (brand_id, metric_id, project_id, period, granularity, value) AS (".to_owned();
+    let first = params.len() + 2;
+    match backend {
+        Backend::Sqlite => {
+            sql.push_str("VALUES ");
+            for (index, ((brand, metric, project, period, granularity), value)) in rows.enumerate()
+            {
+                if index > 0 {
+                    sql.push(',');
+                }
+                sql.push('(');
+                sql.push_str(&placeholders(params.len() + 2, 6));
+                sql.push(')');
+                params.extend(params![
+                    brand,
+                    metric,
+                    project,
+                    period,
+                    name(&granularity),
+                    value
+                ]);
+            }
+        }
+        Backend::Postgres => {
+            let mut columns: [String; 6] = std::array::from_fn(|_| String::from("{"));
+            for (index, ((brand, metric, project, period, granularity), value)) in rows.enumerate()
+            {
+                let cells = [
+                    brand.to_string(),
+                    metric.to_string(),
+                    project.to_string(),
+                    period.to_string(),
+                    name(&granularity),
+                    value.to_string(),
+                ];
+                for (column, cell) in columns.iter_mut().zip(cells) {
+                    if index > 0 {
+                        column.push(',');
+                    }
+                    column.push_str(&cell);
+                }
+            }
+            let types = ["uuid", "uuid", "uuid", "date", "text", "float8"];
+            let arrays: Vec<String> = types
+                .iter()
+                .enumerate()
+                .map(|(index, of)| format!("CAST(${} AS text)::{of}[]", first + index))
+                .collect();
+            sql.push_str(&format!("SELECT * FROM unnest({})", arrays.join(", ")));
+            params.extend(columns.into_iter().map(|column| Value::from(column + "}")));
+        }
+    }
+    sql.push(')');
+    sql
 }
 
 /// The next revision of the organisation's data.
