@@ -4,108 +4,47 @@
  */
 
 export interface paths {
-    "/session": {
+    "/agents": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Me"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * List the agents.
+         * @description What they do now, what they did last, and their track record.
+         */
+        get: operations["agent_list"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json; charset=utf-8": {
-                        email: string;
-                        password: string;
-                    };
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Me"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/session/link": {
+    "/agents/tree": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the tree of actors.
+         * @description The same state that tests read.
+         */
+        get: operations["agent_tree"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/tree/restart": {
         parameters: {
             query?: never;
             header?: never;
@@ -114,81 +53,109 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json; charset=utf-8": {
-                        token: string;
-                    };
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Me"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Kill an actor.
+         * @description Its supervisor starts it again; the restart count of its node rises.
+         */
+        post: operations["agent_tree_restart"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/portfolio": {
+    "/agents/{agent}/parameters": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Portfolio"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change an agent's thresholds.
+         * @description What is left out stays. An unknown name or a number out of range is refused, and the answer says the range.
+         */
+        patch: operations["agent_parameters_update"];
+        trace?: never;
+    };
+    "/agents/{agent}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        get?: never;
+        put?: never;
+        /**
+         * Pause an agent.
+         * @description It finishes what it does and starts nothing new.
+         */
+        post: operations["agent_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let an agent go on.
+         * @description It looks at once whether there is something to do.
+         */
+        post: operations["agent_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run an agent now.
+         * @description A run is queued; look at it at `Location`.
+         */
+        post: operations["agent_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the audit trail.
+         * @description Newest first. Each entry was committed together with the change it tells of.
+         */
+        get: operations["audit_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -204,35 +171,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Brand"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * List the brands.
+         * @description Own brands, rivals and yardsticks.
+         */
+        get: operations["brand_list"];
         put?: never;
-        post?: never;
+        /**
+         * Make a brand.
+         * @description An import makes the brands of its mapping by itself.
+         */
+        post: operations["brand_create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -246,35 +195,35 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    brand_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Brand"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
+        /**
+         * Get a brand.
+         * @description Its version is in `ETag`.
+         */
+        get: operations["brand_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change a brand.
+         * @description Needs `If-Match`. What is left out stays as it is.
+         */
+        patch: operations["brand_update"];
+        trace?: never;
+    };
+    "/brands/{brand_id}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        /**
+         * Get a brand's timeline.
+         * @description History, forecast and applied recommendations of one metric on the same axis; sales when none is named.
+         */
+        get: operations["brand_timeline"];
         put?: never;
         post?: never;
         delete?: never;
@@ -290,1232 +239,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Channel"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * List the media channels.
+         * @description Spend and exposure metrics name one of them.
+         */
+        get: operations["channel_list"];
         put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/projects": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": {
-                            data: {
-                                id: string;
-                                name: string;
-                            }[];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/relationships": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Relationship"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/brands/{brand_id}/timeline": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query: {
-                    metric_id: string;
-                };
-                header?: never;
-                path: {
-                    brand_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Timeline"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/metrics": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["MetricDefinition"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/mappings": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Mapping"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json; charset=utf-8": {
-                        text: string;
-                    };
-                };
-            };
-            responses: {
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Mapping"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/mappings/{mapping_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    mapping_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Mapping"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/imports": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Batch"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query: {
-                    mapping_id: string;
-                    source: string;
-                };
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "text/csv": string;
-                };
-            };
-            responses: {
-                202: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Batch"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/imports/{batch_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    batch_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Batch"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/imports/{batch_id}/rejects": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path: {
-                    batch_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Reject"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/scores": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    project_id?: string;
-                    brand_id?: string;
-                    method?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Score"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/scores/history": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query: {
-                    brand_id: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["ScoreHistoryPoint"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/forecasts": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    brand_id?: string;
-                    metric_id?: string;
-                    of_record?: boolean;
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Forecast"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/forecasts/{forecast_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    forecast_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Forecast"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/synergies": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Synergies"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/responses": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["ResponseFit"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/responses/{brand_id}/{channel_id}/curve": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    brand_id: string;
-                    channel_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Curve"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/gaps": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    brand_id?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Gap"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/rivals": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["RivalChange"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/indicators": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["LeadingIndicator"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/plans": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Plan"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json; charset=utf-8": {
-                        name: string;
-                        start?: string | null;
-                        weeks: number;
-                        lines: components["schemas"]["WhatIfLine"][];
-                    };
-                };
-            };
-            responses: {
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Plan"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/plans/{plan_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    plan_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Plan"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/plans/current": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Plan"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/plans/{plan_id}/submit": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    plan_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Recommendation"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/plans/what-if": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json; charset=utf-8": {
-                        lines: components["schemas"]["WhatIfLine"][];
-                        weeks: number;
-                    };
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["WhatIf"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Make a media channel.
+         * @description An import makes the channels of its mapping by itself.
+         */
+        post: operations["channel_create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1529,35 +263,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Constraint"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * List the standing constraints.
+         * @description Those that plans obey now.
+         */
+        get: operations["constraint_list"];
         put?: never;
-        post?: never;
+        /**
+         * Set a standing constraint.
+         * @description Every later plan obeys it.
+         */
+        post: operations["constraint_create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1574,72 +290,28 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    constraint_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Lift a standing constraint.
+         * @description Plans already of record stay as they are.
+         */
+        delete: operations["constraint_delete"];
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/targets": {
+    "/demo": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Target"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Get the demo's clock.
+         * @description `enabled` is false for an organisation with real data.
+         */
+        get: operations["demo_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1648,51 +320,39 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/recommendations": {
+    "/demo/advance": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    state?: string[];
-                    kind?: string;
-                    agent?: string;
-                    brand_id?: string;
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Recommendation"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
+        get?: never;
+        put?: never;
+        /**
+         * Advance the demo's clock.
+         * @description The market goes on under the plan of record, and the agents look at what came. 404 when it is not a demo.
+         */
+        post: operations["demo_advance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        /**
+         * Follow what happens.
+         * @description Server-sent events; `id` is the position, and `Last-Event-ID` resumes after it without a hole. Without it the
+         *     stream starts now.
+         */
+        get: operations["event_stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1701,42 +361,18 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/recommendations/{recommendation_id}": {
+    "/forecasts": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    recommendation_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * List forecasts.
+         * @description The latest of each series, and those of record.
+         */
+        get: operations["forecast_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1745,7 +381,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/recommendations/{recommendation_id}/open": {
+    "/forecasts/{forecast_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a forecast.
+         * @description With the backtest of every candidate model.
+         */
+        get: operations["forecast_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the gaps.
+         * @description To the leader, the benchmark and the mean of the category.
+         */
+        get: operations["gap_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the imports.
+         * @description Newest first.
+         */
+        get: operations["import_list"];
+        put?: never;
+        /**
+         * Import a file in one request.
+         * @description The body is streamed and kept before the answer; then a durable job reads it. The same file again changes
+         *     nothing.
+         */
+        post: operations["import_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/imports/open": {
         parameters: {
             query?: never;
             header?: never;
@@ -1754,44 +455,58 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    recommendation_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Open an import that is sent in chunks.
+         * @description For long files and bad networks: a chunk that was answered with 2xx is never lost and need not be sent again.
+         */
+        post: operations["import_open"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/recommendations/{recommendation_id}/approve": {
+    "/imports/{batch_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an import.
+         * @description How far it is, and what it did.
+         */
+        get: operations["import_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/imports/{batch_id}/chunks/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Send one chunk.
+         * @description 2xx means that it is durable. The same number again with the same bytes changes nothing.
+         */
+        put: operations["import_chunk_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/imports/{batch_id}/finish": {
         parameters: {
             query?: never;
             header?: never;
@@ -1800,298 +515,157 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "If-Match"?: string;
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    recommendation_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json; charset=utf-8": {
-                        action_hash: string;
-                        action?: Omit<components["schemas"]["Action"], "kind"> | null;
-                        note?: string | null;
-                    };
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Finish an import that was sent in chunks.
+         * @description A durable job reads it now. Finishing again changes nothing.
+         */
+        post: operations["import_finish"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/recommendations/{recommendation_id}/reject": {
+    "/imports/{batch_id}/rejects": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List the rows an import refused.
+         * @description With line, reason and the text as it stood in the file.
+         */
+        get: operations["import_rejects"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "If-Match"?: string;
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    recommendation_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json; charset=utf-8": {
-                        reason: string;
-                        comment?: string | null;
-                    };
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/recommendations/{recommendation_id}/snooze": {
+    "/indicators": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List the leading indicators.
+         * @description Metrics that move some periods before another.
+         */
+        get: operations["indicator_list"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "If-Match"?: string;
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    recommendation_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json; charset=utf-8": {
-                        until: string;
-                    };
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/recommendations/{recommendation_id}/undo": {
+    "/jobs/{job_id}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Get a job.
+         * @description How far it is, and what came of it.
+         */
+        get: operations["job_get"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    recommendation_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/recommendations/{recommendation_id}/rollback": {
+    "/mappings": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List the saved mappings.
+         * @description Current versions.
+         */
+        get: operations["mapping_list"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    recommendation_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json; charset=utf-8": {
-                        reason: string;
-                    };
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Save a mapping.
+         * @description It is checked first; a mistake is answered with the line it is in.
+         */
+        post: operations["mapping_create"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/recommendations/considered": {
+    "/mappings/{mapping_id}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Considered"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
+        /**
+         * Get a mapping.
+         * @description With its text.
+         */
+        get: operations["mapping_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        /**
+         * List the metric definitions.
+         * @description The current version of each.
+         */
+        get: operations["metric_list"];
+        put?: never;
+        /**
+         * Define a metric.
+         * @description A key that exists gets its next version; results name the version they used.
+         */
+        post: operations["metric_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics/{metric_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the versions of a definition.
+         * @description Newest first.
+         */
+        get: operations["metric_versions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2107,48 +681,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": {
-                            data: {
-                                outcome: components["schemas"]["Outcome"];
-                                recommendation: {
-                                    id: string;
-                                    title: string;
-                                    kind: components["schemas"]["RecommendationKind"];
-                                    agent: components["schemas"]["AgentKind"];
-                                };
-                            }[];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * List measured outcomes.
+         * @description Promised against realised, newest first.
+         */
+        get: operations["outcome_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2157,40 +694,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/agents": {
+    "/plans": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Agent"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
+        /**
+         * List the plans.
+         * @description Newest first.
+         */
+        get: operations["plan_list"];
+        put?: never;
+        /**
+         * Make a draft plan.
+         * @description Nothing is spent by it: submit it, and a person decides.
+         */
+        post: operations["plan_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/plans/current": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        /**
+         * Get the current plan.
+         * @description The plan of record, or what is spent now carried on.
+         */
+        get: operations["plan_current"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2199,40 +738,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/agents/tree": {
+    "/plans/what-if": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["NodeTree"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
+        get?: never;
+        put?: never;
+        /**
+         * Ask what a plan would do.
+         * @description Computed from the stored curves; nothing is stored.
+         */
+        post: operations["plan_what_if"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/plans/{plan_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        /**
+         * Get a plan.
+         * @description Its version is in `ETag`.
+         */
+        get: operations["plan_get"];
+        /**
+         * Change a draft plan.
+         * @description Needs `If-Match`.
+         */
+        put: operations["plan_update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/plans/{plan_id}/submit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit a draft plan.
+         * @description It becomes a recommendation in the inbox.
+         */
+        post: operations["plan_submit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/portfolio": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the overview.
+         * @description Totals, the own brands with score, sales and forecast, and what waits for a decision.
+         */
+        get: operations["portfolio_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2241,53 +822,55 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/agents/{agent}/run": {
+    "/projects": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List the projects.
+         * @description Their values never overlap, so the portfolio is their sum.
+         */
+        get: operations["project_list"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    agent: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                202: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Run"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Make a project.
+         * @description It starts without brands.
+         */
+        post: operations["project_create"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/agents/{agent}/pause": {
+    "/projects/{project_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a project.
+         * @description With its brands and its version.
+         */
+        get: operations["project_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Rename a project.
+         * @description Needs `If-Match`.
+         */
+        patch: operations["project_update"];
+        trace?: never;
+    };
+    "/projects/{project_id}/members": {
         parameters: {
             query?: never;
             header?: never;
@@ -2295,91 +878,80 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    agent: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Agent"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Set the brands of a project.
+         * @description Replaces the whole list. Values already stored stay where they are.
+         */
+        put: operations["project_members_set"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/agents/{agent}/resume": {
+    "/recommendations": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List recommendations.
+         * @description The largest effect first, whatever its sign. `state` may be given several times; `open` stands for proposed,
+         *     in review and snoozed.
+         */
+        get: operations["recommendation_list"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    agent: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Agent"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/agents/tree/restart": {
+    "/recommendations/considered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what was considered and not proposed.
+         * @description Each with the reason and the numbers behind it.
+         */
+        get: operations["considered_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recommendations/{recommendation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a recommendation.
+         * @description With its evidence, its history and what you may do with it now.
+         */
+        get: operations["recommendation_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recommendations/{recommendation_id}/approve": {
         parameters: {
             query?: never;
             header?: never;
@@ -2388,39 +960,196 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json; charset=utf-8": {
-                        path: string;
-                    };
-                };
-            };
-            responses: {
-                202: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
+        /**
+         * Approve a recommendation.
+         * @description Needs `If-Match` and the hash of the action you looked at. It is applied after a short time in which it can be
+         *     undone. Of many approvals at once one wins; the others get `409 recommendation.already_decided`.
+         */
+        post: operations["recommendation_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recommendations/{recommendation_id}/open": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        get?: never;
+        put?: never;
+        /**
+         * Open a recommendation.
+         * @description Freezes its action: what you look at is what you approve.
+         */
+        post: operations["recommendation_open"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recommendations/{recommendation_id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reject a recommendation.
+         * @description Needs `If-Match`. The reason is kept and counts for the agent.
+         */
+        post: operations["recommendation_reject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recommendations/{recommendation_id}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take an applied recommendation back.
+         * @description Its inverse is applied: the plan before becomes the plan of record again, a constraint is lifted.
+         */
+        post: operations["recommendation_rollback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recommendations/{recommendation_id}/snooze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put a recommendation aside.
+         * @description Needs `If-Match`. It comes back on the day named.
+         */
+        post: operations["recommendation_snooze"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/recommendations/{recommendation_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the last decision back.
+         * @description Possible until it is applied; later it is `409 recommendation.undo_over`.
+         */
+        post: operations["recommendation_undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/relationships": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List how brands relate.
+         * @description Siblings, rivals and yardsticks.
+         */
+        get: operations["relationship_list"];
+        put?: never;
+        /**
+         * Relate two brands.
+         * @description The same relationship again changes nothing.
+         */
+        post: operations["relationship_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/responses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the fitted response curves.
+         * @description The latest fit; 404 before the first one.
+         */
+        get: operations["response_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/responses/{brand_id}/{channel_id}/curve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get one curve as points.
+         * @description With its 80 % band, for a chart.
+         */
+        get: operations["response_curve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rivals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List changes in what rivals do.
+         * @description With the week they began and how sure it is.
+         */
+        get: operations["rival_list"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2434,41 +1163,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    agent?: string;
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": {
-                            data: components["schemas"]["Run"][];
-                            has_more: boolean;
-                            next_cursor?: string | null;
-                        };
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * List runs.
+         * @description Newest first.
+         */
+        get: operations["run_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2484,35 +1183,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    run_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["RunDetail"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Get a run.
+         * @description With the journal of its steps.
+         */
+        get: operations["run_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2530,37 +1205,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    run_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Run"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Cancel a run.
+         * @description What it has stored stays; a run that has ended is a conflict.
+         */
+        post: operations["run_cancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2574,33 +1223,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Schedule"][];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * List the schedules.
+         * @description With the next five ticks of each.
+         */
+        get: operations["schedule_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2622,46 +1249,11 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "If-Match"?: string;
-                };
-                path: {
-                    schedule_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json; charset=utf-8": {
-                        cron?: string | null;
-                        time_zone?: string | null;
-                        paused?: boolean | null;
-                        overlap?: components["schemas"]["Overlap"] | null;
-                    };
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Schedule"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Change a schedule.
+         * @description Needs `If-Match`. A mistake in the cron expression is answered with what is wrong with it.
+         */
+        patch: operations["schedule_update"];
         trace?: never;
     };
     "/schedules/{schedule_id}/trigger": {
@@ -2673,77 +1265,29 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path: {
-                    schedule_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                202: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Run"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * Run a schedule's agent now.
+         * @description The next tick stays where it is.
+         */
+        post: operations["schedule_trigger"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/demo": {
+    "/scores": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": components["schemas"]["Demo"];
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
+        /**
+         * List the latest scores.
+         * @description One for each brand, project and method, with every metric's part.
+         */
+        get: operations["score_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2752,7 +1296,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/demo/advance": {
+    "/scores/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the history of a brand's score.
+         * @description For the whole portfolio, oldest first.
+         */
+        get: operations["score_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who is signed in.
+         * @description Also tells what they may do, so that a page offers only that.
+         */
+        get: operations["session_get"];
+        put?: never;
+        /**
+         * Sign in.
+         * @description A wrong address and a wrong password get the same answer in the same time. After several failures for one
+         *     address the next attempts wait.
+         */
+        post: operations["session_create"];
+        /**
+         * Sign out.
+         * @description The session ends at once, on every tab.
+         */
+        delete: operations["session_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session/link": {
         parameters: {
             query?: never;
             header?: never;
@@ -2761,43 +1354,155 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Idempotency-Key"?: string;
-                };
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json; charset=utf-8": {
-                        weeks: number;
-                    };
-                };
-            };
-            responses: {
-                202: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json; charset=utf-8": {
-                            as_of: string;
-                        };
-                    };
-                };
-                default: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json; charset=utf-8": components["schemas"]["Problem"];
-                    };
-                };
-            };
+        /**
+         * Sign in with a one-time link.
+         * @description The secret works once and for a short time.
+         */
+        post: operations["session_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        /**
+         * List the settings.
+         * @description Those that were set; everything else has its documented default.
+         */
+        get: operations["setting_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/settings/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set a setting.
+         * @description Takes effect at once.
+         */
+        put: operations["setting_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/synergies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the cross-brand effects.
+         * @description Every ordered pair that was looked at, found or not, so that the false-discovery rate can be judged.
+         */
+        get: operations["synergy_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/targets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the targets.
+         * @description Those in force.
+         */
+        get: operations["target_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List your API tokens.
+         * @description Secrets are not kept and cannot be shown again.
+         */
+        get: operations["token_list"];
+        put?: never;
+        /**
+         * Make an API token.
+         * @description It may do what you may do, as long as you may do it.
+         */
+        post: operations["token_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tokens/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete an API token.
+         * @description It stops working at once.
+         */
+        delete: operations["token_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read metric values.
+         * @description One series per project; corrections are applied.
+         */
+        get: operations["value_list"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2808,724 +1513,2896 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @enum {string} */
-        BrandRole: "primary" | "competitor" | "benchmark";
-        /** @enum {string} */
-        RelationshipKind: "sibling" | "rival" | "benchmark";
-        /** @enum {string} */
-        Section: "marketplace" | "digital_spends" | "organic_performance" | "socialwatch";
-        /** @enum {string} */
-        MetricRole: "outcome" | "spend" | "exposure" | "price" | "promotion" | "health" | "context";
-        /** @enum {string} */
-        Direction: "direct" | "indirect";
-        /** @enum {string} */
-        MetricUnit: "currency" | "count" | "ratio" | "percent" | "index" | "seconds" | "rank";
-        /** @enum {string} */
-        Granularity: "day" | "week" | "month" | "quarter";
-        /** @enum {string} */
-        Band: "at_risk" | "digital_challenger" | "steady_performer" | "growth_accelerator" | "digital_trailblazer";
-        /** @enum {string} */
-        RecommendationKind: "budget_plan" | "guard" | "synergy" | "forecast_revision" | "metric_target" | "initiative" | "data_fix";
-        /** @enum {string} */
-        RecommendationState: "draft" | "proposed" | "in_review" | "approved" | "rejected" | "snoozed" | "expired" | "superseded" | "withdrawn" | "applying" | "applied" | "failed" | "measuring" | "verified" | "refuted" | "inconclusive" | "rolled_back";
-        /** @enum {string} */
-        Decision: "open" | "approve" | "reject" | "snooze" | "undo" | "rollback";
-        /** @enum {string} */
-        RecommendationMove: "propose" | "open" | "approve" | "reject" | "snooze" | "wake" | "undo" | "expire" | "supersede" | "withdraw" | "start_applying" | "finish" | "fail" | "start_measuring" | "verify" | "refute" | "give_up" | "roll_back";
-        /** @enum {string} */
-        AgentKind: "optimisation" | "metrics" | "forecasting" | "strategy";
-        /** @enum {string} */
-        PlanStatus: "draft" | "of_record" | "superseded" | "withdrawn";
-        /** @enum {string} */
-        GapReference: "leader" | "benchmark" | "category";
-        /** @enum {string} */
-        BatchState: "open" | "complete" | "failed";
-        /** @enum {string} */
-        RunState: "queued" | "running" | "succeeded" | "failed" | "cancelled";
-        /** @enum {string} */
-        Trigger: "schedule" | "event" | "person";
-        /** @enum {string} */
-        Overlap: "skip" | "buffer_one" | "allow";
-        /** @enum {string} */
-        SynergyVerdict: "halo" | "cannibalisation" | "no_evidence" | "not_identifiable";
-        /** @enum {string} */
-        OutcomeVerdict: "verified" | "refuted" | "inconclusive";
-        /** @enum {string} */
-        JobState: "queued" | "running" | "done" | "dead" | "cancelled";
-        /** @enum {string} */
-        Role: "system_admin" | "org_admin" | "portfolio_manager" | "brand_manager" | "analyst" | "viewer";
-        /** @enum {string} */
-        AgentStatus: "idle" | "running" | "paused" | "failed" | "asleep";
-        Interval: {
-            low: number;
-            high: number;
+        /** @description What approving does. This, and only this, is applied. */
+        Action: components["schemas"]["Action_budget_plan"] | components["schemas"]["Action_data_fix"] | components["schemas"]["Action_forecast_revision"] | components["schemas"]["Action_guard"] | components["schemas"]["Action_initiative"] | components["schemas"]["Action_metric_target"] | components["schemas"]["Action_synergy"];
+        /**
+         * Actor
+         * @description Who acted.
+         */
+        Actor: {
+            /** @description Id of the person, or name of the agent; absent for the installation. */
+            id?: string;
+            kind: components["schemas"]["ActorKind"];
         };
-        Money: {
-            amount: string;
-            currency: string;
-        };
-        Effect: {
-            value: number;
-            interval80: components["schemas"]["Interval"];
-            base?: number | null;
-            unit: string;
-            horizon_weeks: number;
-        };
-        DataSlice: {
-            brands: string[];
-            metrics: string[];
-            from?: string | null;
-            to?: string | null;
-            rows: number;
-            digest: string;
-        };
-        Provenance: {
-            slice: components["schemas"]["DataSlice"];
-            method: string;
-            parameters: unknown;
-            seed: string;
-            software: string;
-        };
-        Point: {
-            period: string;
-            value: number;
-        };
-        User: {
-            id: string;
-            email: string;
-            name: string;
-            role: components["schemas"]["Role"];
-        };
-        Organisation: {
-            id: string;
-            name: string;
-            currency: string;
-            time_zone: string;
-            as_of?: string | null;
-        };
-        Me: {
-            user: components["schemas"]["User"];
-            organisation: components["schemas"]["Organisation"];
-            permissions: string[];
-            demo: boolean;
-            version: string;
-        };
-        Brand: {
-            id: string;
-            name: string;
-            role: components["schemas"]["BrandRole"];
-            category: string;
-            margin?: number | null;
-            parent?: string | null;
-        };
-        Channel: {
-            id: string;
-            key: string;
-            name: string;
-        };
-        Relationship: {
-            from: string;
-            to: string;
-            kind: components["schemas"]["RelationshipKind"];
-        };
-        MetricDefinition: {
-            id: string;
-            version: number;
-            key: string;
-            name: string;
-            section: components["schemas"]["Section"];
-            platform: string;
-            role: components["schemas"]["MetricRole"];
-            unit: components["schemas"]["MetricUnit"];
-            direction: components["schemas"]["Direction"];
-            weight: number;
-            granularity: components["schemas"]["Granularity"];
-            channel?: string | null;
-        };
-        ForecastPoint: {
-            period: string;
-            mean: number;
-            interval80: components["schemas"]["Interval"];
-            interval95: components["schemas"]["Interval"];
-        };
-        ModelScore: {
-            model: string;
-            mase: number;
-            smape: number;
-            coverage80: number;
-            coverage95: number;
-            errors: number;
-        };
-        Forecast: {
-            id: string;
-            brand: string;
-            project?: string | null;
-            metric: string;
-            origin: string;
-            granularity: components["schemas"]["Granularity"];
-            model: string;
-            points: components["schemas"]["ForecastPoint"][];
-            backtest: components["schemas"]["ModelScore"][];
-            of_record: boolean;
-            provenance: components["schemas"]["Provenance"];
-        };
-        ForecastTilePoint: {
-            period: string;
-            mean: number;
-            interval80: components["schemas"]["Interval"];
-        };
-        TileScore: {
-            value?: number | null;
-            band?: components["schemas"]["Band"] | null;
-            coverage: number;
-            previous?: number | null;
-        };
-        BrandTile: {
-            brand: components["schemas"]["Brand"];
-            score?: components["schemas"]["TileScore"] | null;
-            sales: components["schemas"]["Point"][];
-            change?: number | null;
-            forecast: components["schemas"]["ForecastTilePoint"][];
+        /**
+         * @description Kind of actor.
+         * @enum {string}
+         */
+        ActorKind: "user" | "agent" | "system";
+        /**
+         * Agent
+         * @description An agent.
+         */
+        Agent: {
+            /** @description What it does, in a sentence. */
+            description: string;
+            kind: components["schemas"]["AgentKind"];
+            last_run?: components["schemas"]["Run"];
+            /**
+             * Format: date-time
+             * @description When its schedule wakes it next.
+             */
+            next_at?: string;
+            /**
+             * Format: uint32
+             * @description Its recommendations that wait for a decision.
+             */
             open_recommendations: number;
-            data_until?: string | null;
+            /** @description Its thresholds, by name. */
+            parameters: unknown;
+            status: components["schemas"]["AgentStatus"];
+            /** @description The name people read. */
+            title: string;
+            track: components["schemas"]["Track"];
         };
-        Totals: {
-            sales: number;
-            sales_previous: number;
-            spend: number;
-            profit?: number | null;
-        };
-        AgentBrief: {
+        /**
+         * @description The agents and the arbitrator, as actors of the audit trail.
+         * @enum {string}
+         */
+        AgentKind: "optimisation" | "metrics" | "forecasting" | "strategy";
+        /**
+         * @description What an agent does now.
+         * @enum {string}
+         */
+        AgentStatus: "idle" | "running" | "paused" | "failed" | "asleep";
+        /**
+         * AgentSummary
+         * @description An agent in one word.
+         */
+        AgentSummary: {
             kind: components["schemas"]["AgentKind"];
             status: components["schemas"]["AgentStatus"];
         };
-        Portfolio: {
-            organisation: string;
-            as_of: string;
-            currency: string;
-            weeks: number;
-            totals: components["schemas"]["Totals"];
-            sales: components["schemas"]["Point"][];
-            brands: components["schemas"]["BrandTile"][];
-            open_recommendations: number;
-            agents: components["schemas"]["AgentBrief"][];
+        /**
+         * Approval
+         * @description An approval.
+         */
+        Approval: {
+            action?: components["schemas"]["Action"];
+            /** @description `action_hash` of the action you looked at. */
+            action_hash: string;
+            /** @description A note for the history. */
+            note?: string;
         };
-        TimelineAction: {
-            recommendation_id: string;
-            kind: components["schemas"]["RecommendationKind"];
-            title: string;
-            date: string;
-            state: components["schemas"]["RecommendationState"];
+        /**
+         * AuditEntry
+         * @description One line of the trail.
+         */
+        AuditEntry: {
+            /** @description What, as `noun.verb`. */
+            action: string;
+            actor: components["schemas"]["Actor"];
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Details without secrets. */
+            detail: unknown;
+            /**
+             * Format: int64
+             * @description Number within the organisation, dense from 1.
+             */
+            seq: number;
+            /** @description The thing, as its text id. */
+            subject: string;
         };
-        Timeline: {
+        /**
+         * @description The product's five bands.
+         * @enum {string}
+         */
+        Band: "at_risk" | "digital_challenger" | "steady_performer" | "growth_accelerator" | "digital_trailblazer";
+        /**
+         * Batch
+         * @description One import.
+         */
+        Batch: {
+            counts: components["schemas"]["BatchCounts"];
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            created_at: string;
+            /** @description SHA-256 of the file, in hex; empty while it is still coming in. */
+            digest: string;
+            /** @description Error of a failed import. */
+            error?: string;
+            /**
+             * @description The id.
+             * @example bat_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /**
+             * @description The saved mapping.
+             * @example map_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            mapping: string;
+            /**
+             * Format: uint64
+             * @description Everything before this offset is durable: the number of output values of the parser that were committed.
+             */
+            offset: number;
+            /** @description Name of the file or stream, for people and as `source` of the values. */
+            source: string;
+            state: components["schemas"]["BatchState"];
+            /**
+             * Format: date-time
+             * @description When it last moved.
+             */
+            updated_at: string;
+        };
+        /**
+         * BatchCounts
+         * @description What an import did, in values (not in lines of the file).
+         */
+        BatchCounts: {
+            /**
+             * Format: uint64
+             * @description Values read from the file that passed every check.
+             */
+            accepted: number;
+            /**
+             * Format: uint64
+             * @description Values left out because the mapping says so.
+             */
+            dropped: number;
+            /**
+             * Format: uint64
+             * @description Zeros written for periods without a row, because the mapping says `absent = "zero"`.
+             */
+            filled: number;
+            /**
+             * Format: uint64
+             * @description Values that are new in the database.
+             */
+            inserted: number;
+            /**
+             * Format: uint64
+             * @description Values added up into another one of the same key.
+             */
+            merged: number;
+            /**
+             * Format: uint64
+             * @description Values older than the restatement window that differ and were not taken.
+             */
+            outside_window: number;
+            /**
+             * Format: uint64
+             * @description Values refused, each kept with its reason.
+             */
+            refused: number;
+            /**
+             * Format: uint64
+             * @description Values that were there already, the same.
+             */
+            unchanged: number;
+            /**
+             * Format: uint64
+             * @description Values that changed one in the database.
+             */
+            updated: number;
+        };
+        /**
+         * @description Where an import stands.
+         * @enum {string}
+         */
+        BatchState: "open" | "complete" | "failed";
+        /**
+         * BindingRule
+         * @description A rule that holds a plan back.
+         */
+        BindingRule: {
+            /** @description The rule in words. */
+            rule: string;
+            /**
+             * Format: double
+             * @description What relaxing it by one currency unit a week would earn.
+             */
+            shadow_price: number;
+        };
+        /**
+         * Brand
+         * @description A brand.
+         */
+        Brand: {
+            /** @description Category it competes in; empty when unknown. */
+            category: string;
+            /**
+             * @description The id.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /**
+             * Format: double
+             * @description Share of sales value that is left before media and promotion cost, 0 to 1; `None` when nobody stated it.
+             */
+            margin?: number;
+            /** @description The name, unique within the organisation. */
+            name: string;
+            /**
+             * @description The brand above it in the hierarchy.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            parent?: string;
+            role: components["schemas"]["BrandRole"];
+        };
+        /**
+         * BrandCreate
+         * @description A brand to be made.
+         */
+        BrandCreate: {
+            /**
+             * @description Category it competes in.
+             * @default
+             */
+            category: string;
+            /**
+             * Format: double
+             * @description Share of sales value that is left before media and promotion cost, 0 to 1.
+             */
+            margin?: number;
+            /** @description The name, unique within the organisation. */
+            name: string;
+            /**
+             * @description The brand above it.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            parent?: string;
+            role: components["schemas"]["BrandRole"];
+        };
+        /**
+         * @description Whose brand it is.
+         * @enum {string}
+         */
+        BrandRole: "primary" | "competitor" | "benchmark";
+        /**
+         * BrandTile
+         * @description One brand on the overview.
+         */
+        BrandTile: {
             brand: components["schemas"]["Brand"];
-            metric: components["schemas"]["MetricDefinition"];
-            history: components["schemas"]["Point"][];
-            forecast?: components["schemas"]["Forecast"] | null;
-            actions: components["schemas"]["TimelineAction"][];
-            outliers: components["schemas"]["Point"][];
+            /**
+             * Format: double
+             * @description Share by which the last 4 weeks differ from the 4 before; absent without both.
+             */
+            change?: number;
+            /**
+             * Format: naive-date
+             * @description Last week with sales.
+             */
+            data_until?: string;
+            /** @description The forecast of record, 13 weeks. */
+            forecast: components["schemas"]["TileForecast"][];
+            /**
+             * Format: uint32
+             * @description Recommendations that wait for a decision and touch it.
+             */
+            open_recommendations: number;
+            /** @description Sales of the last 26 weeks. */
+            sales: components["schemas"]["Point"][];
+            score?: components["schemas"]["TileScore"];
         };
-        ScoreLine: {
-            metric: string;
-            metric_version: number;
-            section: components["schemas"]["Section"];
-            value?: number | null;
-            benchmark?: number | null;
-            normalised?: number | null;
-            weight: number;
-            contribution?: number | null;
+        /**
+         * BrandUpdate
+         * @description What changes about a brand; what is left out stays.
+         */
+        BrandUpdate: {
+            /** @description Category it competes in. */
+            category?: string;
+            /**
+             * Format: double
+             * @description Share of sales value that is left before media and promotion cost, 0 to 1.
+             */
+            margin?: number;
+            /** @description The name. */
+            name?: string;
+            /**
+             * @description The brand above it.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            parent?: string;
+            role?: components["schemas"]["BrandRole"];
         };
-        SectionScore: {
-            section: components["schemas"]["Section"];
-            value?: number | null;
+        /**
+         * BudgetPlanAction
+         * @description A plan becomes the plan of record.
+         */
+        BudgetPlanAction: {
+            /** @description The lines. */
+            lines: components["schemas"]["PlanLine"][];
+            /**
+             * @description The plan's id.
+             * @example pln_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            plan: string;
+            /**
+             * Format: naive-date
+             * @description Monday of the first week.
+             */
+            start: string;
+            total: components["schemas"]["Money"];
+            /**
+             * Format: uint32
+             * @description Number of weeks.
+             */
+            weeks: number;
         };
-        Score: {
+        /**
+         * Certificate
+         * @description Proof of how good a plan is. Recomputing it from the plan's curves gives the same numbers.
+         */
+        Certificate: {
+            /** @description Rules that bind, in words, with what relaxing each by one currency unit would earn. */
+            binding: components["schemas"]["BindingRule"][];
+            /**
+             * Format: double
+             * @description Upper bound on what any plan under the same rules could still add, as a share of the plan's value.
+             */
+            gap: number;
+            /**
+             * Format: double
+             * @description What one more currency unit of total budget would earn: the shadow price of the total.
+             */
+            shadow_price: number;
+            /**
+             * Format: double
+             * @description Largest violation of the optimality conditions over the free lines, in units of marginal return.
+             */
+            stationarity: number;
+        };
+        /**
+         * Channel
+         * @description A media channel.
+         */
+        Channel: {
+            /**
+             * @description The id.
+             * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
             id: string;
-            brand: string;
-            project?: string | null;
-            period: string;
-            value?: number | null;
-            band?: components["schemas"]["Band"] | null;
-            coverage: number;
-            sections: components["schemas"]["SectionScore"][];
-            lines: components["schemas"]["ScoreLine"][];
-            provenance: components["schemas"]["Provenance"];
+            /** @description Short stable key, such as `paid_search`. */
+            key: string;
+            /** @description The name people read. */
+            name: string;
         };
-        ScoreHistoryPoint: {
-            period: string;
-            value?: number | null;
-            band?: components["schemas"]["Band"] | null;
+        /**
+         * ChannelCreate
+         * @description A channel to be made.
+         */
+        ChannelCreate: {
+            /** @description Short stable key, unique within the organisation. */
+            key: string;
+            /** @description The name people read. */
+            name: string;
         };
+        /**
+         * Considered
+         * @description Something an agent looked at and did not propose, or the arbitrator did not choose.
+         */
+        Considered: {
+            agent: components["schemas"]["AgentKind"];
+            /** @description The numbers behind the reason, for people. */
+            detail: string;
+            kind: components["schemas"]["RecommendationKind"];
+            /**
+             * @description Why not, as a code: `weak_evidence`, `below_threshold`, `budget_line_taken`, `cannibalisation_veto`,
+             *     `stale_data`, `duplicate`, `infeasible`.
+             */
+            reason: string;
+            /** @description What it is about. */
+            subject: string;
+        };
+        /**
+         * Constraint
+         * @description A standing constraint: a rule in force since a date.
+         */
+        Constraint: {
+            /** @description Whether plans obey it now. */
+            active: boolean;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * @description The id.
+             * @example con_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /** @description Why it is there. */
+            reason: string;
+            /**
+             * @description The recommendation it came from.
+             * @example rec_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            recommendation?: string;
+            rule: components["schemas"]["Rule"];
+        };
+        /**
+         * ConstraintCreate
+         * @description A constraint to be set.
+         */
+        ConstraintCreate: {
+            /** @description Why it is there. */
+            reason: string;
+            rule: components["schemas"]["Rule"];
+        };
+        /**
+         * CrossEffect
+         * @description The effect of one brand's media on another brand's sales.
+         */
         CrossEffect: {
-            id: string;
-            driver: string;
+            /**
+             * @description Brand whose sales respond.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
             affected: string;
+            /**
+             * @description Brand whose media moves.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            driver: string;
+            /**
+             * Format: double
+             * @description Change of the affected brand's sales in currency for +10 % of the driver's media over the observed path.
+             */
             estimate: number;
-            std_error: number;
+            /**
+             * @description The id.
+             * @example cfx_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
             interval80: components["schemas"]["Interval"];
             interval95: components["schemas"]["Interval"];
-            p_value: number;
-            q_value: number;
-            verdict: components["schemas"]["SynergyVerdict"];
+            /**
+             * Format: naive-date
+             * @description Last period used.
+             */
             origin: string;
+            /**
+             * Format: double
+             * @description Two-sided p-value.
+             */
+            p_value: number;
+            provenance: components["schemas"]["Provenance"];
+            /**
+             * Format: double
+             * @description Benjamini–Hochberg q-value over every candidate of the scan.
+             */
+            q_value: number;
+            /**
+             * Format: double
+             * @description Its standard error.
+             */
+            std_error: number;
+            verdict: components["schemas"]["SynergyVerdict"];
+        };
+        /**
+         * Curve
+         * @description A curve to be drawn.
+         */
+        Curve: {
+            /**
+             * Format: double
+             * @description Weekly spend now.
+             */
+            current: number;
+            /** @description Points from no spend to well above today's. */
+            points: components["schemas"]["CurvePoint"][];
+        };
+        /**
+         * CurvePoint
+         * @description One point of a curve.
+         */
+        CurvePoint: {
+            /**
+             * Format: double
+             * @description Upper end of the 80 % interval.
+             */
+            high80: number;
+            /**
+             * Format: double
+             * @description Lower end of the 80 % interval.
+             */
+            low80: number;
+            /**
+             * Format: double
+             * @description Weekly sales it adds.
+             */
+            sales: number;
+            /**
+             * Format: double
+             * @description Weekly spend.
+             */
+            weekly: number;
+        };
+        /**
+         * DataFixAction
+         * @description A value is corrected or left out.
+         */
+        DataFixAction: {
+            /**
+             * @description Brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * Format: double
+             * @description Value as ingested.
+             */
+            from: number;
+            /**
+             * @description Metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /**
+             * Format: naive-date
+             * @description Period.
+             */
+            period: string;
+            /**
+             * @description Project.
+             * @example prj_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            project: string;
+            /**
+             * Format: double
+             * @description Value to use instead; the period is left out when there is none.
+             */
+            to?: number;
+        };
+        /**
+         * DataSlice
+         * @description The part of the data a result was computed from.
+         */
+        DataSlice: {
+            /** @description Names of the brands used. */
+            brands: string[];
+            /** @description SHA-256 over the values, in hex: the same slice gives the same digest. */
+            digest: string;
+            /**
+             * Format: naive-date
+             * @description First period.
+             */
+            from?: string;
+            /** @description Keys of the metrics used. */
+            metrics: string[];
+            /**
+             * Format: uint64
+             * @description Number of values used.
+             */
+            rows: number;
+            /**
+             * Format: naive-date
+             * @description Last period.
+             */
+            to?: string;
+        };
+        /**
+         * @description What a person can do with a recommendation.
+         * @enum {string}
+         */
+        Decision: "open" | "approve" | "reject" | "snooze" | "undo" | "rollback";
+        /**
+         * Demo
+         * @description Where a demo stands.
+         */
+        Demo: {
+            /**
+             * Format: naive-date
+             * @description The day its clock stands at.
+             */
+            as_of?: string;
+            /** @description Whether the organisation is a demo. */
+            enabled: boolean;
+            /**
+             * Format: uint32
+             * @description Weeks of market simulated so far.
+             */
+            weeks_simulated?: number;
+        };
+        /**
+         * DemoAdvance
+         * @description How far to go.
+         */
+        DemoAdvance: {
+            /**
+             * Format: uint32
+             * @description Weeks to go on.
+             */
+            weeks: number;
+        };
+        /**
+         * DemoAdvanced
+         * @description Where it went.
+         */
+        DemoAdvanced: {
+            /**
+             * Format: naive-date
+             * @description The day the clock stands at now.
+             */
+            as_of: string;
+        };
+        /**
+         * @description Whether more is better.
+         * @enum {string}
+         */
+        Direction: "direct" | "indirect";
+        /**
+         * Effect
+         * @description What an action is expected to change, against not acting.
+         */
+        Effect: {
+            /**
+             * Format: double
+             * @description Level without the action over the same horizon, for comparison; `None` where there is no such level.
+             */
+            base?: number;
+            /**
+             * Format: uint32
+             * @description Weeks the effect is summed over.
+             */
+            horizon_weeks: number;
+            interval80: components["schemas"]["Interval"];
+            /** @description Unit of all three: an ISO currency, or a metric's unit (`points`, `percent`). */
+            unit: string;
+            /**
+             * Format: double
+             * @description Expected change over the horizon, carry-over tail included.
+             */
+            value: number;
+        };
+        /**
+         * Evidence
+         * @description A number that supports the proposal, with its source.
+         */
+        Evidence: {
+            interval95?: components["schemas"]["Interval"];
+            /** @description What the number is, for people. */
+            label: string;
+            /** @description One sentence more. */
+            note: string;
+            provenance: components["schemas"]["Provenance"];
+            /** @description Unit. */
+            unit: string;
+            /**
+             * Format: double
+             * @description The number; `None` where data is missing, and then `note` says why.
+             */
+            value?: number;
+        };
+        /**
+         * ExcludedLine
+         * @description A line that stays as it is.
+         */
+        ExcludedLine: {
+            /**
+             * @description Brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * @description Channel.
+             * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            channel: string;
+        };
+        /**
+         * @description How an actor's last life ended.
+         * @enum {string}
+         */
+        ExitClass: "normal" | "failed" | "killed" | "stuck";
+        /**
+         * FieldProblem
+         * @description What went wrong with one field of the request.
+         */
+        FieldProblem: {
+            /** @description What is wrong with it. */
+            detail: string;
+            /** @description Where: a JSON pointer into the body, or `?name` for a parameter. */
+            pointer: string;
+        };
+        /**
+         * Forecast
+         * @description A forecast of one series.
+         */
+        Forecast: {
+            /** @description All candidates' backtests, best first. */
+            backtest: components["schemas"]["ModelScore"][];
+            /**
+             * @description Brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            granularity: components["schemas"]["Granularity"];
+            /**
+             * @description The id.
+             * @example fct_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /**
+             * @description Metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /** @description The model that made it. */
+            model: string;
+            /** @description Whether alerts and targets follow this one. */
+            of_record: boolean;
+            /**
+             * Format: naive-date
+             * @description Last period that was known.
+             */
+            origin: string;
+            /** @description The future, in order. */
+            points: components["schemas"]["ForecastPoint"][];
+            /**
+             * @description Project; `None` for the sum of all.
+             * @example prj_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            project?: string;
             provenance: components["schemas"]["Provenance"];
         };
-        Synergies: {
-            origin?: string | null;
-            candidates: number;
-            effects: components["schemas"]["CrossEffect"][];
+        /**
+         * ForecastPoint
+         * @description One future period.
+         */
+        ForecastPoint: {
+            interval80: components["schemas"]["Interval"];
+            interval95: components["schemas"]["Interval"];
+            /**
+             * Format: double
+             * @description Point forecast.
+             */
+            mean: number;
+            /**
+             * Format: naive-date
+             * @description First day of the period.
+             */
+            period: string;
         };
-        ResponseCurve: {
+        /**
+         * ForecastRevisionAction
+         * @description A forecast becomes the one of record.
+         */
+        ForecastRevisionAction: {
+            /**
+             * @description Its brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
             brand: string;
+            /**
+             * @description The new forecast.
+             * @example fct_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            forecast: string;
+            /**
+             * @description Its metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+        };
+        /**
+         * Gap
+         * @description The distance of a brand from a reference on one metric.
+         */
+        Gap: {
+            /**
+             * @description Brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * Format: double
+             * @description Positive means behind, in the metric's unit, whichever direction is better.
+             */
+            gap: number;
+            /**
+             * @description Metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /**
+             * Format: uint32
+             * @description Number of brands compared.
+             */
+            peers: number;
+            /**
+             * Format: naive-date
+             * @description First day of the last period used.
+             */
+            period: string;
+            /**
+             * Format: uint32
+             * @description 1 is the best brand.
+             */
+            rank: number;
+            reference: components["schemas"]["GapReference"];
+            /**
+             * Format: double
+             * @description The reference's value over the same weeks.
+             */
+            reference_value: number;
+            /**
+             * Format: double
+             * @description The gap as a share of the reference; `None` where the reference is 0.
+             */
+            relative?: number;
+            /**
+             * Format: double
+             * @description The brand's value: mean of the last weeks.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description The gap with the leading brand left out of the peers; shows how much one brand decides.
+             */
+            without_leader?: number;
+        };
+        /**
+         * @description What a gap is measured to.
+         * @enum {string}
+         */
+        GapReference: "leader" | "benchmark" | "category";
+        /**
+         * @description Length of a period.
+         * @enum {string}
+         */
+        Granularity: "day" | "week" | "month" | "quarter";
+        /**
+         * HistoryEntry
+         * @description One line of a recommendation's history.
+         */
+        HistoryEntry: {
+            /** @description The action's hash at that moment. */
+            action_hash: string;
+            actor: components["schemas"]["Actor"];
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description The reason or comment given. */
+            note?: string;
+            state: components["schemas"]["RecommendationState"];
+            step?: components["schemas"]["RecommendationMove"];
+        };
+        /**
+         * ImportOpen
+         * @description An import to be opened.
+         */
+        ImportOpen: {
+            /**
+             * @description The saved mapping.
+             * @example map_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            mapping_id: string;
+            /** @description Name of the file or stream. */
+            source: string;
+        };
+        /**
+         * InitiativeAction
+         * @description Several steps become drafts of their own.
+         */
+        InitiativeAction: {
+            /** @description What must hold for it to make sense. */
+            assumptions: string[];
+            /** @description When to look again. */
+            reviews: string[];
+            /** @description The steps, in order. */
+            steps: components["schemas"]["InitiativeStep"][];
+        };
+        /**
+         * InitiativeStep
+         * @description A step of an initiative.
+         */
+        InitiativeStep: {
+            action: components["schemas"]["Action"];
+            /**
+             * Format: naive-date
+             * @description The week it starts.
+             */
+            start: string;
+            /** @description What is to be done. */
+            title: string;
+        };
+        /**
+         * Interval
+         * @description A two-sided interval.
+         */
+        Interval: {
+            /**
+             * Format: double
+             * @description Upper end.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description Lower end.
+             */
+            low: number;
+        };
+        /**
+         * Job
+         * @description A durable job. Its input and its lease are nobody's business.
+         */
+        Job: {
+            /**
+             * Format: uint32
+             * @description Attempts begun.
+             */
+            attempt: number;
+            /**
+             * Format: date-time
+             * @description When it was queued.
+             */
+            created_at: string;
+            /**
+             * @description The id.
+             * @example job_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /** @description Kind of work. */
+            kind: string;
+            /**
+             * Format: uint32
+             * @description Attempts allowed.
+             */
+            max_attempts: number;
+            /**
+             * Format: double
+             * @description Progress 0 to 1.
+             */
+            progress: number;
+            /** @description Queue, which is also the role that takes it. */
+            queue: string;
+            /** @description Result when done, error when not. */
+            result?: unknown;
+            state: components["schemas"]["JobState"];
+            /**
+             * Format: date-time
+             * @description When it last changed.
+             */
+            updated_at: string;
+        };
+        /**
+         * @description Where a job stands.
+         * @enum {string}
+         */
+        JobState: "queued" | "running" | "done" | "dead" | "cancelled";
+        /**
+         * LeadingIndicator
+         * @description A metric that moves before another.
+         */
+        LeadingIndicator: {
+            /**
+             * @description Brand of both.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * Format: double
+             * @description Change of the outcome per unit of the indicator.
+             */
+            estimate: number;
+            /**
+             * @description The metric that moves first.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            indicator: string;
+            interval95: components["schemas"]["Interval"];
+            /**
+             * Format: uint32
+             * @description Periods between them.
+             */
+            lag: number;
+            /**
+             * @description The metric that follows.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            outcome: string;
+            /**
+             * Format: double
+             * @description q-value over every candidate of the scan.
+             */
+            q_value: number;
+        };
+        /**
+         * LineInput
+         * @description Weekly spend of one brand in one channel.
+         */
+        LineInput: {
+            /**
+             * @description Brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * @description Channel.
+             * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
             channel: string;
+            /**
+             * Format: decimal
+             * @description Spend per week.
+             * @example 1250.00
+             */
+            weekly: string;
+        };
+        /**
+         * LinkSecret
+         * @description The secret of a one-time link.
+         */
+        LinkSecret: {
+            /** @description What stands after `#` in the link. */
+            token: string;
+        };
+        /**
+         * LiveEvent
+         * @description Something that happened.
+         */
+        LiveEvent: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Ids to look up. */
+            body: unknown;
+            /** @description What it happened to, as its text id. */
+            key: string;
+            /** @description What happened: the name of an event kind, or `progress`. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description Position in delivery order; absent for `progress`, which is not stored.
+             */
+            position?: number;
+        };
+        /**
+         * Mapping
+         * @description A saved mapping.
+         */
+        Mapping: {
+            /**
+             * Format: date-time
+             * @description When it was saved.
+             */
+            created_at: string;
+            /**
+             * @description The id.
+             * @example map_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /** @description The name, unique within the organisation; the text says it. */
+            name: string;
+            /** @description The mapping, as TOML. */
+            text: string;
+            /**
+             * Format: uint32
+             * @description Version; saving another text under the same name makes the next.
+             */
+            version: number;
+        };
+        /**
+         * MappingCreate
+         * @description A mapping to be saved.
+         */
+        MappingCreate: {
+            /** @description The mapping, as TOML. It names itself; an existing name gets its next version. */
+            text: string;
+        };
+        /**
+         * Me
+         * @description Who is signed in, and what they may do.
+         */
+        Me: {
+            /** @description Whether it is a demo, whose clock can be advanced. */
+            demo: boolean;
+            organisation: components["schemas"]["SignedInOrganisation"];
+            /** @description What they may do. */
+            permissions: components["schemas"]["Permission"][];
+            user: components["schemas"]["SignedInUser"];
+            /** @description Version of the software. */
+            version: string;
+        };
+        /**
+         * MemberInput
+         * @description A brand to be in a project.
+         */
+        MemberInput: {
+            /**
+             * @description The brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * Format: double
+             * @description Its weight in the project's score, at least 0.
+             */
+            weight: number;
+        };
+        /**
+         * Membership
+         * @description A brand's place in a project.
+         */
+        Membership: {
+            /**
+             * @description The brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * @description The project.
+             * @example prj_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            project: string;
+            /**
+             * Format: double
+             * @description Weight of the brand in this project's score, at least 0. It changes no total.
+             */
+            weight: number;
+        };
+        /**
+         * MetricCreate
+         * @description A definition to be made; an existing key gets its next version.
+         */
+        MetricCreate: {
+            /**
+             * @description The channel, for spend and exposure.
+             * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            channel?: string;
+            direction: components["schemas"]["Direction"];
+            granularity: components["schemas"]["Granularity"];
+            /** @description Short stable key, unique within the organisation. */
+            key: string;
+            /** @description The name people read. */
+            name: string;
+            /**
+             * @description Where it is measured; empty when there is no such place.
+             * @default
+             */
+            platform: string;
+            role: components["schemas"]["MetricRole"];
+            section: components["schemas"]["Section"];
+            unit: components["schemas"]["MetricUnit"];
+            /**
+             * Format: double
+             * @description Weight in the score, at least 0; 0 leaves it out.
+             */
+            weight: number;
+        };
+        /**
+         * MetricDefinition
+         * @description One version of a metric's definition.
+         */
+        MetricDefinition: {
+            /**
+             * @description The channel, for spend and exposure.
+             * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            channel?: string;
+            direction: components["schemas"]["Direction"];
+            granularity: components["schemas"]["Granularity"];
+            /**
+             * @description The id, the same for all versions.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /** @description Short stable key, such as `spend_paid_search`; unique within the organisation. */
+            key: string;
+            /** @description The name people read. */
+            name: string;
+            /** @description Where it is measured, such as `amazon` or `instagram`; empty when there is no such place. */
+            platform: string;
+            role: components["schemas"]["MetricRole"];
+            section: components["schemas"]["Section"];
+            unit: components["schemas"]["MetricUnit"];
+            /**
+             * Format: uint32
+             * @description Version, from 1; a change makes the next.
+             */
+            version: number;
+            /**
+             * Format: double
+             * @description Weight in the score, at least 0; 0 leaves it out.
+             */
+            weight: number;
+        };
+        /**
+         * @description What a metric is to the analytics.
+         * @enum {string}
+         */
+        MetricRole: "outcome" | "spend" | "exposure" | "price" | "promotion" | "health" | "context";
+        /**
+         * MetricTargetAction
+         * @description A metric gets a target.
+         */
+        MetricTargetAction: {
+            /**
+             * @description Brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * Format: naive-date
+             * @description By this date.
+             */
+            due: string;
+            /**
+             * Format: double
+             * @description Value now.
+             */
+            from: number;
+            /**
+             * @description Metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /**
+             * Format: double
+             * @description Value to reach.
+             */
+            to: number;
+        };
+        /**
+         * @description Unit of a metric's values.
+         * @enum {string}
+         */
+        MetricUnit: "currency" | "count" | "ratio" | "percent" | "index" | "seconds" | "rank";
+        /**
+         * ModelScore
+         * @description How one model did in the rolling-origin backtest.
+         */
+        ModelScore: {
+            /**
+             * Format: double
+             * @description Share of actuals inside the 80 % interval, 0 to 1.
+             */
+            coverage80: number;
+            /**
+             * Format: double
+             * @description Share of actuals inside the 95 % interval, 0 to 1.
+             */
+            coverage95: number;
+            /**
+             * Format: uint32
+             * @description Number of forecast errors it was measured on.
+             */
+            errors: number;
+            /**
+             * Format: double
+             * @description Mean absolute error over that of the in-sample (seasonal) naive; below 1 beats it.
+             */
+            mase: number;
+            /** @description The model's name. */
+            model: string;
+            /**
+             * Format: double
+             * @description Symmetric mean absolute percentage error, 0 to 200.
+             */
+            smape: number;
+        };
+        /**
+         * Money
+         * @description An amount with its ISO 4217 currency.
+         */
+        Money: {
+            /**
+             * Format: decimal
+             * @description The amount in whole currency units (not cents).
+             * @example 1250.00
+             */
+            amount: string;
+            /** @description ISO 4217 code, three capital letters. */
+            currency: string;
+        };
+        /**
+         * NewToken
+         * @description A token that was just made.
+         */
+        NewToken: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: naive-date
+             * @description The day after which it no longer works.
+             */
+            expires_on?: string;
+            /** @description The id. */
+            id: string;
+            /** @description What it is for. */
+            label: string;
+            /** @description The secret, shown this once: send it as `Authorization: Bearer <token>`. */
+            readonly token: string;
+        };
+        /**
+         * Node
+         * @description One actor.
+         */
+        Node: {
+            /**
+             * Format: date-time
+             * @description Last sign of progress while it handles a message; absent when it is idle.
+             */
+            busy_since?: string;
+            /**
+             * Format: uint64
+             * @description Messages handled in this life.
+             */
+            handled: number;
+            /** @description What kind of actor it is; `supervisor` for one that has children. */
+            kind: string;
+            /** @description The last error it noted. */
+            last_error?: string;
+            last_exit?: components["schemas"]["NodeExit"];
+            /**
+             * Format: uint32
+             * @description Messages that wait.
+             */
+            mailbox: number;
+            /** @description Last part of the path. */
+            name: string;
+            /** @description What it lets see of its state. */
+            observed: unknown;
+            /** @description Its place in the tree, such as `root/agents/…/forecasting`. */
+            path: string;
+            /**
+             * Format: uint32
+             * @description How often it was started again.
+             */
+            restarts: number;
+            /**
+             * Format: date-time
+             * @description When its present life began.
+             */
+            started_at?: string;
+            status: components["schemas"]["NodeStatus"];
+            /** @description How a supervisor restarts its children. */
+            strategy?: string;
+        };
+        /**
+         * NodeExit
+         * @description The end of an actor's last life.
+         */
+        NodeExit: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            class: components["schemas"]["ExitClass"];
+            /** @description Why. */
+            reason?: string;
+        };
+        /**
+         * NodeRestart
+         * @description An actor to be restarted.
+         */
+        NodeRestart: {
+            /** @description Its place in the tree. */
+            path: string;
+        };
+        /**
+         * @description What an actor does now.
+         * @enum {string}
+         */
+        NodeStatus: "starting" | "running" | "paused" | "restarting" | "stopped" | "failed";
+        /**
+         * NodeTree
+         * @description The tree, as a list ordered by path.
+         */
+        NodeTree: {
+            /** @description The actors. */
+            nodes: components["schemas"]["Node"][];
+        };
+        /**
+         * Outcome
+         * @description A measured outcome: promised against realised.
+         */
+        Outcome: {
+            /**
+             * Format: date-time
+             * @description When it was measured.
+             */
+            at: string;
+            /**
+             * Format: naive-date
+             * @description First and last week measured.
+             */
+            from: string;
+            /**
+             * @description The id.
+             * @example out_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            interval80?: components["schemas"]["Interval"];
+            /**
+             * Format: double
+             * @description Promised effect over that window.
+             */
+            promised: number;
+            provenance: components["schemas"]["Provenance"];
+            /**
+             * Format: double
+             * @description Realised effect by our estimator.
+             */
+            realised?: number;
+            /** @description Why, in a sentence. */
+            reason: string;
+            /**
+             * @description The recommendation.
+             * @example rec_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            recommendation: string;
+            /**
+             * Format: naive-date
+             * @description Last week measured.
+             */
+            to: string;
+            verdict: components["schemas"]["OutcomeVerdict"];
+        };
+        /**
+         * OutcomeRow
+         * @description An outcome beside what was promised.
+         */
+        OutcomeRow: {
+            outcome: components["schemas"]["Outcome"];
+            recommendation: components["schemas"]["OutcomeSubject"];
+        };
+        /**
+         * OutcomeSubject
+         * @description The recommendation an outcome belongs to.
+         */
+        OutcomeSubject: {
+            agent: components["schemas"]["AgentKind"];
+            /**
+             * @description The id.
+             * @example rec_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            kind: components["schemas"]["RecommendationKind"];
+            /** @description Its title. */
+            title: string;
+        };
+        /**
+         * @description The verdict of a measurement.
+         * @enum {string}
+         */
+        OutcomeVerdict: "verified" | "refuted" | "inconclusive";
+        /**
+         * @description What happens when a tick falls due while the run before is still under way.
+         * @enum {string}
+         */
+        Overlap: "skip" | "buffer_one" | "allow";
+        /**
+         * Paged_AuditEntry
+         * @description One page of a list.
+         */
+        Paged_AuditEntry: {
+            /** @description The rows, in a stable order. */
+            data: components["schemas"]["AuditEntry"][];
+            /** @description Whether there is another page. */
+            has_more: boolean;
+            /** @description The `cursor` of the next page. */
+            next_cursor?: string;
+        };
+        /**
+         * Paged_Batch
+         * @description One page of a list.
+         */
+        Paged_Batch: {
+            /** @description The rows, in a stable order. */
+            data: components["schemas"]["Batch"][];
+            /** @description Whether there is another page. */
+            has_more: boolean;
+            /** @description The `cursor` of the next page. */
+            next_cursor?: string;
+        };
+        /**
+         * Paged_Considered
+         * @description One page of a list.
+         */
+        Paged_Considered: {
+            /** @description The rows, in a stable order. */
+            data: components["schemas"]["Considered"][];
+            /** @description Whether there is another page. */
+            has_more: boolean;
+            /** @description The `cursor` of the next page. */
+            next_cursor?: string;
+        };
+        /**
+         * Paged_OutcomeRow
+         * @description One page of a list.
+         */
+        Paged_OutcomeRow: {
+            /** @description The rows, in a stable order. */
+            data: components["schemas"]["OutcomeRow"][];
+            /** @description Whether there is another page. */
+            has_more: boolean;
+            /** @description The `cursor` of the next page. */
+            next_cursor?: string;
+        };
+        /**
+         * Paged_Plan
+         * @description One page of a list.
+         */
+        Paged_Plan: {
+            /** @description The rows, in a stable order. */
+            data: components["schemas"]["Plan"][];
+            /** @description Whether there is another page. */
+            has_more: boolean;
+            /** @description The `cursor` of the next page. */
+            next_cursor?: string;
+        };
+        /**
+         * Paged_Recommendation
+         * @description One page of a list.
+         */
+        Paged_Recommendation: {
+            /** @description The rows, in a stable order. */
+            data: components["schemas"]["Recommendation"][];
+            /** @description Whether there is another page. */
+            has_more: boolean;
+            /** @description The `cursor` of the next page. */
+            next_cursor?: string;
+        };
+        /**
+         * Paged_Reject
+         * @description One page of a list.
+         */
+        Paged_Reject: {
+            /** @description The rows, in a stable order. */
+            data: components["schemas"]["Reject"][];
+            /** @description Whether there is another page. */
+            has_more: boolean;
+            /** @description The `cursor` of the next page. */
+            next_cursor?: string;
+        };
+        /**
+         * Paged_Run
+         * @description One page of a list.
+         */
+        Paged_Run: {
+            /** @description The rows, in a stable order. */
+            data: components["schemas"]["Run"][];
+            /** @description Whether there is another page. */
+            has_more: boolean;
+            /** @description The `cursor` of the next page. */
+            next_cursor?: string;
+        };
+        /**
+         * PairBound
+         * @description A rule about two brands.
+         */
+        PairBound: {
+            /**
+             * @description Brand that responds.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            affected: string;
+            /**
+             * @description Brand whose media it is about.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            driver: string;
+            /**
+             * Format: decimal
+             * @description Amount per week over all of the driver's channels.
+             * @example 1250.00
+             */
+            weekly: string;
+        };
+        /**
+         * @description One thing a principal may do.
+         * @enum {string}
+         */
+        Permission: "portfolio_read" | "portfolio_write" | "brand_write" | "metric_read" | "metric_write" | "ingest_write" | "mapping_write" | "score_read" | "forecast_read" | "synergy_read" | "gap_read" | "plan_read" | "plan_write" | "constraint_write" | "recommendation_read" | "recommendation_propose" | "recommendation_decide" | "agent_read" | "agent_control" | "run_read" | "run_write" | "schedule_read" | "schedule_write" | "event_read" | "user_read" | "user_write" | "setting_read" | "setting_write" | "audit_read" | "demo_advance";
+        /**
+         * Plan
+         * @description A plan: weekly spend by brand and channel over a horizon.
+         */
+        Plan: {
+            certificate?: components["schemas"]["Certificate"];
+            /**
+             * Format: double
+             * @description Probability that the effect is positive, 0 to 1.
+             */
+            confidence?: number;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            created_by: components["schemas"]["Actor"];
+            effect?: components["schemas"]["Effect"];
+            /**
+             * @description The id.
+             * @example pln_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /** @description The lines. */
+            lines: components["schemas"]["PlanLine"][];
+            /** @description The name. */
+            name: string;
+            provenance: components["schemas"]["Provenance"];
+            /**
+             * @description The recommendation it came from.
+             * @example rec_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            recommendation?: string;
+            /**
+             * Format: naive-date
+             * @description Monday of the first week.
+             */
+            start: string;
+            status: components["schemas"]["PlanStatus"];
+            total: components["schemas"]["Money"];
+            /**
+             * Format: uint32
+             * @description Version; every edit makes the next, and `If-Match` names it.
+             */
+            version: number;
+            /**
+             * Format: uint32
+             * @description Number of weeks.
+             */
+            weeks: number;
+        };
+        /**
+         * PlanInput
+         * @description A plan to be made or its new content.
+         */
+        PlanInput: {
+            /** @description The lines. */
+            lines: components["schemas"]["LineInput"][];
+            /** @description The name. */
+            name: string;
+            /**
+             * Format: naive-date
+             * @description Monday of the first week; the next one when it is left out.
+             */
+            start?: string;
+            /**
+             * Format: uint32
+             * @description Number of weeks.
+             */
+            weeks: number;
+        };
+        /**
+         * PlanLine
+         * @description Weekly spend of one brand in one channel.
+         */
+        PlanLine: {
+            /**
+             * @description Brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * @description Channel.
+             * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            channel: string;
+            /**
+             * Format: decimal
+             * @description What is spent per week now.
+             * @example 1250.00
+             */
+            current: string;
+            /**
+             * Format: decimal
+             * @description Least the solver was allowed to put here.
+             * @example 1250.00
+             */
+            lower: string;
+            /**
+             * Format: double
+             * @description Margin × extra sales (cross effects and tail included) per extra unit here, under the plan; `None` for a line
+             *     without a fitted curve.
+             */
+            marginal_return?: number;
+            /**
+             * Format: decimal
+             * @description Most the solver was allowed to put here.
+             * @example 1250.00
+             */
+            upper: string;
+            /**
+             * Format: decimal
+             * @description Planned spend per week, in the plan's currency.
+             * @example 1250.00
+             */
+            weekly: string;
+        };
+        /**
+         * @description Where a plan stands.
+         * @enum {string}
+         */
+        PlanStatus: "draft" | "of_record" | "superseded" | "withdrawn";
+        /**
+         * Point
+         * @description One value of a series.
+         */
+        Point: {
+            /**
+             * Format: naive-date
+             * @description First day of the period.
+             */
+            period: string;
+            /**
+             * Format: double
+             * @description The value.
+             */
+            value: number;
+        };
+        /**
+         * Portfolio
+         * @description The overview.
+         */
+        Portfolio: {
+            /** @description The four agents. */
+            agents: components["schemas"]["AgentSummary"][];
+            /**
+             * Format: naive-date
+             * @description Today, by the organisation's clock.
+             */
+            as_of: string;
+            /** @description The own brands. */
+            brands: components["schemas"]["BrandTile"][];
+            /** @description ISO 4217 currency of every sum. */
+            currency: string;
+            /**
+             * Format: uint32
+             * @description Recommendations that wait for a decision.
+             */
+            open_recommendations: number;
+            /** @description Name of the organisation. */
+            organisation: string;
+            /** @description Sales of the own brands together, last 52 weeks. */
+            sales: components["schemas"]["Point"][];
+            totals: components["schemas"]["Totals"];
+            /**
+             * Format: uint32
+             * @description Weeks of data there are.
+             */
+            weeks: number;
+        };
+        /**
+         * Problem
+         * @description A problem as sent (RFC 9457, `application/problem+json`).
+         */
+        Problem: {
+            /** @description What to do about it, when there is something. */
+            advice?: string;
+            /** @description The stable code, for programs. */
+            code: string;
+            /** @description What happened this time. */
+            detail: string;
+            /** @description Fields that are wrong; empty when it is not about fields. */
+            errors: components["schemas"]["FieldProblem"][];
+            /** @description The path that was asked for. */
+            instance: string;
+            /**
+             * Format: uint16
+             * @description The status code.
+             */
+            status: number;
+            /** @description The class of problem, in a few words. */
+            title: string;
+            /** @description Names this request in the log. */
+            trace_id: string;
+            /** @description Address of the explanation, `/problems/<code>`. */
+            type: string;
+        };
+        /**
+         * Project
+         * @description A project: a market, a retail channel or a business unit. Values of one brand in two projects never overlap, so a
+         *     portfolio is the sum of its projects.
+         */
+        Project: {
+            /**
+             * @description The id.
+             * @example prj_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /** @description The name. */
+            name: string;
+        };
+        /**
+         * ProjectDetail
+         * @description A project with its brands.
+         */
+        ProjectDetail: {
+            /** @description Its brands. */
+            members: components["schemas"]["Membership"][];
+            project: components["schemas"]["Project"];
+            /** @description Its version, also in `ETag`. */
+            version: string;
+        };
+        /**
+         * ProjectInput
+         * @description A project to be made, or its new name.
+         */
+        ProjectInput: {
+            /** @description The name, unique within the organisation. */
+            name: string;
+        };
+        /**
+         * Provenance
+         * @description Data slice, method, parameters, seed and software version of a result.
+         */
+        Provenance: {
+            /** @description The method, by its name in `docs/methods.md`. */
+            method: string;
+            /** @description Parameters of the method. */
+            parameters: unknown;
+            /**
+             * Format: uint64
+             * @description Seed of everything random in it.
+             * @example 42
+             */
+            seed: string;
+            slice: components["schemas"]["DataSlice"];
+            /** @description Version of this software. */
+            software: string;
+        };
+        /**
+         * Recommendation
+         * @description A recommendation.
+         */
+        Recommendation: {
+            action: components["schemas"]["Action"];
+            /** @description [`Action::hash`] of `action`. */
+            action_hash: string;
+            agent: components["schemas"]["AgentKind"];
+            /**
+             * Format: date-time
+             * @description Database time at which an approval or rejection takes effect.
+             */
+            applies_at?: string;
+            /** @description Brands it touches, for filters. */
+            brands: string[];
+            /**
+             * Format: double
+             * @description P(effect on profit > 0) from parameter draws, 0 to 1; `None` where there is no effect.
+             */
+            confidence?: number;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /** @description The same proposal made again has the same key and changes nothing. */
+            dedupe_key: string;
+            effect?: components["schemas"]["Effect"];
+            /** @description The numbers behind it. */
+            evidence: components["schemas"]["Evidence"][];
+            /** @description Digest of the data the evidence was computed from; checked again before applying. */
+            evidence_digest: string;
+            /**
+             * Format: naive-date
+             * @description Domain date after which it expires.
+             */
+            expires_on: string;
+            /**
+             * @description The id.
+             * @example rec_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            kind: components["schemas"]["RecommendationKind"];
+            /** @description The objective it serves, as the organisation or project states it. */
+            objective: string;
+            /**
+             * @description The initiative it belongs to.
+             * @example rec_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            parent?: string;
+            /**
+             * Format: naive-date
+             * @description Domain date it was proposed.
+             */
+            proposed_on: string;
+            /**
+             * Format: naive-date
+             * @description Domain date until which it is put aside.
+             */
+            snoozed_until?: string;
+            state: components["schemas"]["RecommendationState"];
+            /** @description What it is about, as a stable key such as `brand:Aurora/channel:search`; unique among the open ones of its kind. */
+            subject: string;
+            /** @description Two or three sentences: what, why, what happens when approved. */
+            summary: string;
+            /**
+             * @description The one that took its place.
+             * @example rec_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            superseded_by?: string;
+            /** @description One line for the list. */
+            title: string;
+            /**
+             * Format: date-time
+             * @description When it last changed.
+             */
+            updated_at: string;
+            /**
+             * Format: uint32
+             * @description Version; every change makes the next, and `If-Match` names it.
+             */
+            version: number;
+        };
+        /**
+         * RecommendationDetail
+         * @description A recommendation with all that a person needs to decide.
+         */
+        RecommendationDetail: {
+            /** @description What you may do with it now. */
+            allowed: components["schemas"]["Decision"][];
+            /** @description The drafts of an initiative. */
+            children: components["schemas"]["Recommendation"][];
+            /** @description What happened to it, oldest first. */
+            history: components["schemas"]["HistoryEntry"][];
+            outcome?: components["schemas"]["Outcome"];
+            recommendation: components["schemas"]["Recommendation"];
+            /**
+             * Format: date-time
+             * @description Until when the last decision can be taken back.
+             */
+            undo_until?: string;
+        };
+        /**
+         * @description What kind of action is proposed.
+         * @enum {string}
+         */
+        RecommendationKind: "budget_plan" | "guard" | "synergy" | "forecast_revision" | "metric_target" | "initiative" | "data_fix";
+        /**
+         * @description Something that moves a recommendation from one state to the next.
+         * @enum {string}
+         */
+        RecommendationMove: "propose" | "open" | "approve" | "reject" | "snooze" | "wake" | "undo" | "expire" | "supersede" | "withdraw" | "start_applying" | "finish" | "fail" | "start_measuring" | "verify" | "refute" | "give_up" | "roll_back";
+        /**
+         * @description The states of a recommendation's life.
+         * @enum {string}
+         */
+        RecommendationState: "draft" | "proposed" | "in_review" | "approved" | "rejected" | "snoozed" | "expired" | "superseded" | "withdrawn" | "applying" | "applied" | "failed" | "measuring" | "verified" | "refuted" | "inconclusive" | "rolled_back";
+        /**
+         * Reject
+         * @description A refused row.
+         */
+        Reject: {
+            /** @description Stable reason code, such as `value.not_a_number`. */
+            code: string;
+            /** @description Column, empty when the whole row was refused. */
+            column: string;
+            /**
+             * Format: uint64
+             * @description Line in the file, from 1.
+             */
+            line: number;
+            /** @description What is wrong and what would be right. */
+            message: string;
+            /** @description The text as it stood in the file, cut to 200 characters. */
+            raw: string;
+        };
+        /**
+         * @description Why something is rejected; the agents learn from it.
+         * @enum {string}
+         */
+        RejectReason: "not_now" | "wrong_data" | "not_feasible" | "disagree" | "other";
+        /**
+         * Rejection
+         * @description A rejection.
+         */
+        Rejection: {
+            /** @description More about it. */
+            comment?: string;
+            reason: components["schemas"]["RejectReason"];
+        };
+        /**
+         * Relationship
+         * @description A directed relationship between brands.
+         */
+        Relationship: {
+            /**
+             * @description From this brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            from: string;
+            kind: components["schemas"]["RelationshipKind"];
+            /**
+             * @description To this brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            to: string;
+        };
+        /**
+         * @description How two brands relate.
+         * @enum {string}
+         */
+        RelationshipKind: "sibling" | "rival" | "benchmark";
+        /**
+         * ResponseCurve
+         * @description The fitted curve of one brand and channel. Carry-over is geometric and normalised, saturation is a Hill curve:
+         *     `sales(x) = scale · a^shape / (a^shape + half^shape)` with `a` the carried-over weekly spend.
+         */
+        ResponseCurve: {
+            /**
+             * @description Brand whose spend it is.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * Format: double
+             * @description Share of the effect carried to the next week, 0 to 1.
+             */
             carry_over: number;
-            half: number;
-            shape: number;
-            scale: number;
+            /**
+             * @description Channel.
+             * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            channel: string;
+            /**
+             * Format: double
+             * @description Mean weekly spend in the last weeks, the current plan.
+             */
             current_spend: number;
+            /**
+             * Format: double
+             * @description Weekly spend at half the maximum.
+             */
+            half: number;
+            /**
+             * Format: double
+             * @description Margin × extra sales (tail included) per extra unit of spend at the current plan; break-even is 1.
+             */
             marginal_return: number;
             marginal_return80: components["schemas"]["Interval"];
             marginal_return95: components["schemas"]["Interval"];
+            /**
+             * Format: double
+             * @description Benjamini–Hochberg q-value against break-even.
+             */
             q_value: number;
+            /**
+             * Format: double
+             * @description Maximum weekly sales the channel can add, in currency.
+             */
+            scale: number;
+            /**
+             * Format: double
+             * @description Shape; 1 is concave everywhere.
+             */
+            shape: number;
+            /** @description Why the number should be read with care: little variation, strong correlation with another channel. */
             warnings: string[];
         };
+        /**
+         * ResponseFit
+         * @description All curves fitted together.
+         */
         ResponseFit: {
-            id: string;
-            origin: string;
+            /** @description The curves. */
             curves: components["schemas"]["ResponseCurve"][];
+            /**
+             * @description The id.
+             * @example fit_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /**
+             * Format: naive-date
+             * @description Last period used.
+             */
+            origin: string;
             provenance: components["schemas"]["Provenance"];
         };
-        CurvePoint: {
-            weekly: number;
-            sales: number;
-            low80: number;
-            high80: number;
-        };
-        Curve: {
-            points: components["schemas"]["CurvePoint"][];
-            current: number;
-        };
-        Gap: {
-            brand: string;
+        /**
+         * RivalChange
+         * @description A rival's behaviour changed.
+         */
+        RivalChange: {
+            /**
+             * Format: double
+             * @description Mean change per week in the metric's unit.
+             */
+            estimate: number;
+            interval95: components["schemas"]["Interval"];
+            /**
+             * @description Metric in which it shows.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
             metric: string;
-            reference: components["schemas"]["GapReference"];
-            value: number;
-            reference_value: number;
-            gap: number;
-            relative?: number | null;
-            without_leader?: number | null;
-            rank: number;
-            peers: number;
+            /**
+             * Format: double
+             * @description q-value over every candidate of the scan.
+             */
+            q_value: number;
+            /**
+             * @description The rival.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            rival: string;
+            /**
+             * Format: naive-date
+             * @description First week of the change.
+             */
+            start: string;
+        };
+        /**
+         * @description The product's six roles, most powerful first.
+         * @enum {string}
+         */
+        Role: "system_admin" | "org_admin" | "portfolio_manager" | "brand_manager" | "analyst" | "viewer";
+        /**
+         * Rollback
+         * @description Taking an applied action back.
+         */
+        Rollback: {
+            /** @description Why. */
+            reason: string;
+        };
+        /** @description A standing rule. */
+        Rule: components["schemas"]["Rule_cannibalisation_cap"] | components["schemas"]["Rule_cap"] | components["schemas"]["Rule_exclusion"] | components["schemas"]["Rule_joint_action"] | components["schemas"]["Rule_minimum"];
+        /**
+         * RuleAction
+         * @description A rule comes into force.
+         */
+        RuleAction: {
+            rule: components["schemas"]["Rule"];
+        };
+        /**
+         * Run
+         * @description A run.
+         */
+        Run: {
+            agent: components["schemas"]["AgentKind"];
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            ended_at?: string;
+            /** @description Error of a failed run. */
+            error?: string;
+            /**
+             * @description The id.
+             * @example run_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /** @description Parameters and seed. */
+            parameters: unknown;
+            /**
+             * Format: double
+             * @description Progress 0 to 1.
+             */
+            progress: number;
+            /**
+             * @description The schedule, for a tick.
+             * @example sch_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            schedule?: string;
+            /** @description Digest of the data it looked at. */
+            snapshot?: string;
+            /**
+             * Format: date-time
+             * @description When its first step started.
+             */
+            started_at?: string;
+            state: components["schemas"]["RunState"];
+            /**
+             * Format: date-time
+             * @description The tick's planned time; unique together with the schedule.
+             */
+            tick?: string;
+            trigger: components["schemas"]["Trigger"];
+        };
+        /**
+         * RunDetail
+         * @description A run with its steps.
+         */
+        RunDetail: {
+            run: components["schemas"]["Run"];
+            /** @description Its steps, in order. */
+            steps: components["schemas"]["RunStep"][];
+        };
+        /**
+         * @description Where a run stands.
+         * @enum {string}
+         */
+        RunState: "queued" | "running" | "succeeded" | "failed" | "cancelled";
+        /**
+         * RunStep
+         * @description One step of a run. A finished step is not done again when the run resumes.
+         */
+        RunStep: {
+            /**
+             * Format: uint32
+             * @description Attempts begun.
+             */
+            attempt: number;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            ended_at?: string;
+            /** @description Error of the last attempt. */
+            error?: string;
+            /** @description Key, unique within the run: `observe`, `analyse`, `decide`, `propose`. */
+            key: string;
+            /** @description What it produced, in brief. */
+            output?: unknown;
+            /**
+             * @description The run.
+             * @example run_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            run: string;
+            /**
+             * Format: date-time
+             * @description When it started.
+             */
+            started_at: string;
+        };
+        /**
+         * Schedule
+         * @description A schedule with its next ticks.
+         */
+        Schedule: {
+            agent: components["schemas"]["AgentKind"];
+            /**
+             * Format: uint32
+             * @description Ticks missed by at most this many seconds are caught up.
+             */
+            catch_up_seconds: number;
+            /** @description Five-field cron expression. */
+            cron: string;
+            /**
+             * @description The id.
+             * @example sch_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description The last tick that fired.
+             */
+            last_at?: string;
+            /** @description The next five ticks; none while it is paused. */
+            next: string[];
+            /**
+             * Format: date-time
+             * @description The next tick.
+             */
+            next_at?: string;
+            overlap: components["schemas"]["Overlap"];
+            /** @description Whether it is paused. */
+            paused: boolean;
+            /** @description IANA time zone the expression is read in. */
+            time_zone: string;
+            /**
+             * Format: uint32
+             * @description Version, for `If-Match`.
+             */
+            version: number;
+        };
+        /**
+         * ScheduleUpdate
+         * @description What changes about a schedule; what is left out stays.
+         */
+        ScheduleUpdate: {
+            /** @description Five-field cron expression. */
+            cron?: string;
+            overlap?: components["schemas"]["Overlap"];
+            /** @description Whether it is paused. */
+            paused?: boolean;
+            /** @description IANA time zone. */
+            time_zone?: string;
+        };
+        /**
+         * Score
+         * @description The score of one brand in one project on one date.
+         */
+        Score: {
+            band?: components["schemas"]["Band"];
+            /**
+             * @description Brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * Format: double
+             * @description Share of weight that had a value, 0 to 1: how much of the score is known.
+             */
+            coverage: number;
+            /**
+             * @description The id.
+             * @example scr_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /** @description By metric. */
+            lines: components["schemas"]["ScoreLine"][];
+            /**
+             * Format: naive-date
+             * @description Period the score is for.
+             */
+            period: string;
+            /**
+             * @description Project; `None` for the whole portfolio.
+             * @example prj_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            project?: string;
+            provenance: components["schemas"]["Provenance"];
+            /** @description By section. */
+            sections: components["schemas"]["SectionScore"][];
+            /**
+             * Format: double
+             * @description 0 to 100; `None` when no metric is scorable.
+             */
+            value?: number;
+        };
+        /**
+         * ScoreLine
+         * @description One metric's part in a score.
+         */
+        ScoreLine: {
+            /**
+             * Format: double
+             * @description Benchmark of the metric; `None` where it could not be computed.
+             */
+            benchmark?: number;
+            /**
+             * Format: double
+             * @description Exact Shapley contribution to the brand's score against the peers' mean, in points.
+             */
+            contribution?: number;
+            /**
+             * @description The metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /**
+             * Format: uint32
+             * @description Version of its definition that was used.
+             */
+            metric_version: number;
+            /**
+             * Format: double
+             * @description Normalised value 0 to 100; `None` means not scorable (no value, or benchmark ≤ 0).
+             */
+            normalised?: number;
+            section: components["schemas"]["Section"];
+            /**
+             * Format: double
+             * @description The brand's value; `None` where it has none.
+             */
+            value?: number;
+            /**
+             * Format: double
+             * @description Weight.
+             */
+            weight: number;
+        };
+        /**
+         * ScorePoint
+         * @description A past score.
+         */
+        ScorePoint: {
+            band?: components["schemas"]["Band"];
+            /**
+             * Format: naive-date
+             * @description Period the score is for.
+             */
+            period: string;
+            /**
+             * Format: double
+             * @description 0 to 100; absent when nothing was scorable.
+             */
+            value?: number;
+        };
+        /**
+         * @description The four sections of the product's brand score.
+         * @enum {string}
+         */
+        Section: "marketplace" | "digital_spends" | "organic_performance" | "socialwatch";
+        /**
+         * SectionScore
+         * @description A section's score.
+         */
+        SectionScore: {
+            section: components["schemas"]["Section"];
+            /**
+             * Format: double
+             * @description 0 to 100; `None` when nothing in it is scorable.
+             */
+            value?: number;
+        };
+        /**
+         * Series
+         * @description One series.
+         */
+        Series: {
+            /**
+             * @description The brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * @description The metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /** @description The values, in order of time. A period without a value is not in the list. */
+            points: components["schemas"]["Point"][];
+            /**
+             * @description The project.
+             * @example prj_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            project?: string;
+        };
+        /**
+         * SeriesList
+         * @description Several series.
+         */
+        SeriesList: {
+            /** @description The series. */
+            series: components["schemas"]["Series"][];
+        };
+        /**
+         * Setting
+         * @description A setting.
+         */
+        Setting: {
+            /** @description Its name, as `group.name`. */
+            key: string;
+            /** @description Its value. */
+            value: unknown;
+            /**
+             * Format: uint32
+             * @description How often it was set.
+             */
+            version: number;
+        };
+        /**
+         * SettingInput
+         * @description A value to be set.
+         */
+        SettingInput: {
+            /** @description The value. */
+            value: unknown;
+        };
+        /**
+         * SignIn
+         * @description E-mail and password.
+         * @example {
+         *       "email": "ada@example.com"
+         *     }
+         */
+        SignIn: {
+            /** @description The address of the account. */
+            email: string;
+            /** @description The password. */
+            password: string;
+        };
+        /**
+         * SignedInOrganisation
+         * @description The organisation the session is in.
+         */
+        SignedInOrganisation: {
+            /**
+             * Format: naive-date
+             * @description Today, by the organisation's clock; a demo stands at the end of its data.
+             */
+            as_of: string;
+            /** @description ISO 4217 currency in which sums are shown. */
+            currency: string;
+            /**
+             * @description The id.
+             * @example org_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /** @description The name. */
+            name: string;
+            /** @description IANA time zone. */
+            time_zone: string;
+        };
+        /**
+         * SignedInUser
+         * @description The person who is signed in.
+         */
+        SignedInUser: {
+            /** @description Address used to sign in. */
+            email: string;
+            /**
+             * @description The id.
+             * @example usr_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /** @description The name. */
+            name: string;
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * Snooze
+         * @description Putting something aside.
+         */
+        Snooze: {
+            /**
+             * Format: naive-date
+             * @description The day it comes back, by the organisation's clock.
+             */
+            until: string;
+        };
+        /**
+         * SpendBound
+         * @description Weekly spend of the matching lines together, as a bound.
+         */
+        SpendBound: {
+            /**
+             * @description Brand; any when left out.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand?: string;
+            /**
+             * @description Channel; any when left out.
+             * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            channel?: string;
+            /**
+             * Format: decimal
+             * @description Amount per week.
+             * @example 1250.00
+             */
+            weekly: string;
+        };
+        /**
+         * @description States to list.
+         * @enum {string}
+         */
+        StateFilter: "open" | "proposed" | "in_review" | "approved" | "rejected" | "snoozed" | "expired" | "superseded" | "withdrawn" | "applying" | "applied" | "failed" | "measuring" | "verified" | "refuted" | "inconclusive" | "rolled_back";
+        /**
+         * Synergies
+         * @description The latest scan of all pairs.
+         */
+        Synergies: {
+            /**
+             * Format: uint32
+             * @description Ordered pairs that were looked at.
+             */
+            candidates: number;
+            /** @description All of them, with their verdict. */
+            effects: components["schemas"]["CrossEffect"][];
+            /**
+             * Format: naive-date
+             * @description Last period used; absent before the first scan.
+             */
+            origin?: string;
+        };
+        /**
+         * @description What the analysis concludes about a pair.
+         * @enum {string}
+         */
+        SynergyVerdict: "halo" | "cannibalisation" | "no_evidence" | "not_identifiable";
+        /**
+         * Target
+         * @description A target on a metric.
+         */
+        Target: {
+            /** @description Whether it is in force. */
+            active: boolean;
+            /**
+             * @description Brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * Format: naive-date
+             * @description By this date.
+             */
+            due: string;
+            /**
+             * Format: double
+             * @description Value when it was set.
+             */
+            from: number;
+            /**
+             * @description The id.
+             * @example tgt_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            id: string;
+            /**
+             * @description Metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /**
+             * @description Where it came from.
+             * @example rec_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            recommendation?: string;
+            /**
+             * Format: double
+             * @description Value to reach.
+             */
+            to: number;
+        };
+        /**
+         * TileForecast
+         * @description One future week on a brand's tile.
+         */
+        TileForecast: {
+            interval80: components["schemas"]["Interval"];
+            /**
+             * Format: double
+             * @description Point forecast.
+             */
+            mean: number;
+            /**
+             * Format: naive-date
+             * @description First day of the week.
+             */
             period: string;
         };
-        RivalChange: {
-            rival: string;
-            metric: string;
-            start: string;
-            estimate: number;
-            interval95: components["schemas"]["Interval"];
-            q_value: number;
+        /**
+         * TileScore
+         * @description The score on a brand's tile.
+         */
+        TileScore: {
+            band: components["schemas"]["Band"];
+            /**
+             * Format: double
+             * @description Share of weight that had a value, 0 to 1.
+             */
+            coverage: number;
+            /**
+             * Format: double
+             * @description The score of the period before.
+             */
+            previous?: number;
+            /**
+             * Format: double
+             * @description 0 to 100.
+             */
+            value: number;
         };
-        LeadingIndicator: {
-            brand: string;
-            indicator: string;
-            outcome: string;
-            lag: number;
-            estimate: number;
-            interval95: components["schemas"]["Interval"];
-            q_value: number;
+        /**
+         * Timeline
+         * @description History, forecast and actions of one brand on one axis.
+         */
+        Timeline: {
+            /** @description What was done. */
+            actions: components["schemas"]["TimelineAction"][];
+            brand: components["schemas"]["Brand"];
+            forecast?: components["schemas"]["Forecast"];
+            /** @description What was. */
+            history: components["schemas"]["Point"][];
+            metric: components["schemas"]["MetricDefinition"];
+            /** @description Values that do not fit the rest. */
+            outliers: components["schemas"]["Point"][];
         };
-        PlanLine: {
-            brand: string;
-            channel: string;
-            weekly: string;
-            current: string;
-            lower: string;
-            upper: string;
-            marginal_return?: number | null;
-        };
-        BindingRule: {
-            rule: string;
-            shadow_price: number;
-        };
-        Certificate: {
-            shadow_price: number;
-            gap: number;
-            stationarity: number;
-            binding: components["schemas"]["BindingRule"][];
-        };
-        /** @enum {string} */
-        ActorKind: "user" | "agent" | "system";
-        Actor: {
-            kind: components["schemas"]["ActorKind"];
-            id?: string | null;
-        };
-        Plan: {
-            id: string;
-            version: number;
-            name: string;
-            status: components["schemas"]["PlanStatus"];
-            start: string;
-            weeks: number;
-            total: components["schemas"]["Money"];
-            lines: components["schemas"]["PlanLine"][];
-            effect?: components["schemas"]["Effect"] | null;
-            confidence?: number | null;
-            certificate?: components["schemas"]["Certificate"] | null;
-            recommendation?: string | null;
-            created_by: components["schemas"]["Actor"];
-            created_at: string;
-            provenance: components["schemas"]["Provenance"];
-        };
-        Rule_cap: {
-            /** @enum {string} */
-            rule: "cap";
-        } & {
-            brand?: string | null;
-            channel?: string | null;
-            weekly: string;
-        };
-        Rule_minimum: {
-            /** @enum {string} */
-            rule: "minimum";
-        } & {
-            brand?: string | null;
-            channel?: string | null;
-            weekly: string;
-        };
-        Rule_exclusion: {
-            /** @enum {string} */
-            rule: "exclusion";
-        } & {
-            brand: string;
-            channel: string;
-        };
-        Rule_cannibalisation_cap: {
-            /** @enum {string} */
-            rule: "cannibalisation_cap";
-        } & {
-            driver: string;
-            affected: string;
-            weekly: string;
-        };
-        Rule_joint_action: {
-            /** @enum {string} */
-            rule: "joint_action";
-        } & {
-            driver: string;
-            affected: string;
-            weekly: string;
-        };
-        Rule: components["schemas"]["Rule_cap"] | components["schemas"]["Rule_minimum"] | components["schemas"]["Rule_exclusion"] | components["schemas"]["Rule_cannibalisation_cap"] | components["schemas"]["Rule_joint_action"];
-        Constraint: {
-            id: string;
-            rule: components["schemas"]["Rule"];
-            reason: string;
-            recommendation?: string | null;
-            active: boolean;
-            created_at: string;
-        };
-        InitiativeStep: {
+        /**
+         * TimelineAction
+         * @description Something that was done, on the time axis.
+         */
+        TimelineAction: {
+            /**
+             * Format: naive-date
+             * @description When it takes or took effect.
+             */
+            date: string;
+            kind: components["schemas"]["RecommendationKind"];
+            /**
+             * @description The recommendation.
+             * @example rec_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            recommendation_id: string;
+            state: components["schemas"]["RecommendationState"];
+            /** @description Its title. */
             title: string;
-            start: string;
-            action: components["schemas"]["Action"];
+        };
+        /**
+         * Token
+         * @description A token, without its secret.
+         */
+        Token: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: naive-date
+             * @description The day after which it no longer works.
+             */
+            expires_on?: string;
+            /** @description The id. */
+            id: string;
+            /** @description What it is for. */
+            label: string;
+            /**
+             * Format: date-time
+             * @description When it was last used.
+             */
+            last_used_at?: string;
+        };
+        /**
+         * TokenCreate
+         * @description A token to be made.
+         */
+        TokenCreate: {
+            /**
+             * Format: naive-date
+             * @description The day after which it no longer works; without it, it works until it is deleted.
+             */
+            expires_on?: string;
+            /** @description What it is for, so that it can be recognised later. */
+            label: string;
+        };
+        /**
+         * Totals
+         * @description Sums over the last 4 weeks.
+         */
+        Totals: {
+            /**
+             * Format: double
+             * @description Margin × sales − spend; absent when a margin is not known.
+             */
+            profit?: number;
+            /**
+             * Format: double
+             * @description Sales of the own brands.
+             */
+            sales: number;
+            /**
+             * Format: double
+             * @description Their sales in the 4 weeks before.
+             */
+            sales_previous: number;
+            /**
+             * Format: double
+             * @description Media spend.
+             */
+            spend: number;
+        };
+        /**
+         * Track
+         * @description What became of what an agent proposed.
+         */
+        Track: {
+            /**
+             * Format: uint32
+             * @description Applied.
+             */
+            applied: number;
+            /**
+             * Format: uint32
+             * @description Measured, and it cannot be told.
+             */
+            inconclusive: number;
+            /**
+             * Format: uint32
+             * @description Measured, and not as promised.
+             */
+            refuted: number;
+            /**
+             * Format: uint32
+             * @description Measured, and as promised.
+             */
+            verified: number;
+        };
+        /**
+         * @description Why a run was started.
+         * @enum {string}
+         */
+        Trigger: "schedule" | "event" | "person";
+        /**
+         * WhatIf
+         * @description The answer.
+         */
+        WhatIf: {
+            /**
+             * Format: double
+             * @description Milliseconds it took to compute.
+             */
+            compute_ms: number;
+            /**
+             * Format: double
+             * @description Probability that the effect is positive.
+             */
+            confidence?: number;
+            effect?: components["schemas"]["Effect"];
+            /** @description Every line, with its marginal return. */
+            lines: components["schemas"]["PlanLine"][];
+            total: components["schemas"]["Money"];
+            /** @description Standing rules that it breaks, in words. */
+            violations: string[];
+        };
+        /**
+         * WhatIfInput
+         * @description A question: what would this do?
+         */
+        WhatIfInput: {
+            /** @description The lines that differ; the others stay as they are. */
+            lines: components["schemas"]["LineInput"][];
+            /**
+             * Format: uint32
+             * @description Number of weeks.
+             */
+            weeks: number;
         };
         Action_budget_plan: {
             /** @enum {string} */
             kind: "budget_plan";
-        } & {
-            plan: string;
-            start: string;
-            weeks: number;
-            total: components["schemas"]["Money"];
-            lines: components["schemas"]["PlanLine"][];
-        };
-        Action_guard: {
-            /** @enum {string} */
-            kind: "guard";
-        } & {
-            rule: components["schemas"]["Rule"];
-        };
-        Action_synergy: {
-            /** @enum {string} */
-            kind: "synergy";
-        } & {
-            rule: components["schemas"]["Rule"];
-        };
-        Action_forecast_revision: {
-            /** @enum {string} */
-            kind: "forecast_revision";
-        } & {
-            forecast: string;
-            brand: string;
-            metric: string;
-        };
-        Action_metric_target: {
-            /** @enum {string} */
-            kind: "metric_target";
-        } & {
-            brand: string;
-            metric: string;
-            from: number;
-            to: number;
-            due: string;
-        };
-        Action_initiative: {
-            /** @enum {string} */
-            kind: "initiative";
-        } & {
-            steps: components["schemas"]["InitiativeStep"][];
-            assumptions: string[];
-            reviews: string[];
-        };
+        } & components["schemas"]["BudgetPlanAction"];
         Action_data_fix: {
             /** @enum {string} */
             kind: "data_fix";
-        } & {
-            project: string;
-            brand: string;
-            metric: string;
-            period: string;
-            from: number;
-            to?: number | null;
-        };
-        Action: components["schemas"]["Action_budget_plan"] | components["schemas"]["Action_guard"] | components["schemas"]["Action_synergy"] | components["schemas"]["Action_forecast_revision"] | components["schemas"]["Action_metric_target"] | components["schemas"]["Action_initiative"] | components["schemas"]["Action_data_fix"];
-        Evidence: {
-            label: string;
-            value?: number | null;
-            unit: string;
-            interval95?: components["schemas"]["Interval"] | null;
-            note: string;
-            provenance: components["schemas"]["Provenance"];
-        };
-        Recommendation: {
-            id: string;
-            version: number;
-            kind: components["schemas"]["RecommendationKind"];
-            agent: components["schemas"]["AgentKind"];
-            subject: string;
-            title: string;
-            summary: string;
-            brands: string[];
-            objective: string;
-            state: components["schemas"]["RecommendationState"];
-            action: components["schemas"]["Action"];
-            action_hash: string;
-            effect?: components["schemas"]["Effect"] | null;
-            confidence?: number | null;
-            evidence: components["schemas"]["Evidence"][];
-            dedupe_key: string;
-            evidence_digest: string;
-            proposed_on: string;
-            expires_on: string;
-            snoozed_until?: string | null;
-            applies_at?: string | null;
-            superseded_by?: string | null;
-            parent?: string | null;
-            created_at: string;
-            updated_at: string;
-        };
-        HistoryEntry: {
-            at: string;
-            actor: components["schemas"]["Actor"];
-            step?: components["schemas"]["RecommendationMove"] | null;
-            state: components["schemas"]["RecommendationState"];
-            note?: string | null;
-            action_hash: string;
-        };
-        Outcome: {
-            id: string;
-            recommendation: string;
-            from: string;
-            to: string;
-            promised: number;
-            realised?: number | null;
-            interval80?: components["schemas"]["Interval"] | null;
-            verdict: components["schemas"]["OutcomeVerdict"];
-            reason: string;
-            provenance: components["schemas"]["Provenance"];
-            at: string;
-        };
-        RecommendationDetail: {
-            recommendation: components["schemas"]["Recommendation"];
-            history: components["schemas"]["HistoryEntry"][];
-            children: components["schemas"]["Recommendation"][];
-            outcome?: components["schemas"]["Outcome"] | null;
-            allowed: components["schemas"]["Decision"][];
-            undo_until?: string | null;
-        };
-        Considered: {
-            agent: components["schemas"]["AgentKind"];
-            kind: components["schemas"]["RecommendationKind"];
-            subject: string;
-            reason: string;
-            detail: string;
-        };
-        Run: {
-            id: string;
-            agent: components["schemas"]["AgentKind"];
-            state: components["schemas"]["RunState"];
-            trigger: components["schemas"]["Trigger"];
-            schedule?: string | null;
-            tick?: string | null;
-            snapshot?: string | null;
-            parameters: unknown;
-            progress: number;
-            error?: string | null;
-            created_at: string;
-            started_at?: string | null;
-            ended_at?: string | null;
-        };
-        RunStep: {
-            run: string;
-            key: string;
-            attempt: number;
-            output?: unknown;
-            error?: string | null;
-            started_at: string;
-            ended_at?: string | null;
-        };
-        RunDetail: {
-            run: components["schemas"]["Run"];
-            steps: components["schemas"]["RunStep"][];
-        };
-        Track: {
-            applied: number;
-            verified: number;
-            refuted: number;
-            inconclusive: number;
-        };
-        Agent: {
-            kind: components["schemas"]["AgentKind"];
-            title: string;
-            description: string;
-            status: components["schemas"]["AgentStatus"];
-            last_run?: components["schemas"]["Run"] | null;
-            next_at?: string | null;
-            open_recommendations: number;
-            track: components["schemas"]["Track"];
-            parameters: unknown;
-        };
-        /** @enum {string} */
-        NodeStatus: "starting" | "running" | "paused" | "restarting" | "stopped" | "failed";
-        /** @enum {string} */
-        ExitClass: "normal" | "failed" | "killed" | "stuck";
-        NodeExit: {
-            class: components["schemas"]["ExitClass"];
-            reason?: string | null;
-            at: string;
-        };
-        Node: {
-            path: string;
-            name: string;
-            kind: string;
-            strategy?: string | null;
-            status: components["schemas"]["NodeStatus"];
-            restarts: number;
-            last_exit?: components["schemas"]["NodeExit"] | null;
-            started_at?: string | null;
-            busy_since?: string | null;
-            mailbox: number;
-            handled: number;
-            last_error?: string | null;
-            observed: unknown;
-        };
-        NodeTree: {
-            nodes: components["schemas"]["Node"][];
-        };
-        Schedule: {
-            id: string;
-            version: number;
-            agent: components["schemas"]["AgentKind"];
-            cron: string;
-            time_zone: string;
-            overlap: components["schemas"]["Overlap"];
-            catch_up_seconds: number;
-            paused: boolean;
-            next_at?: string | null;
-            last_at?: string | null;
-            next: string[];
-        };
-        BatchCounts: {
-            accepted: number;
-            merged: number;
-            dropped: number;
-            filled: number;
-            refused: number;
-            inserted: number;
-            updated: number;
-            unchanged: number;
-            outside_window: number;
-        };
-        Batch: {
-            id: string;
-            mapping: string;
-            source: string;
-            digest: string;
-            state: components["schemas"]["BatchState"];
-            offset: number;
-            counts: components["schemas"]["BatchCounts"];
-            error?: string | null;
-            created_at: string;
-            updated_at: string;
-        };
-        Reject: {
-            line: number;
-            column: string;
-            code: string;
-            message: string;
-            raw: string;
-        };
-        Mapping: {
-            id: string;
-            name: string;
-            version: number;
-            text: string;
-            created_at: string;
-        };
-        WhatIfLine: {
-            brand: string;
-            channel: string;
-            weekly: string;
-        };
-        WhatIf: {
-            total: components["schemas"]["Money"];
-            effect?: components["schemas"]["Effect"] | null;
-            confidence?: number | null;
-            lines: components["schemas"]["PlanLine"][];
-            violations: string[];
-            compute_ms: number;
-        };
-        Demo: {
-            enabled: boolean;
-            as_of?: string | null;
-            weeks_simulated?: number | null;
-        };
-        Target: {
-            id: string;
-            brand: string;
-            metric: string;
-            from: number;
-            to: number;
-            due: string;
-            recommendation?: string | null;
-            active: boolean;
-        };
-        ProblemError: {
-            pointer: string;
-            detail: string;
-        };
-        Problem: {
-            type: string;
-            title: string;
-            status: number;
-            detail: string;
-            instance?: string | null;
-            code: string;
-            advice?: string | null;
-            errors?: components["schemas"]["ProblemError"][] | null;
-            trace_id?: string | null;
-        };
+        } & components["schemas"]["DataFixAction"];
+        Action_forecast_revision: {
+            /** @enum {string} */
+            kind: "forecast_revision";
+        } & components["schemas"]["ForecastRevisionAction"];
+        Action_guard: {
+            /** @enum {string} */
+            kind: "guard";
+        } & components["schemas"]["RuleAction"];
+        Action_initiative: {
+            /** @enum {string} */
+            kind: "initiative";
+        } & components["schemas"]["InitiativeAction"];
+        Action_metric_target: {
+            /** @enum {string} */
+            kind: "metric_target";
+        } & components["schemas"]["MetricTargetAction"];
+        Action_synergy: {
+            /** @enum {string} */
+            kind: "synergy";
+        } & components["schemas"]["RuleAction"];
+        Rule_cannibalisation_cap: {
+            /** @enum {string} */
+            rule: "cannibalisation_cap";
+        } & components["schemas"]["PairBound"];
+        Rule_cap: {
+            /** @enum {string} */
+            rule: "cap";
+        } & components["schemas"]["SpendBound"];
+        Rule_exclusion: {
+            /** @enum {string} */
+            rule: "exclusion";
+        } & components["schemas"]["ExcludedLine"];
+        Rule_joint_action: {
+            /** @enum {string} */
+            rule: "joint_action";
+        } & components["schemas"]["PairBound"];
+        Rule_minimum: {
+            /** @enum {string} */
+            rule: "minimum";
+        } & components["schemas"]["SpendBound"];
     };
     responses: never;
     parameters: never;
@@ -3534,4 +4411,2963 @@ export interface components {
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export type operations = Record<string, never>;
+export interface operations {
+    agent_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Agent"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agent_tree: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["NodeTree"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agent_tree_restart: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["NodeRestart"];
+            };
+        };
+        responses: {
+            /** @description It was taken on. */
+            202: {
+                headers: {
+                    /** @description Where to see how it goes. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["NodeTree"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agent_parameters_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: components["schemas"]["AgentKind"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": unknown;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Agent"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agent_pause: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                agent: components["schemas"]["AgentKind"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Agent"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agent_resume: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                agent: components["schemas"]["AgentKind"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Agent"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    agent_run: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                agent: components["schemas"]["AgentKind"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was taken on. */
+            202: {
+                headers: {
+                    /** @description Where to see how it goes. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Run"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    audit_list: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    /** @description The next page, as `<…>; rel="next"`. */
+                    LINK?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Paged_AuditEntry"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    brand_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Brand"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    brand_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["BrandCreate"];
+            };
+        };
+        responses: {
+            /** @description It was made. */
+            201: {
+                headers: {
+                    /** @description Where it stands. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Brand"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    brand_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                brand_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Brand"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    brand_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version you looked at. */
+                "If-Match"?: string;
+            };
+            path: {
+                brand_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["BrandUpdate"];
+            };
+        };
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Brand"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    brand_timeline: {
+        parameters: {
+            query?: {
+                /** @description The metric. */
+                metric_id?: string;
+            };
+            header?: never;
+            path: {
+                brand_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channel_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Channel"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channel_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["ChannelCreate"];
+            };
+        };
+        responses: {
+            /** @description It was made. */
+            201: {
+                headers: {
+                    /** @description Where it stands. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Channel"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    constraint_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Constraint"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    constraint_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["ConstraintCreate"];
+            };
+        };
+        responses: {
+            /** @description It was made. */
+            201: {
+                headers: {
+                    /** @description Where it stands. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Constraint"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    constraint_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                constraint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    demo_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Demo"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    demo_advance: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["DemoAdvance"];
+            };
+        };
+        responses: {
+            /** @description It was taken on. */
+            202: {
+                headers: {
+                    /** @description Where to see how it goes. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["DemoAdvanced"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    event_stream: {
+        parameters: {
+            query?: {
+                /** @description The same, for readers that cannot send headers. */
+                after?: number;
+            };
+            header?: {
+                /** @description Resume after this position. */
+                "Last-Event-ID"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["LiveEvent"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forecast_list: {
+        parameters: {
+            query?: {
+                /** @description Only this brand. */
+                brand_id?: string;
+                /** @description Only this metric. */
+                metric_id?: string;
+                /** @description Only those that alerts and targets follow. */
+                of_record?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Forecast"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forecast_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                forecast_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Forecast"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    gap_list: {
+        parameters: {
+            query?: {
+                /** @description Only this brand. */
+                brand_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Gap"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_list: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    /** @description The next page, as `<…>; rel="next"`. */
+                    LINK?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Paged_Batch"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_create: {
+        parameters: {
+            query: {
+                /** @description The saved mapping. */
+                mapping_id: string;
+                /** @description Name of the file or stream. */
+                source: string;
+            };
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The file, as it is. */
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description It was taken on. */
+            202: {
+                headers: {
+                    /** @description Where to see how it goes. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Batch"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_open: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["ImportOpen"];
+            };
+        };
+        responses: {
+            /** @description It was made. */
+            201: {
+                headers: {
+                    /** @description Where it stands. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Batch"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Batch"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_chunk_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                batch_id: string;
+                /** @description Number of the chunk, from 0 without holes. */
+                number: number;
+            };
+            cookie?: never;
+        };
+        /** @description The bytes. */
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Batch"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_finish: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was taken on. */
+            202: {
+                headers: {
+                    /** @description Where to see how it goes. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Batch"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_rejects: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                batch_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    /** @description The next page, as `<…>; rel="next"`. */
+                    LINK?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Paged_Reject"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    indicator_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["LeadingIndicator"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    job_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Job"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    mapping_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Mapping"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    mapping_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["MappingCreate"];
+            };
+        };
+        responses: {
+            /** @description It was made. */
+            201: {
+                headers: {
+                    /** @description Where it stands. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Mapping"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    mapping_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                mapping_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Mapping"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    metric_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["MetricDefinition"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    metric_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["MetricCreate"];
+            };
+        };
+        responses: {
+            /** @description It was made. */
+            201: {
+                headers: {
+                    /** @description Where it stands. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["MetricDefinition"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    metric_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                metric_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["MetricDefinition"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outcome_list: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    /** @description The next page, as `<…>; rel="next"`. */
+                    LINK?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Paged_OutcomeRow"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_list: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    /** @description The next page, as `<…>; rel="next"`. */
+                    LINK?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Paged_Plan"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["PlanInput"];
+            };
+        };
+        responses: {
+            /** @description It was made. */
+            201: {
+                headers: {
+                    /** @description Where it stands. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Plan"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_current: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Plan"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_what_if: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["WhatIfInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["WhatIf"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                plan_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Plan"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version you looked at. */
+                "If-Match"?: string;
+            };
+            path: {
+                plan_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["PlanInput"];
+            };
+        };
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Plan"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_submit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                plan_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was made. */
+            201: {
+                headers: {
+                    /** @description Where it stands. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Recommendation"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    portfolio_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Portfolio"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    project_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Project"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    project_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["ProjectInput"];
+            };
+        };
+        responses: {
+            /** @description It was made. */
+            201: {
+                headers: {
+                    /** @description Where it stands. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["ProjectDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    project_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["ProjectDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    project_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version you looked at. */
+                "If-Match"?: string;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["ProjectInput"];
+            };
+        };
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["ProjectDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    project_members_set: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version you looked at. */
+                "If-Match"?: string;
+            };
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["MemberInput"][];
+            };
+        };
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["ProjectDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recommendation_list: {
+        parameters: {
+            query?: {
+                /** @description Only in these states. */
+                state?: components["schemas"]["StateFilter"][];
+                /** @description Only of this kind. */
+                kind?: components["schemas"]["RecommendationKind"];
+                /** @description Only of this agent. */
+                agent?: components["schemas"]["AgentKind"];
+                /** @description Only touching this brand. */
+                brand_id?: string;
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    /** @description The next page, as `<…>; rel="next"`. */
+                    LINK?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Paged_Recommendation"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    considered_list: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    /** @description The next page, as `<…>; rel="next"`. */
+                    LINK?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Paged_Considered"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recommendation_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                recommendation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recommendation_approve: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version you looked at. */
+                "If-Match"?: string;
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                recommendation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["Approval"];
+            };
+        };
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recommendation_open: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                recommendation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recommendation_reject: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version you looked at. */
+                "If-Match"?: string;
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                recommendation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["Rejection"];
+            };
+        };
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recommendation_rollback: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                recommendation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["Rollback"];
+            };
+        };
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recommendation_snooze: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version you looked at. */
+                "If-Match"?: string;
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                recommendation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["Snooze"];
+            };
+        };
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    recommendation_undo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                recommendation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["RecommendationDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    relationship_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Relationship"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    relationship_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["Relationship"];
+            };
+        };
+        responses: {
+            /** @description It was made. */
+            201: {
+                headers: {
+                    /** @description Where it stands. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Relationship"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    response_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["ResponseFit"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    response_curve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                brand_id: string;
+                channel_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Curve"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rival_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["RivalChange"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_list: {
+        parameters: {
+            query?: {
+                /** @description Only of this agent. */
+                agent?: components["schemas"]["AgentKind"];
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    /** @description The next page, as `<…>; rel="next"`. */
+                    LINK?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Paged_Run"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_cancel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Run"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    schedule_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Schedule"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    schedule_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version you looked at. */
+                "If-Match"?: string;
+            };
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["ScheduleUpdate"];
+            };
+        };
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    /** @description Its version; send it back as `If-Match` when you change it. */
+                    ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    schedule_trigger: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was taken on. */
+            202: {
+                headers: {
+                    /** @description Where to see how it goes. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Run"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    score_list: {
+        parameters: {
+            query?: {
+                /** @description Only this project. */
+                project_id?: string;
+                /** @description Only this brand. */
+                brand_id?: string;
+                /** @description Only this method, as in `provenance.method`. */
+                method?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Score"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    score_history: {
+        parameters: {
+            query: {
+                /** @description The brand. */
+                brand_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["ScorePoint"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    session_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Me"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    session_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the session is in the cookie. */
+            200: {
+                headers: {
+                    /** @description The session. */
+                    "SET-COOKIE": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Me"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    session_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out. */
+            204: {
+                headers: {
+                    /** @description Removes what the browser kept. */
+                    "CLEAR-SITE-DATA": string;
+                    /** @description Removes the cookie. */
+                    "SET-COOKIE": string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    session_link: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["LinkSecret"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the session is in the cookie. */
+            200: {
+                headers: {
+                    /** @description The session. */
+                    "SET-COOKIE": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Me"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setting_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Setting"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setting_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["SettingInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Setting"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    synergy_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Synergies"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    target_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Target"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    token_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Token"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    token_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["TokenCreate"];
+            };
+        };
+        responses: {
+            /** @description It was made. */
+            201: {
+                headers: {
+                    /** @description Where it stands. */
+                    LOCATION: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["NewToken"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    token_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    value_list: {
+        parameters: {
+            query: {
+                /** @description The brand. */
+                brand_id: string;
+                /** @description The metric. */
+                metric_id: string;
+                /** @description Only this project. */
+                project_id?: string;
+                /** @description First day. */
+                from?: string;
+                /** @description Last day. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["SeriesList"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+}

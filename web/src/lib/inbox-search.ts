@@ -13,7 +13,7 @@ export interface InboxSearch {
 }
 
 /** The states each view asks for. `open` is understood by the server as proposed, in review and snoozed. */
-export const VIEWS: Record<View, { text: string; states: (State | 'open')[] }> = {
+export const VIEWS: Record<View, { text: string; states: (Exclude<State, 'draft'> | 'open')[] }> = {
   open: { text: 'Open', states: ['open'] },
   decided: { text: 'Decided', states: ['approved', 'rejected', 'applying', 'applied', 'failed'] },
   measured: { text: 'Measured', states: ['measuring', 'verified', 'refuted', 'inconclusive', 'rolled_back'] },

@@ -3,7 +3,6 @@ import { Text } from '@mantine/core'
 import type { PlanLine } from '../api/types'
 import { MISSING, money, number, share } from '../lib/format'
 import { DataTable } from './DataTable'
-import { Delta } from './Delta'
 
 interface Props {
   lines: PlanLine[]
@@ -67,7 +66,9 @@ export function PlanLines({ lines, currency, brand, channel, caption, maxHeight 
             line.marginal_return === null || line.marginal_return === undefined ? (
               <span title="no curve could be fitted">{MISSING}</span>
             ) : (
-              <Delta value={line.marginal_return - 1} text={number(line.marginal_return, 2)} against="margin per extra unit of spend; 1 breaks even" size="sm" />
+              <span className={line.marginal_return < 1 ? 'bad' : 'good'} title="Margin per extra unit of spend under this plan; 1 breaks even">
+                {number(line.marginal_return, 2)}×
+              </span>
             ),
         },
         { key: 'bounds', title: 'Allowed', numeric: true, cell: (line) => `${money(line.lower, currency, { compact: true })} to ${money(line.upper, currency, { compact: true })}` },
