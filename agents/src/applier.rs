@@ -49,8 +49,8 @@ pub async fn apply_due(storage: &Storage, principal: &Principal) -> Result<Appli
             .unit(&grant, move |u| Box::pin(apply_one(u, id)))
             .await
         {
-            Ok(State::Applied) => done.applied.push(id),
-            Ok(State::Withdrawn) => done.withdrawn.push(id),
+            Ok(Some(State::Applied)) => done.applied.push(id),
+            Ok(Some(State::Withdrawn)) => done.withdrawn.push(id),
             Ok(_) => {}
             // Somebody else applied, undid or withdrew it since it was listed.
             Err(storage::Error::Domain(error)) if error.code.starts_with("recommendation.") => {
@@ -74,11 +74,12 @@ fn is_transient(error: &storage::Error) -> bool {
     )
 }
 
-async fn apply_one(u: &Unit, id: RecommendationId) -> Result<State, storage::Error> {
+/// The state it ended in; `None` when it is no longer waiting, because somebody else was quicker.
+async fn apply_one(u: &Unit, id: RecommendationId) -> Result<Option<State>, storage::Error> {
     let recommendations = u.recommendations();
     let seen = recommendations.get(id).await?;
     if seen.state != State::Approved {
-        return Ok(seen.state);
+        return Ok(None);
     }
     let metrics = u.metrics().list().await?;
     let digest = evidence_digest(u.values(), &seen.action, &metrics).await?;
@@ -96,7 +97,7 @@ async fn apply_one(u: &Unit, id: RecommendationId) -> Result<State, storage::Err
                     .note(why),
             )
             .await?;
-        return Ok(State::Withdrawn);
+        return Ok(Some(State::Withdrawn));
     }
     let applying = recommendations
         .transition(&Transition::by_runtime(id, Move::StartApplying).expecting(seen.version))
@@ -110,7 +111,7 @@ async fn apply_one(u: &Unit, id: RecommendationId) -> Result<State, storage::Err
     let finish = Transition::by_runtime(id, Move::Finish)
         .expecting(applying.version)
         .note(note);
-    Ok(recommendations.transition(&finish).await?.state)
+    Ok(Some(recommendations.transition(&finish).await?.state))
 }
 
 async fn fail(

@@ -46,7 +46,7 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// Builds it: 20 weeks of units, reviews and spend of two own brands in one project.
+    /// Builds it: 60 weeks of units, reviews and spend of two own brands in one project.
     pub(crate) async fn build(db: &TestDatabase) -> Self {
         let org = db.org("house").await;
         let text = org.to_string();
@@ -120,12 +120,16 @@ impl House {
 
     fn values(&self) -> Vec<MetricValue> {
         let mut values = Vec::new();
-        for week in 0..20u64 {
+        for week in 0..60u64 {
+            // A rising line with some unrest; more spend in some weeks than in others.
+            let t = (59 - week) as f64;
+            let units = 1_000.0 + 4.0 * t + 15.0 * ((t * 5.0) % 7.0);
+            let spend = 100.0 + 10.0 * ((t * 3.0) % 5.0);
             for brand in [self.alder, self.birch] {
                 for (metric, value) in [
-                    (self.units, 1_000.0 + week as f64),
+                    (self.units, units),
                     (self.reviews, 4.0),
-                    (self.spend, 100.0),
+                    (self.spend, spend),
                 ] {
                     values.push(self.value(
                         brand,

@@ -124,6 +124,7 @@ pub(crate) mod tests {
     fn line(name: &str, key: &str, coefficient: f64) -> ValueLine {
         let curve = Curve {
             retention: 0.4,
+            delay: 0.0,
             half: 100.0,
             coefficient,
         };
