@@ -9,7 +9,7 @@ mod sources;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-pub(crate) use sources::{Origin, Overrides, Sources};
+pub(crate) use sources::{Overrides, Sources};
 
 /// One setting: its key, default and meaning. `docs/config.md` and `config show` are this table.
 pub(crate) struct Setting {

@@ -19,7 +19,7 @@ use domain::{
 };
 use storage::NewUser;
 
-pub(crate) use clock::{DemoMarket, MOST_WEEKS};
+pub(crate) use clock::DemoMarket;
 pub(crate) use report::{Report, report};
 
 use crate::{

@@ -163,7 +163,8 @@ impl Behaviour for Edge {
     async fn stop(&mut self, _ctx: &Context<EdgeMsg>) {
         self.stop.cancel();
         // Waits for requests under way; the stop budget bounds it.
-        let _ended = self.ended.subscribe().wait_for(|ended| *ended).await;
+        let mut ended = self.ended.subscribe();
+        let _ended = ended.wait_for(|ended| *ended).await;
     }
 
     fn observe(&self) -> Value {

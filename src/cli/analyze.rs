@@ -8,7 +8,7 @@ use analytics::{
     promotion, score, series,
 };
 use chrono::{Days, NaiveDate};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use domain::{
     Error, ErrorKind,
     access::{Permission, Principal},

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Most weeks one step may take.
-pub(crate) const MOST_WEEKS: u32 = 26;
+const MOST_WEEKS: u32 = 26;
 
 /// The simulated market beside a demo's database.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use std::{
 
 use analytics::market::{
     HISTORY, HORIZON, Row, World,
-    catalogue::{BRANDS, CHANNEL_COUNT, LINES, METRICS, Metric, OWN, PROJECTS, Role, Section as MarketSection},
+    catalogue::{BRANDS, CHANNEL_COUNT, LINES, METRICS, Metric, PROJECTS},
     first_week,
 };
 use chrono::{Days, NaiveDate};
@@ -17,7 +17,7 @@ use domain::{
     Error, ErrorKind,
     brand::BrandRole,
     mapping::{DateRule, FileFormat, Mapping, MetricColumn, NameRule, RoleRule, ValueRules},
-    metric::{Direction, Granularity, MetricRole, MetricUnit, Section},
+    metric::{Direction, Granularity, MetricUnit},
 };
 use serde::{Deserialize, Serialize};
 
@@ -261,21 +261,8 @@ fn metric_column(metric: &Metric) -> MetricColumn {
         column: metric.key.to_owned(),
         key: metric.key.to_owned(),
         name: metric.name.to_owned(),
-        section: match metric.section {
-            MarketSection::Marketplace => Section::Marketplace,
-            MarketSection::DigitalSpends => Section::DigitalSpends,
-            MarketSection::OrganicPerformance => Section::OrganicPerformance,
-            MarketSection::Socialwatch => Section::Socialwatch,
-        },
-        role: match metric.role {
-            Role::Outcome => MetricRole::Outcome,
-            Role::Spend => MetricRole::Spend,
-            Role::Exposure => MetricRole::Exposure,
-            Role::Price => MetricRole::Price,
-            Role::Promotion => MetricRole::Promotion,
-            Role::Health => MetricRole::Health,
-            Role::Context => MetricRole::Context,
-        },
+        section: metric.section,
+        role: metric.role,
         unit: match metric.unit {
             "EUR" => MetricUnit::Currency,
             "%" => MetricUnit::Percent,
@@ -296,14 +283,9 @@ fn metric_column(metric: &Metric) -> MetricColumn {
     }
 }
 
-/// Name of an own brand by its key in the market; rivals too.
+/// Name of a brand by its key in the market.
 pub(super) fn brand_name(key: &str) -> &'static str {
     BRANDS.iter().find(|b| b.key == key).map_or("", |b| b.name)
-}
-
-/// Names of the own brands.
-pub(super) fn own_brands() -> impl Iterator<Item = &'static str> {
-    BRANDS.iter().take(OWN).map(|b| b.name)
 }
 
 #[cfg(test)]
@@ -311,6 +293,7 @@ mod tests {
     use analytics::{
         cancel::never,
         ingest::{Item, Limits, parse, read_mapping},
+        market::catalogue::OWN,
     };
 
     use super::*;

@@ -119,11 +119,6 @@ impl Server {
         Self { child, origin, ready_after: began.elapsed() }
     }
 
-    /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// `kill -9`, and waits until it is gone.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it was alive");
