@@ -149,8 +149,10 @@ mod tests {
             root.tree().kill("root/probe").unwrap();
             wait_for_node(root.tree(), "root/restarts", |node| node.observed["written"] == 1).await;
             wait_for_node(root.tree(), "root/probe", |node| node.restarts == 1).await;
+            db.shift_time(chrono::TimeDelta::seconds(1));
             told.tell(ProbeMsg::Fail("out of luck".into())).unwrap();
             wait_for_node(root.tree(), "root/restarts", |node| node.observed["written"] == 2).await;
+            wait_for_node(root.tree(), "root/probe", |node| node.restarts == 2).await;
             told.tell(ProbeMsg::Finish).unwrap();
             wait_for_node(root.tree(), "root/probe", |node| node.restarts == 3).await;
             let kept = db.system_door().actor_restarts().recent(Some("root/probe"), 10).await.unwrap();

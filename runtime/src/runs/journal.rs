@@ -149,7 +149,15 @@ impl RunJournal {
     ) -> Result<Self, RunError> {
         let lease = match HeldLease::acquire(system, &lease_name(run), owner, LEASE).await {
             Ok(Some(lease)) => lease,
-            Ok(None) => return Err(RunError::Held),
+            Ok(None) => {
+                let state = storage.scope(&grant).runs().get(run).await?.state;
+                // Its holder may have ended it and not let go yet.
+                return Err(if has_ended(state) {
+                    RunError::Ended { state }
+                } else {
+                    RunError::Held
+                });
+            }
             Err(crate::Error::Storage(error)) => return Err(error.into()),
             Err(other) => return Err(RunError::step("open", other)),
         };

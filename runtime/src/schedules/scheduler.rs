@@ -25,6 +25,9 @@ use crate::{
 /// Schedules dealt with in one look.
 const SCHEDULES: u32 = 100;
 
+/// Wait before a tick that could not be fired is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Topic on which a scheduler may be told that a schedule was made or changed.
 pub const SCHEDULES_CHANGED: &str = "schedules";
 
@@ -90,7 +93,15 @@ impl Scheduler {
             let is_full = due.len() == SCHEDULES as usize;
             let mut moved = false;
             for DueSchedule { org, schedule } in due {
-                moved |= self.fire(ctx, org, &schedule).await?;
+                match self.fire(ctx, org, &schedule).await {
+                    Ok(did) => moved |= did,
+                    // One schedule's trouble is not the others'. It is still due, so it is found again.
+                    Err(error) => {
+                        tracing::warn!(schedule.id = %schedule.id, org.id = %org, %error, "a tick could not be fired yet");
+                        ctx.cell().note_error(error);
+                        ctx.after(RETRY, SchedulerMsg::Look);
+                    }
+                }
                 ctx.cell().progress();
             }
             if !(is_full && moved) {
