@@ -25,9 +25,13 @@ function plainReferences(value) {
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plainReferences(part)]))
 }
 
+/** `#/components/schemas/Brand` → `Brand`. */
+function name(reference) {
+  return reference.slice(reference.lastIndexOf('/') + 1)
+}
+
 function distinctVariants(document) {
   const { schemas } = document.components
-  const name = (reference) => reference.slice(reference.lastIndexOf('/') + 1)
   const replaced = new Set()
   for (const [union, schema] of Object.entries(schemas)) {
     const mapping = schema.discriminator?.mapping
