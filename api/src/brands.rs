@@ -50,7 +50,7 @@ mirror! {
         role: BrandRole,
         /// Category it competes in; empty when unknown.
         category: String,
-        /// Share of sales value that is left before media and promotion cost, 0 to 1; `None` when nobody stated it.
+        /// Share of sales value that is left before media and promotion cost, 0 to 1; absent when nobody stated it.
         margin: Option<f64>,
         /// The brand above it in the hierarchy.
         parent: Option<Id<BrandId>>,

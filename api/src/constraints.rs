@@ -19,10 +19,22 @@ use crate::{
     spec::BASE,
 };
 
-/// Weekly spend of the matching lines together, as a bound.
+/// Weekly spend of the matching lines together is at most this.
 #[derive(Clone, Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
-pub(crate) struct SpendBound {
+pub(crate) struct SpendCap {
+    /// Brand; any when left out.
+    pub(crate) brand: Option<Id<BrandId>>,
+    /// Channel; any when left out.
+    pub(crate) channel: Option<Id<ChannelId>>,
+    /// Amount per week.
+    pub(crate) weekly: Amount,
+}
+
+/// Weekly spend of the matching lines together is at least this.
+#[derive(Clone, Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct SpendMinimum {
     /// Brand; any when left out.
     pub(crate) brand: Option<Id<BrandId>>,
     /// Channel; any when left out.
@@ -40,58 +52,67 @@ pub(crate) struct ExcludedLine {
     pub(crate) channel: Id<ChannelId>,
 }
 
-/// A rule about two brands.
+/// The driver's media is not raised above this, because it takes sales from the affected brand.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct PairBound {
-    /// Brand whose media it is about.
+pub(crate) struct CannibalisationCap {
+    /// Brand whose media is capped.
     pub(crate) driver: Id<BrandId>,
-    /// Brand that responds.
+    /// Brand that is protected.
     pub(crate) affected: Id<BrandId>,
     /// Amount per week over all of the driver's channels.
     pub(crate) weekly: Amount,
 }
 
-/// A standing rule.
+/// The two brands' media is moved together.
+#[derive(Clone, Debug, Object)]
+pub(crate) struct JointAction {
+    /// Brand whose media lifts the other.
+    pub(crate) driver: Id<BrandId>,
+    /// Brand that is lifted.
+    pub(crate) affected: Id<BrandId>,
+    /// Least weekly spend of the driver over all channels.
+    pub(crate) weekly: Amount,
+}
+
+/// A standing rule. Each kind has a type of its own, because the specification tells them apart by it.
 #[derive(Clone, Debug, Union)]
 #[oai(discriminator_name = "rule", one_of, rename_all = "snake_case")]
 pub(crate) enum Rule {
     /// Weekly spend of the matching lines together is at most this.
-    Cap(SpendBound),
+    Cap(SpendCap),
     /// Weekly spend of the matching lines together is at least this.
-    Minimum(SpendBound),
+    Minimum(SpendMinimum),
     /// The matching line stays as it is.
     Exclusion(ExcludedLine),
     /// The driver's media is not raised above this, because it takes sales from the affected brand.
-    CannibalisationCap(PairBound),
+    CannibalisationCap(CannibalisationCap),
     /// The two brands' media is moved together; the driver's stays at least at this.
-    JointAction(PairBound),
+    JointAction(JointAction),
 }
 
 impl Mirror for Rule {
     type Of = DomainRule;
 
     fn of(rule: DomainRule) -> Self {
-        let bound = |brand, channel, weekly| SpendBound {
-            brand: Mirror::of(brand),
-            channel: Mirror::of(channel),
-            weekly: Amount(weekly),
-        };
-        let pair = |driver, affected, weekly| PairBound {
-            driver: Id(driver),
-            affected: Id(affected),
-            weekly: Amount(weekly),
-        };
         match rule {
             DomainRule::Cap {
                 brand,
                 channel,
                 weekly,
-            } => Self::Cap(bound(brand, channel, weekly)),
+            } => Self::Cap(SpendCap {
+                brand: Mirror::of(brand),
+                channel: Mirror::of(channel),
+                weekly: Amount(weekly),
+            }),
             DomainRule::Minimum {
                 brand,
                 channel,
                 weekly,
-            } => Self::Minimum(bound(brand, channel, weekly)),
+            } => Self::Minimum(SpendMinimum {
+                brand: Mirror::of(brand),
+                channel: Mirror::of(channel),
+                weekly: Amount(weekly),
+            }),
             DomainRule::Exclusion { brand, channel } => Self::Exclusion(ExcludedLine {
                 brand: Id(brand),
                 channel: Id(channel),
@@ -100,12 +121,20 @@ impl Mirror for Rule {
                 driver,
                 affected,
                 weekly,
-            } => Self::CannibalisationCap(pair(driver, affected, weekly)),
+            } => Self::CannibalisationCap(CannibalisationCap {
+                driver: Id(driver),
+                affected: Id(affected),
+                weekly: Amount(weekly),
+            }),
             DomainRule::JointAction {
                 driver,
                 affected,
                 weekly,
-            } => Self::JointAction(pair(driver, affected, weekly)),
+            } => Self::JointAction(JointAction {
+                driver: Id(driver),
+                affected: Id(affected),
+                weekly: Amount(weekly),
+            }),
         }
     }
 }
@@ -113,7 +142,7 @@ impl Mirror for Rule {
 impl Reflect for Rule {
     fn back(self) -> DomainRule {
         match self {
-            Self::Cap(SpendBound {
+            Self::Cap(SpendCap {
                 brand,
                 channel,
                 weekly,
@@ -122,7 +151,7 @@ impl Reflect for Rule {
                 channel: channel.back(),
                 weekly: weekly.0,
             },
-            Self::Minimum(SpendBound {
+            Self::Minimum(SpendMinimum {
                 brand,
                 channel,
                 weekly,
@@ -135,7 +164,7 @@ impl Reflect for Rule {
                 brand: brand.0,
                 channel: channel.0,
             },
-            Self::CannibalisationCap(PairBound {
+            Self::CannibalisationCap(CannibalisationCap {
                 driver,
                 affected,
                 weekly,
@@ -144,7 +173,7 @@ impl Reflect for Rule {
                 affected: affected.0,
                 weekly: weekly.0,
             },
-            Self::JointAction(PairBound {
+            Self::JointAction(JointAction {
                 driver,
                 affected,
                 weekly,

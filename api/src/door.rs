@@ -10,6 +10,7 @@ use poem::{
     error::ReadBodyError,
     http::{HeaderValue, header},
 };
+use poem_openapi::error::ParsePathError;
 
 use crate::{
     App,
@@ -21,8 +22,8 @@ use crate::{
 
 /// Largest chunk of an import.
 const CHUNK_LIMIT: usize = 16 * 1024 * 1024;
-/// How long a chunk may take to come in and be stored.
-const CHUNK_TIME: Duration = Duration::from_secs(120);
+/// How long a chunk may take to come in and be stored, and slow work to be done.
+const LONG_TIME: Duration = Duration::from_secs(120);
 
 /// The door in front of `inner`.
 pub(crate) struct Door<E> {
@@ -37,7 +38,7 @@ impl<E: Endpoint + 'static> Endpoint for Door<E> {
         let operation = find(&request)?;
         let caller = self.admit(&request, operation).await?;
         let limit = match operation.shape {
-            Shape::Plain => Some(self.app.state.http.body_limit),
+            Shape::Plain | Shape::Slow => Some(self.app.state.http.body_limit),
             Shape::Chunk => Some(CHUNK_LIMIT),
             Shape::Stream => None,
         };
@@ -51,11 +52,14 @@ impl<E: Endpoint + 'static> Endpoint for Door<E> {
                     return repeat.answer(&self.app, self.inner.as_ref(), request).await;
                 }
             }
-            Ok(self.inner.call(request).await?.into_response())
+            match self.inner.call(request).await {
+                Ok(response) => Ok(response.into_response()),
+                Err(error) => Err(named(error, operation)),
+            }
         };
         let mut response = match operation.shape {
             Shape::Plain => within(self.app.state.http.timeout, work).await?,
-            Shape::Chunk => within(CHUNK_TIME, work).await?,
+            Shape::Slow | Shape::Chunk => within(LONG_TIME, work).await?,
             Shape::Stream => work.await?,
         };
         // Answers are somebody's own data.
@@ -102,6 +106,26 @@ fn find(request: &Request) -> Answer<&'static Operation> {
         return Err(Problem::no_route());
     }
     Err(Problem::no_method(&others.join(", ")))
+}
+
+/// An error with the name of the path parameter it is about; poem-openapi only counts them (`param0`).
+fn named(error: poem::Error, operation: &Operation) -> poem::Error {
+    let Some(ParsePathError { name, reason }) = error.downcast_ref() else {
+        return error;
+    };
+    let number = name
+        .strip_prefix("param")
+        .and_then(|number| number.parse::<usize>().ok());
+    let mut names = operation
+        .path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    match number.and_then(|number| names.nth(number)) {
+        Some(name) => Problem::malformed(format!("{name} in the address is wrong: {reason}"))
+            .field(format!("?{name}"), reason)
+            .into(),
+        None => error,
+    }
 }
 
 /// Reads the whole body, up to `limit` bytes. `Json` of poem-openapi would read without any.

@@ -56,7 +56,7 @@ mirror! {
         id: Id<ForecastId>,
         /// Brand.
         brand: Id<BrandId>,
-        /// Project; `None` for the sum of all.
+        /// Project; absent for the sum of all.
         project: Option<Id<ProjectId>>,
         /// Metric.
         metric: Id<MetricId>,

@@ -39,7 +39,7 @@ mirror! {
         reference_value: f64,
         /// Positive means behind, in the metric's unit, whichever direction is better.
         gap: f64,
-        /// The gap as a share of the reference; `None` where the reference is 0.
+        /// The gap as a share of the reference; absent where the reference is 0.
         relative: Option<f64>,
         /// The gap with the leading brand left out of the peers; shows how much one brand decides.
         without_leader: Option<f64>,

@@ -2,7 +2,7 @@
 //!
 //! The key is claimed before the work and the answer remembered after it, for 24 hours, per person. An answer that
 //! changed nothing (an error) is not remembered. When the program dies between work and answer the claim runs out after
-//! two minutes; until then the same key is told to wait. What must never happen twice is guarded below as well, by
+//! three minutes; until then the same key is told to wait. What must never happen twice is guarded below as well, by
 //! versions and unique keys.
 
 use chrono::TimeDelta;
@@ -23,7 +23,7 @@ use crate::{
 };
 
 const KEEP: TimeDelta = TimeDelta::hours(24);
-const CLAIM: TimeDelta = TimeDelta::minutes(2);
+const CLAIM: TimeDelta = TimeDelta::minutes(3);
 const LONGEST_KEY: usize = 255;
 
 /// The part of an answer that is given again.
@@ -51,9 +51,8 @@ impl Repeat {
         operation: &Operation,
         caller: &Caller,
     ) -> Answer<Option<Self>> {
-        let writes = caller.may_write()
-            && request.method() == Method::POST
-            && operation.shape == Shape::Plain;
+        let is_json = matches!(operation.shape, Shape::Plain | Shape::Slow);
+        let writes = caller.may_write() && request.method() == Method::POST && is_json;
         let Some(key) = request.headers().get("Idempotency-Key").filter(|_| writes) else {
             return Ok(None);
         };
@@ -84,7 +83,7 @@ impl Repeat {
             .into_bytes()
             .await
             .map_err(|error| Problem::malformed(error.to_string()))?;
-        let target = request.original_uri().to_string();
+        let target = request.uri().to_string();
         let mut hasher = Sha256::new();
         hasher.update(target.as_bytes());
         hasher.update([0]);

@@ -11,6 +11,7 @@ use poem_openapi::{
 use crate::{
     mirror::Mirror,
     problem::{Answer, Problem},
+    spec::BASE,
 };
 
 /// One page of a list.
@@ -121,7 +122,8 @@ where
 
 /// The same address with another cursor.
 fn next_link(request: &Request, cursor: &str) -> String {
-    let uri = request.original_uri();
+    // Below the base, which the router has taken off.
+    let uri = request.uri();
     let mut query: String = uri
         .query()
         .unwrap_or_default()
@@ -137,7 +139,7 @@ fn next_link(request: &Request, cursor: &str) -> String {
             query.push_str(&format!("%{byte:02X}"));
         }
     }
-    format!("<{}?{query}>; rel=\"next\"", uri.path())
+    format!("<{BASE}{}?{query}>; rel=\"next\"", uri.path())
 }
 
 #[cfg(test)]
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn the_next_link_keeps_the_filters_and_replaces_the_cursor() {
         let request = Request::builder()
-            .uri_str("/api/v1/runs?agent=metrics&cursor=a&limit=2")
+            .uri_str("/runs?agent=metrics&cursor=a&limit=2")
             .finish();
         assert_eq!(
             next_link(&request, "b/c"),

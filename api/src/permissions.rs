@@ -21,6 +21,8 @@ pub(crate) enum Access {
 pub(crate) enum Shape {
     /// JSON, read at once.
     Plain,
+    /// JSON, read at once; the work takes longer than most.
+    Slow,
     /// One chunk of a file, read at once.
     Chunk,
     /// A stream in either direction.
@@ -60,7 +62,7 @@ const fn op(
 
 use Access::{Anyone, Needs, SignedIn};
 use Permission as P;
-use Shape::{Chunk, Plain, Stream};
+use Shape::{Chunk, Plain, Slow, Stream};
 
 /// Every operation. Fixed segments stand before parameters in the same place, because the first match counts.
 #[rustfmt::skip]
@@ -147,7 +149,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op("schedule_trigger", "POST", "/schedules/{schedule_id}/trigger", Needs(P::ScheduleWrite), Plain),
     op("event_stream", "GET", "/events", Needs(P::EventRead), Stream),
     op("demo_get", "GET", "/demo", Needs(P::PortfolioRead), Plain),
-    op("demo_advance", "POST", "/demo/advance", Needs(P::DemoAdvance), Plain),
+    op("demo_advance", "POST", "/demo/advance", Needs(P::DemoAdvance), Slow),
     op("job_get", "GET", "/jobs/{job_id}", Needs(P::RunRead), Plain),
     op("setting_list", "GET", "/settings", Needs(P::SettingRead), Plain),
     op("setting_put", "PUT", "/settings/{key}", Needs(P::SettingWrite), Plain),

@@ -38,7 +38,7 @@ mirror! {
         lower: Amount,
         /// Most the solver was allowed to put here.
         upper: Amount,
-        /// Margin × extra sales (cross effects and tail included) per extra unit here, under the plan; `None` for a line
+        /// Margin × extra sales (cross effects and tail included) per extra unit here, under the plan; absent for a line
         /// without a fitted curve.
         marginal_return: Option<f64>,
     }
@@ -101,11 +101,11 @@ mirror! {
         total: Money,
         /// The lines.
         lines: Vec<PlanLine>,
-        /// Expected change of profit against carrying on as now at the same total; `None` until computed.
+        /// Expected change of profit against carrying on as now at the same total; absent until computed.
         effect: Option<Effect>,
         /// Probability that the effect is positive, 0 to 1.
         confidence: Option<f64>,
-        /// Proof of optimality; `None` for plans made by hand.
+        /// Proof of optimality; absent for plans made by hand.
         certificate: Option<Certificate>,
         /// The recommendation it came from.
         recommendation: Option<Id<RecommendationId>>,

@@ -385,7 +385,7 @@ impl ApiResponse for Problem {
 /// Gives every request a trace id and turns whatever error comes out into a problem. A response of poem's own that
 /// carries an error status in plain text becomes one too.
 pub(crate) async fn layer<E: Endpoint>(endpoint: &E, request: Request) -> Response {
-    let path = request.original_uri().path().to_owned();
+    let path = request.uri().path().to_owned();
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     let trace_id = hex::encode(bytes);

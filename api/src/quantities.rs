@@ -32,7 +32,7 @@ mirror! {
         value: f64,
         /// 80 % interval of that change.
         interval80: Interval,
-        /// Level without the action over the same horizon, for comparison; `None` where there is no such level.
+        /// Level without the action over the same horizon, for comparison; absent where there is no such level.
         base: Option<f64>,
         /// Unit of all three: an ISO currency, or a metric's unit (`points`, `percent`).
         unit: String,

@@ -137,7 +137,7 @@ mirror! {
     Evidence of domain::recommendation::Evidence {
         /// What the number is, for people.
         label: String,
-        /// The number; `None` where data is missing, and then `note` says why.
+        /// The number; absent where data is missing, and then `note` says why.
         value: Option<f64>,
         /// Unit.
         unit: String,
@@ -177,9 +177,9 @@ mirror! {
         action: Action,
         /// [`Action::hash`] of `action`.
         action_hash: String,
-        /// Expected effect; `None` where the kind has none (a data fix).
+        /// Expected effect; absent where the kind has none (a data fix).
         effect: Option<Effect>,
-        /// P(effect on profit > 0) from parameter draws, 0 to 1; `None` where there is no effect.
+        /// P(effect on profit > 0) from parameter draws, 0 to 1; absent where there is no effect.
         confidence: Option<f64>,
         /// The numbers behind it.
         evidence: Vec<Evidence>,
@@ -213,7 +213,7 @@ mirror! {
         at: DateTime<Utc>,
         /// Who.
         actor: Actor,
-        /// Which move; `None` for the creation.
+        /// Which move; absent for the creation.
         step: Option<RecommendationMove>,
         /// The state after.
         state: RecommendationState,

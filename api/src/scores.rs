@@ -38,11 +38,11 @@ mirror! {
         metric_version: u32,
         /// Section.
         section: Section,
-        /// The brand's value; `None` where it has none.
+        /// The brand's value; absent where it has none.
         value: Option<f64>,
-        /// Benchmark of the metric; `None` where it could not be computed.
+        /// Benchmark of the metric; absent where it could not be computed.
         benchmark: Option<f64>,
-        /// Normalised value 0 to 100; `None` means not scorable (no value, or benchmark ≤ 0).
+        /// Normalised value 0 to 100; absent means not scorable (no value, or benchmark ≤ 0).
         normalised: Option<f64>,
         /// Weight.
         weight: f64,
@@ -56,7 +56,7 @@ mirror! {
     SectionScore of domain::score::SectionScore {
         /// The section.
         section: Section,
-        /// 0 to 100; `None` when nothing in it is scorable.
+        /// 0 to 100; absent when nothing in it is scorable.
         value: Option<f64>,
     }
 }
@@ -68,11 +68,11 @@ mirror! {
         id: Id<ScoreId>,
         /// Brand.
         brand: Id<BrandId>,
-        /// Project; `None` for the whole portfolio.
+        /// Project; absent for the whole portfolio.
         project: Option<Id<ProjectId>>,
         /// Period the score is for.
         period: NaiveDate,
-        /// 0 to 100; `None` when no metric is scorable.
+        /// 0 to 100; absent when no metric is scorable.
         value: Option<f64>,
         /// Its band.
         band: Option<Band>,

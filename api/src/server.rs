@@ -164,3 +164,98 @@ async fn connection<E>(
         tracing::debug!(%error, "a connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use poem::endpoint::make;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::Notify,
+    };
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+
+    /// A server whose answers wait for `go`; tells `begun` when a request has come in.
+    async fn held(
+        connections: usize,
+    ) -> (
+        std::net::SocketAddr,
+        Arc<Notify>,
+        Arc<Notify>,
+        CancellationToken,
+        tokio::task::JoinHandle<io::Result<()>>,
+    ) {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let endpoint = {
+            let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
+            make(move |_| {
+                let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
+                async move {
+                    begun.notify_one();
+                    go.notified().await;
+                    Response::builder().body("done")
+                }
+            })
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let shutdown = CancellationToken::new();
+        let grace = Duration::from_secs(30);
+        let serving = tokio::spawn(serve_endpoint(
+            listener,
+            Arc::new(endpoint),
+            connections,
+            shutdown.clone(),
+            grace,
+        ));
+        (address, begun, go, shutdown, serving)
+    }
+
+    async fn ask(address: std::net::SocketAddr) -> TcpStream {
+        let mut socket = TcpStream::connect(address).await.expect("a connection");
+        socket.write_all(REQUEST).await.expect("a request");
+        socket
+    }
+
+    async fn answer(mut socket: TcpStream) -> String {
+        let mut text = String::new();
+        socket.read_to_string(&mut text).await.expect("an answer");
+        text
+    }
+
+    #[tokio::test]
+    async fn a_request_under_way_is_answered_before_the_server_ends() {
+        let (address, begun, go, shutdown, serving) = held(4).await;
+        let socket = ask(address).await;
+        begun.notified().await;
+        shutdown.cancel();
+        go.notify_one();
+        let text = answer(socket).await;
+        assert!(
+            text.starts_with("HTTP/1.1 200") && text.ends_with("done"),
+            "{text}"
+        );
+        serving.await.expect("it ends").expect("in order");
+        assert!(
+            TcpStream::connect(address).await.is_err(),
+            "nobody listens any more"
+        );
+    }
+
+    #[tokio::test]
+    async fn one_connection_more_than_the_cap_waits_for_its_turn() {
+        let (address, begun, go, shutdown, serving) = held(1).await;
+        let first = ask(address).await;
+        begun.notified().await;
+        let second = ask(address).await;
+        go.notify_one();
+        assert!(answer(first).await.ends_with("done"));
+        begun.notified().await;
+        go.notify_one();
+        assert!(answer(second).await.ends_with("done"));
+        shutdown.cancel();
+        serving.await.expect("it ends").expect("in order");
+    }
+}

@@ -284,6 +284,37 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_a_union_is_told_apart_by_its_own_schema() {
+        let document = document();
+        let schemas = document["components"]["schemas"]
+            .as_object()
+            .expect("schemas");
+        let mut kinds = 0;
+        for (name, schema) in schemas {
+            let Some(mapping) = schema["discriminator"]["mapping"].as_object() else {
+                continue;
+            };
+            let property = schema["discriminator"]["propertyName"]
+                .as_str()
+                .expect("a property");
+            for (kind, address) in mapping {
+                let target = address
+                    .as_str()
+                    .and_then(|address| address.rsplit('/').next())
+                    .expect("a schema");
+                let says = &schemas[target]["allOf"][0]["properties"][property]["enum"];
+                assert_eq!(
+                    says,
+                    &json!([kind]),
+                    "{name}.{kind} shares the type of another kind"
+                );
+                kinds += 1;
+            }
+        }
+        assert_eq!(kinds, 12);
+    }
+
+    #[test]
     fn the_committed_document_is_what_the_code_says() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
         let committed = std::fs::read_to_string(path).unwrap_or_default();

@@ -31,7 +31,15 @@ pub(crate) struct BudgetPlanAction {
 
 /// A rule comes into force.
 #[derive(Clone, Debug, Object)]
-pub(crate) struct RuleAction {
+pub(crate) struct GuardAction {
+    /// The rule.
+    pub(crate) rule: Rule,
+}
+
+/// A joint action of two brands is preferred. It has a type of its own, because the specification tells the kinds
+/// apart by their types.
+#[derive(Clone, Debug, Object)]
+pub(crate) struct SynergyAction {
     /// The rule.
     pub(crate) rule: Rule,
 }
@@ -109,9 +117,9 @@ pub(crate) enum Action {
     /// Becomes the plan of record.
     BudgetPlan(BudgetPlanAction),
     /// Becomes a standing constraint.
-    Guard(RuleAction),
+    Guard(GuardAction),
     /// Becomes a preferred joint action.
-    Synergy(RuleAction),
+    Synergy(SynergyAction),
     /// Becomes the forecast of record.
     ForecastRevision(ForecastRevisionAction),
     /// Becomes a target.
@@ -172,10 +180,10 @@ impl Mirror for Action {
                 total: Mirror::of(total),
                 lines: Mirror::of(lines),
             }),
-            DomainAction::Guard { rule } => Self::Guard(RuleAction {
+            DomainAction::Guard { rule } => Self::Guard(GuardAction {
                 rule: Mirror::of(rule),
             }),
-            DomainAction::Synergy { rule } => Self::Synergy(RuleAction {
+            DomainAction::Synergy { rule } => Self::Synergy(SynergyAction {
                 rule: Mirror::of(rule),
             }),
             DomainAction::ForecastRevision {
@@ -244,8 +252,8 @@ impl Reflect for Action {
                 total: total.back(),
                 lines: lines.back(),
             },
-            Self::Guard(RuleAction { rule }) => DomainAction::Guard { rule: rule.back() },
-            Self::Synergy(RuleAction { rule }) => DomainAction::Synergy { rule: rule.back() },
+            Self::Guard(GuardAction { rule }) => DomainAction::Guard { rule: rule.back() },
+            Self::Synergy(SynergyAction { rule }) => DomainAction::Synergy { rule: rule.back() },
             Self::ForecastRevision(ForecastRevisionAction {
                 forecast,
                 brand,

@@ -1,6 +1,6 @@
 use domain::access::Role;
 use serde_json::{Value, json};
-use storage::testkit::{TestDatabase, on_both};
+use storage::testkit::on_both;
 
 use crate::house::{self, House, bearer, problem};
 

@@ -1,7 +1,7 @@
 use domain::access::{Permission, Role};
 use poem::http::Method;
 use serde_json::{Value, json};
-use storage::testkit::{TestDatabase, on_both};
+use storage::testkit::on_both;
 
 use crate::house::{self, House, bearer, problem};
 

@@ -12,7 +12,6 @@ use domain::{
     access::{AgentKind, Permission as P, Principal, Role},
     budget::Rule,
     id::{BrandId, OrgId, RecommendationId, UserId},
-    provenance::Provenance,
     recommendation::{Action, Kind, Move, Recommendation, State},
     unit::{Effect, Interval},
 };
@@ -47,6 +46,11 @@ pub(crate) struct House {
 impl House {
     /// An edge over `db` with one organisation and one portfolio manager, who signs in with [`EMAIL`] and [`PASSWORD`].
     pub(crate) async fn open(db: TestDatabase) -> Self {
+        Self::bound(db, true).await
+    }
+
+    /// The same, bound to the loopback address only or beyond it.
+    pub(crate) async fn bound(db: TestDatabase, is_loopback: bool) -> Self {
         let org = db.org("acme").await;
         let signals = Signals::new(64);
         let (compute, pools) = Compute::new(&[
@@ -101,7 +105,8 @@ impl House {
             },
             version: "test".into(),
         };
-        let client = TestClient::new(api::endpoint(state, true, CancellationToken::new()).boxed());
+        let client =
+            TestClient::new(api::endpoint(state, is_loopback, CancellationToken::new()).boxed());
         let house = Self {
             db,
             org,

@@ -5,7 +5,7 @@ use domain::{
 use futures::StreamExt;
 use poem::test::TestResponse;
 use serde_json::{Value, json};
-use storage::testkit::{TestDatabase, on_both};
+use storage::testkit::on_both;
 
 use crate::house::{self, House, bearer};
 

@@ -1,6 +1,6 @@
 use domain::access::Role;
 use serde_json::{Value, json};
-use storage::testkit::{TestDatabase, on_both};
+use storage::testkit::on_both;
 
 use crate::house::{self, EMAIL, House, PASSWORD, bearer, cookie_of, problem, signed};
 
@@ -35,6 +35,16 @@ on_both! {
         assert!(house::header(&out, "Set-Cookie").contains("Max-Age=0"));
         let after = house.client.get("/api/v1/session").header("Cookie", &cookie).send().await;
         problem(after, 401, "session.ended").await;
+        house.close().await;
+    }
+
+    async fn beyond_the_loopback_address_the_session_demands_https(db: TestDatabase) {
+        let house = House::bound(db, false).await;
+        let signed_in = try_password(&house, EMAIL, PASSWORD).await;
+        let set = house::header(&signed_in, "Set-Cookie");
+        assert!(set.starts_with("__Host-dc_session=") && set.contains("; Secure"), "{set}");
+        let plain = house::cookie_of(&signed_in).replace("__Host-", "");
+        problem(house.client.get("/api/v1/session").header("Cookie", plain).send().await, 401, "session.missing").await;
         house.close().await;
     }
 
