@@ -10,14 +10,26 @@ fn main() {
     let world = World::planted(1_001);
     let truth = world.truth();
     println!("{} weeks; planted:", world.weeks());
-    for (name, cross) in [("cannibalising pair", &truth.cannibal), ("halo pair", &truth.halo)] {
+    for (name, cross) in [
+        ("cannibalising pair", &truth.cannibal),
+        ("halo pair", &truth.halo),
+    ] {
         if let Some(cross) = cross {
-            println!("  {name}: {} → {}: {:.0} margin for +10 % media (|t| {:.1})", cross.driver, cross.affected, cross.effect, cross.oracle_t.abs());
+            println!(
+                "  {name}: {} → {}: {:.0} margin for +10 % media (|t| {:.1})",
+                cross.driver,
+                cross.affected,
+                cross.effect,
+                cross.oracle_t.abs()
+            );
         }
     }
     for (name, line) in [("saturated", &truth.saturated), ("starved", &truth.starved)] {
         if let Some(line) = line {
-            println!("  {name}: {} in {}: marginal return {:.2}", line.brand, line.channel, line.marginal_return);
+            println!(
+                "  {name}: {} in {}: marginal return {:.2}",
+                line.brand, line.channel, line.marginal_return
+            );
         }
     }
 
@@ -29,5 +41,8 @@ fn main() {
         baseline: baseline.clone(),
     };
     let perfect = world.perfect_plan(&rules);
-    println!("the perfect 12-week plan within ±30 % at the same total gains {:.0}; no plan gains more than {:.0}", perfect.gain, perfect.bound);
+    println!(
+        "the perfect 12-week plan within ±30 % at the same total gains {:.0}; no plan gains more than {:.0}",
+        perfect.gain, perfect.bound
+    );
 }

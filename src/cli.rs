@@ -191,7 +191,12 @@ mod tests {
     fn every_command_and_flag_says_what_it_does() {
         fn check(command: &clap::Command) {
             for argument in command.get_arguments() {
-                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
             }
             for inner in command.get_subcommands() {
                 assert!(inner.get_about().is_some(), "{}", inner.get_name());

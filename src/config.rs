@@ -24,11 +24,21 @@ pub(crate) struct Setting {
 }
 
 const fn setting(key: &'static str, default: &'static str, doc: &'static str) -> Setting {
-    Setting { key, default, secret: false, doc }
+    Setting {
+        key,
+        default,
+        secret: false,
+        doc,
+    }
 }
 
 const fn secret(key: &'static str, default: &'static str, doc: &'static str) -> Setting {
-    Setting { key, default, secret: true, doc }
+    Setting {
+        key,
+        default,
+        secret: true,
+        doc,
+    }
 }
 
 /// Every setting there is. A key that is not here is refused.
@@ -38,35 +48,99 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "sqlite:digi-cadence.db",
         "database URL: sqlite:<file> or postgres://user:password@host/name",
     ),
-    setting("storage.connections", "8", "connections of the pool, 2 to 200"),
+    setting(
+        "storage.connections",
+        "8",
+        "connections of the pool, 2 to 200",
+    ),
     secret(
         "storage.key",
         "",
         "32 bytes in hex that encrypt stored secrets; empty: a key file beside the data is made and used",
     ),
-    setting("storage.migrate", "true", "bring the schema up to date when the program starts"),
-    setting("data.dir", "", "folder for the key file and the demo's truth; empty: beside the SQLite file, else the working folder"),
-    secret("bus.redis", "", "redis://host:port that shortens waits between nodes; empty: one node, in-process bell"),
-    setting("http.listen", "127.0.0.1:8080", "address and port of HTTP; port 0 takes a free one"),
-    setting("http.public_url", "", "origin that browsers use, such as https://cadence.example.com; empty: http://<listen>"),
-    setting("http.body_limit_mb", "1", "largest request body in MiB, imports excepted"),
-    setting("http.import_limit_mb", "2048", "largest import by REST in MiB"),
-    setting("http.timeout_seconds", "30", "time a request may take, streams excepted"),
-    setting("node.name", "", "name of this node in leases; empty: host name and process id"),
+    setting(
+        "storage.migrate",
+        "true",
+        "bring the schema up to date when the program starts",
+    ),
+    setting(
+        "data.dir",
+        "",
+        "folder for the key file and the demo's truth; empty: beside the SQLite file, else the working folder",
+    ),
+    secret(
+        "bus.redis",
+        "",
+        "redis://host:port that shortens waits between nodes; empty: one node, in-process bell",
+    ),
+    setting(
+        "http.listen",
+        "127.0.0.1:8080",
+        "address and port of HTTP; port 0 takes a free one",
+    ),
+    setting(
+        "http.public_url",
+        "",
+        "origin that browsers use, such as https://cadence.example.com; empty: http://<listen>",
+    ),
+    setting(
+        "http.body_limit_mb",
+        "1",
+        "largest request body in MiB, imports excepted",
+    ),
+    setting(
+        "http.import_limit_mb",
+        "2048",
+        "largest import by REST in MiB",
+    ),
+    setting(
+        "http.timeout_seconds",
+        "30",
+        "time a request may take, streams excepted",
+    ),
+    setting(
+        "node.name",
+        "",
+        "name of this node in leases; empty: host name and process id",
+    ),
     setting(
         "node.roles",
         "analysis,reporting,optimisation,monitoring",
         "kinds of work this node takes, separated by commas",
     ),
-    setting("node.compute_threads", "0", "threads for analytics; 0: one per core"),
-    setting("node.stop_seconds", "25", "time a graceful stop may take before work is cut off"),
-    setting("ingest.memory_mb", "2048", "address space of the process that parses a file, in MiB"),
+    setting(
+        "node.compute_threads",
+        "0",
+        "threads for analytics; 0: one per core",
+    ),
+    setting(
+        "node.stop_seconds",
+        "25",
+        "time a graceful stop may take before work is cut off",
+    ),
+    setting(
+        "ingest.memory_mb",
+        "2048",
+        "address space of the process that parses a file, in MiB",
+    ),
     setting("ingest.cpu_seconds", "600", "CPU time of that process"),
-    setting("ingest.wall_seconds", "1800", "time between start and end of one parse"),
+    setting(
+        "ingest.wall_seconds",
+        "1800",
+        "time between start and end of one parse",
+    ),
     setting("ingest.max_rows", "20000000", "rows of one file"),
     setting("ingest.max_mb", "2048", "size of one file in MiB"),
-    setting("ingest.unit_values", "2000", "values committed in one unit of work, 1 to 50000"),
-    setting("log.filter", "info,sqlx=warn,sea_orm=warn,polars=warn", "what is logged, in the syntax of tracing's EnvFilter"),
+    setting(
+        "ingest.unit_values",
+        "2000",
+        "values committed in one unit of work, 1 to 50000",
+    ),
+    setting(
+        "log.filter",
+        "info,sqlx=warn,sea_orm=warn,polars=warn",
+        "what is logged, in the syntax of tracing's EnvFilter",
+    ),
     setting("log.format", "pretty", "pretty or json"),
 ];
 
@@ -126,10 +200,20 @@ mod tests {
     fn the_documentation_lists_every_setting_with_its_default_and_meaning() {
         let page = include_str!("../docs/config.md");
         for setting in SETTINGS {
-            let line = page.lines().find(|line| line.starts_with(&format!("| `{}` |", setting.key)));
+            let line = page
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{}` |", setting.key)));
             let line = line.unwrap_or_else(|| panic!("{} is missing", setting.key));
-            assert!(line.contains(setting.doc), "{} has another meaning there", setting.key);
-            assert!(setting.default.is_empty() || line.contains(&format!("`{}`", setting.default)), "{}", setting.key);
+            assert!(
+                line.contains(setting.doc),
+                "{} has another meaning there",
+                setting.key
+            );
+            assert!(
+                setting.default.is_empty() || line.contains(&format!("`{}`", setting.default)),
+                "{}",
+                setting.key
+            );
         }
     }
 }

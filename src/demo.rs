@@ -7,7 +7,7 @@ mod clock;
 mod market;
 mod report;
 
-use std::{path::{Path, PathBuf}};
+use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
 use domain::{
@@ -62,7 +62,11 @@ pub(crate) struct Demo {
 ///
 /// # Errors
 /// When the database or the folder cannot be written.
-pub(crate) async fn prepare(database: &Database, config: &Config, seed: u64) -> Result<Demo, Failure> {
+pub(crate) async fn prepare(
+    database: &Database,
+    config: &Config,
+    seed: u64,
+) -> Result<Demo, Failure> {
     let folder = folder(&config.data_dir);
     let importer = app::importer(&database.storage, config)?;
     let system = database.system();
@@ -72,10 +76,21 @@ pub(crate) async fn prepare(database: &Database, config: &Config, seed: u64) -> 
         None => Market::create(&known, seed).map(|_| true),
     })
     .await
-    .map_err(|error| Error::new(domain::ErrorKind::Internal, "demo.failed", format!("the market was not made: {error}")))
+    .map_err(|error| {
+        Error::new(
+            domain::ErrorKind::Internal,
+            "demo.failed",
+            format!("the market was not made: {error}"),
+        )
+    })
     .and_then(|result: Result<bool, Error>| result)?;
     app::make_organisation(&system, ORGANISATION, "EUR", None).await?;
-    let market = DemoMarket::new(database.clone(), importer, folder.clone(), organisation_id());
+    let market = DemoMarket::new(
+        database.clone(),
+        importer,
+        folder.clone(),
+        organisation_id(),
+    );
     market.catch_up().await?;
     state_margins(database, &folder).await?;
     make_schedules(database).await?;
@@ -83,9 +98,16 @@ pub(crate) async fn prepare(database: &Database, config: &Config, seed: u64) -> 
         .organisations()
         .get(organisation_id())
         .await?
-        .ok_or_else(|| Error::not_found("organisation.unknown", "the demo's organisation is gone"))?;
+        .ok_or_else(|| {
+            Error::not_found("organisation.unknown", "the demo's organisation is gone")
+        })?;
     let user = person(database, &organisation).await?;
-    Ok(Demo { market, organisation, user, is_new })
+    Ok(Demo {
+        market,
+        organisation,
+        user,
+        is_new,
+    })
 }
 
 /// What a controller would tell: the share of sales that is left of each own brand.
@@ -97,10 +119,18 @@ async fn state_margins(database: &Database, folder: &Path) -> Result<(), Failure
         return Ok(());
     }
     let folder = folder.to_owned();
-    let margins = tokio::task::spawn_blocking(move || Market::reopen(&folder).map(|market| market.map(|m| m.margins())))
-        .await
-        .map_err(|error| Error::new(domain::ErrorKind::Internal, "demo.failed", format!("no margins: {error}")))??
-        .unwrap_or_default();
+    let margins = tokio::task::spawn_blocking(move || {
+        Market::reopen(&folder).map(|market| market.map(|m| m.margins()))
+    })
+    .await
+    .map_err(|error| {
+        Error::new(
+            domain::ErrorKind::Internal,
+            "demo.failed",
+            format!("no margins: {error}"),
+        )
+    })??
+    .unwrap_or_default();
     database
         .storage
         .unit(&grant, move |u| {
@@ -144,7 +174,9 @@ async fn make_schedules(database: &Database) -> Result<(), Failure> {
             next_at: None,
             last_at: None,
         };
-        schedule.next_at = runtime::schedules::next_fires(&schedule, now, 1)?.first().copied();
+        schedule.next_at = runtime::schedules::next_fires(&schedule, now, 1)?
+            .first()
+            .copied();
         schedules.push(schedule);
     }
     database
@@ -164,7 +196,13 @@ async fn make_schedules(database: &Database) -> Result<(), Failure> {
 
 async fn person(database: &Database, organisation: &Organisation) -> Result<User, Failure> {
     let grant = Principal::system(organisation.id).grant(Permission::UserRead)?;
-    if let Some(user) = database.storage.scope(&grant).users().by_email(EMAIL).await? {
+    if let Some(user) = database
+        .storage
+        .scope(&grant)
+        .users()
+        .by_email(EMAIL)
+        .await?
+    {
         return Ok(user);
     }
     let new = NewUser {
@@ -180,6 +218,10 @@ async fn person(database: &Database, organisation: &Organisation) -> Result<User
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub(crate) async fn link(database: &Database, user: &User, origin: &str) -> Result<String, Failure> {
+pub(crate) async fn link(
+    database: &Database,
+    user: &User,
+    origin: &str,
+) -> Result<String, Failure> {
     app::sign_in_link(database, user, TimeDelta::hours(12), origin).await
 }

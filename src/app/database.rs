@@ -25,10 +25,19 @@ impl Database {
         let this = Self::connect(config).await?;
         if config.storage.migrate {
             this.storage.migrate().await?;
-        } else if let Some(missing) = this.storage.migration_status().await?.into_iter().find(|m| !m.applied) {
-            return Err(Error::conflict("migration.missing", format!("the schema lacks {}", missing.name))
-                .advise("run digi-cadence migrate up, or set storage.migrate = true")
-                .into());
+        } else if let Some(missing) = this
+            .storage
+            .migration_status()
+            .await?
+            .into_iter()
+            .find(|m| !m.applied)
+        {
+            return Err(Error::conflict(
+                "migration.missing",
+                format!("the schema lacks {}", missing.name),
+            )
+            .advise("run digi-cadence migrate up, or set storage.migrate = true")
+            .into());
         }
         Ok(this)
     }
@@ -48,7 +57,9 @@ impl Database {
             max_connections: config.storage.connections,
             key,
         };
-        Ok(Self { storage: Storage::connect(&settings, Arc::new(SystemClock)).await? })
+        Ok(Self {
+            storage: Storage::connect(&settings, Arc::new(SystemClock)).await?,
+        })
     }
 
     /// The door across organisations.
@@ -63,7 +74,9 @@ fn key_bytes(text: &str) -> Result<[u8; 32], Error> {
         *byte = std::str::from_utf8(pair)
             .ok()
             .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-            .ok_or_else(|| Error::invalid("config.invalid", "storage.key is not 64 hexadecimal digits"))?;
+            .ok_or_else(|| {
+                Error::invalid("config.invalid", "storage.key is not 64 hexadecimal digits")
+            })?;
     }
     Ok(key)
 }
@@ -80,7 +93,10 @@ pub(crate) fn system(storage: &Storage) -> System {
 pub(crate) fn importer(storage: &Storage, config: &Config) -> Result<Importer, Error> {
     let path = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("digi-cadence"));
     let settings = Settings {
-        program: Program { path, arguments: vec!["ingest-worker".to_owned()] },
+        program: Program {
+            path,
+            arguments: vec!["ingest-worker".to_owned()],
+        },
         limits: config.ingest,
         unit_values: config.unit_values,
     };
@@ -91,7 +107,10 @@ pub(crate) fn importer(storage: &Storage, config: &Config) -> Result<Importer, E
 ///
 /// # Errors
 /// `organisation.unknown`, `organisation.ambiguous`.
-pub(crate) async fn organisation(system: &System, name: Option<&str>) -> Result<Option<Organisation>, Failure> {
+pub(crate) async fn organisation(
+    system: &System,
+    name: Option<&str>,
+) -> Result<Option<Organisation>, Failure> {
     let mut all = system.organisations().list().await?;
     let Some(name) = name else {
         return match all.len() {
@@ -99,9 +118,12 @@ pub(crate) async fn organisation(system: &System, name: Option<&str>) -> Result<
             1 => Ok(all.pop()),
             _ => {
                 let names: Vec<String> = all.into_iter().map(|o| o.name).collect();
-                Err(Error::invalid("organisation.ambiguous", format!("there are several organisations: {}", names.join(", ")))
-                    .advise("name one with --organisation")
-                    .into())
+                Err(Error::invalid(
+                    "organisation.ambiguous",
+                    format!("there are several organisations: {}", names.join(", ")),
+                )
+                .advise("name one with --organisation")
+                .into())
             }
         };
     };
@@ -120,7 +142,11 @@ pub(crate) async fn make_organisation(
     as_of: Option<NaiveDate>,
 ) -> Result<Organisation, Failure> {
     if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
-        return Err(Error::invalid("organisation.currency", format!("{currency:?} is not an ISO 4217 code such as EUR")).into());
+        return Err(Error::invalid(
+            "organisation.currency",
+            format!("{currency:?} is not an ISO 4217 code such as EUR"),
+        )
+        .into());
     }
     let organisation = Organisation {
         id: OrgId::derive(&[name]),

@@ -58,7 +58,10 @@ impl Parts {
             bell: self.bell.clone(),
             health: self.health.clone(),
             clock: Arc::new(SystemClock),
-            demo: self.demo.clone().map(|market| Arc::new(market) as Arc<dyn DemoClock>),
+            demo: self
+                .demo
+                .clone()
+                .map(|market| Arc::new(market) as Arc<dyn DemoClock>),
             http,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
@@ -72,7 +75,10 @@ impl DemoClock for DemoMarket {
                 return Ok(None);
             }
             let (as_of, weeks_simulated) = DemoMarket::state(self).await?;
-            Ok(Some(DemoState { as_of, weeks_simulated }))
+            Ok(Some(DemoState {
+                as_of,
+                weeks_simulated,
+            }))
         }
         .boxed()
     }
@@ -80,7 +86,10 @@ impl DemoClock for DemoMarket {
     fn advance(&self, org: OrgId, weeks: u32) -> BoxFuture<'_, Result<NaiveDate, Error>> {
         async move {
             if org != self.org() {
-                return Err(Error::not_found("demo.none", "this organisation has no simulated market"));
+                return Err(Error::not_found(
+                    "demo.none",
+                    "this organisation has no simulated market",
+                ));
             }
             DemoMarket::advance(self, weeks).await
         }
@@ -92,7 +101,11 @@ impl DemoClock for DemoMarket {
 ///
 /// # Errors
 /// When the socket cannot be shared.
-pub(super) fn child(config: &Config, parts: Parts, listener: TcpListener) -> Result<ChildSpec, Error> {
+pub(super) fn child(
+    config: &Config,
+    parts: Parts,
+    listener: TcpListener,
+) -> Result<ChildSpec, Error> {
     let socket = Arc::new(listener.into_std().map_err(|error| no_socket(&error))?);
     let http = HttpConfig {
         public_url: config.http.public_url.clone(),
@@ -109,11 +122,18 @@ pub(super) fn child(config: &Config, parts: Parts, listener: TcpListener) -> Res
         ended: watch::channel(false).0,
     };
     let (spec, _) = ChildSpec::actor("http", 4, make);
-    Ok(spec.stop_budget(StopBudget { drain: Duration::from_secs(1), stop: DRAIN + Duration::from_secs(2) }))
+    Ok(spec.stop_budget(StopBudget {
+        drain: Duration::from_secs(1),
+        stop: DRAIN + Duration::from_secs(2),
+    }))
 }
 
 fn no_socket(error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "app.port_taken", format!("the socket cannot be used: {error}"))
+    Error::new(
+        ErrorKind::Unavailable,
+        "app.port_taken",
+        format!("the socket cannot be used: {error}"),
+    )
 }
 
 /// The actor that serves HTTP.
@@ -174,7 +194,11 @@ impl Behaviour for Edge {
 
 /// The consumers of events that belong to the node itself.
 pub(super) fn consumers(bus: &Bus, signals: &Signals) -> Vec<ChildSpec> {
-    bus.consumer(Arc::new(Announcer(signals.clone())), ConsumerConfig::default()).0
+    bus.consumer(
+        Arc::new(Announcer(signals.clone())),
+        ConsumerConfig::default(),
+    )
+    .0
 }
 
 /// Tells open pages that something was written. Reading the events is also what puts them in their order.
@@ -189,12 +213,20 @@ impl Consumer for Announcer {
         true
     }
 
-    fn handle<'a>(&'a self, _unit: &'a Unit, _event: &'a Event) -> BoxFuture<'a, Result<(), storage::Error>> {
+    fn handle<'a>(
+        &'a self,
+        _unit: &'a Unit,
+        _event: &'a Event,
+    ) -> BoxFuture<'a, Result<(), storage::Error>> {
         std::future::ready(Ok(())).boxed()
     }
 
     fn committed(&self, event: &Event) {
         let body = json!({ "position": event.position, "kind": event.kind, "key": event.key });
-        self.0.send(Signal { scope: event.org.to_string(), topic: "event".to_owned(), body });
+        self.0.send(Signal {
+            scope: event.org.to_string(),
+            topic: "event".to_owned(),
+            body,
+        });
     }
 }

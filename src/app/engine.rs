@@ -57,15 +57,28 @@ impl Engine {
         let seed = clock.now().timestamp_micros().unsigned_abs();
         let (keeper, sink) = RestartKeeper::child("restarts", system.clone());
         let host = Host::new(&config.node.name, clock, seed).with_sink(sink);
-        let sweeper = LeaseSweeper::child("sweeper", system.clone(), bell.clone(), Sweep::default());
+        let sweeper =
+            LeaseSweeper::child("sweeper", system.clone(), bell.clone(), Sweep::default());
         let fixed = SupervisorSpec::new(Strategy::RestForOne)
             .child(group("storage", vec![keeper, sweeper]))
             .child(group("bus", edge::consumers(&bus, &signals)))
             .child(group("compute", pools));
         let root = Root::start(host, fixed).await?;
-        let deps = Deps::new(database.storage.clone(), &root, compute, signals.clone(), agents::Config::default());
+        let deps = Deps::new(
+            database.storage.clone(),
+            &root,
+            compute,
+            signals.clone(),
+            agents::Config::default(),
+        );
         let agents = Agents::start(deps).await?;
-        Ok(Self { agents, root, system, bell, signals })
+        Ok(Self {
+            agents,
+            root,
+            system,
+            bell,
+            signals,
+        })
     }
 
     /// Stops everything in reverse order of its start, within the settings' time.
@@ -74,11 +87,19 @@ impl Engine {
     /// When something had to be cut off.
     pub(crate) async fn stop(&self, config: &Config) -> Outcome {
         let report = self.root.shutdown(config.node.stop).await;
-        tracing::info!(elapsed_ms = report.elapsed_ms, orderly = report.was_orderly, "stopped");
+        tracing::info!(
+            elapsed_ms = report.elapsed_ms,
+            orderly = report.was_orderly,
+            "stopped"
+        );
         if report.was_orderly {
             Ok(())
         } else {
-            let message = format!("cut off after {} ms: {}", report.elapsed_ms, report.forced.join(", "));
+            let message = format!(
+                "cut off after {} ms: {}",
+                report.elapsed_ms,
+                report.forced.join(", ")
+            );
             Err(Failure::new(Exit::Stopped, message))
         }
     }
@@ -86,11 +107,19 @@ impl Engine {
 
 /// A supervisor of its own for each part, so that one part's restarts do not count against another's.
 pub(super) fn group(name: &str, children: Vec<ChildSpec>) -> ChildSpec {
-    let spec = children.into_iter().fold(SupervisorSpec::new(Strategy::OneForOne), SupervisorSpec::child);
+    let spec = children.into_iter().fold(
+        SupervisorSpec::new(Strategy::OneForOne),
+        SupervisorSpec::child,
+    );
     ChildSpec::supervisor(name, spec).0
 }
 
 /// Analysis and optimisation share the processor; each role this node takes has a pool.
 fn pools(config: &Config) -> Vec<PoolSpec> {
-    config.node.roles.iter().map(|role| PoolSpec::new(role.as_str(), config.node.compute_threads, COMPUTE_QUEUE)).collect()
+    config
+        .node
+        .roles
+        .iter()
+        .map(|role| PoolSpec::new(role.as_str(), config.node.compute_threads, COMPUTE_QUEUE))
+        .collect()
 }

@@ -47,26 +47,51 @@ impl Node {
     /// `app.port_taken`; `runtime.start_failed`.
     pub(crate) async fn start(config: &Config, database: &Database) -> Result<Self, Failure> {
         // The port first: a program that cannot be reached should not begin to work.
-        let listener = TcpListener::bind(config.http.listen).await.map_err(|error| {
+        let listener = TcpListener::bind(config.http.listen)
+            .await
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Unavailable,
+                    "app.port_taken",
+                    format!("cannot listen on {}: {error}", config.http.listen),
+                )
+                .advise("choose another one with --listen; port 0 takes a free one")
+            })?;
+        let address = listener.local_addr().map_err(|error| {
             Error::new(
                 ErrorKind::Unavailable,
                 "app.port_taken",
-                format!("cannot listen on {}: {error}", config.http.listen),
+                format!("no address: {error}"),
             )
-            .advise("choose another one with --listen; port 0 takes a free one")
         })?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| Error::new(ErrorKind::Unavailable, "app.port_taken", format!("no address: {error}")))?;
         let engine = Engine::start(config, database).await?;
-        let Engine { agents, root, system, bell, signals } = &engine;
+        let Engine {
+            agents,
+            root,
+            system,
+            bell,
+            signals,
+        } = &engine;
         let importer = importer(&database.storage, config)?;
         let up = root.supervisor();
-        up.start_child(group("runs", vec![imports(config, system, bell, importer.clone())])).await?;
-        let (scheduler, _) =
-            Scheduler::child("scheduler", database.storage.clone(), system.clone(), bell.clone(), Sweep::default());
+        up.start_child(group(
+            "runs",
+            vec![imports(config, system, bell, importer.clone())],
+        ))
+        .await?;
+        let (scheduler, _) = Scheduler::child(
+            "scheduler",
+            database.storage.clone(),
+            system.clone(),
+            bell.clone(),
+            Sweep::default(),
+        );
         up.start_child(group("schedules", vec![scheduler])).await?;
-        let (monitor, health) = Monitor::child("health", MonitorConfig::default(), checks(database, bell.clone()));
+        let (monitor, health) = Monitor::child(
+            "health",
+            MonitorConfig::default(),
+            checks(database, bell.clone()),
+        );
         up.start_child(group("monitor", vec![monitor])).await?;
         let demo = DemoMarket::beside(database, &importer, &config.data_dir).await?;
         let parts = edge::Parts {
@@ -80,11 +105,16 @@ impl Node {
             demo,
             address,
         };
-        up.start_child(group("edge", vec![edge::child(config, parts, listener)?])).await?;
+        up.start_child(group("edge", vec![edge::child(config, parts, listener)?]))
+            .await?;
         health.look_now();
         wake_everybody(system, agents).await;
         tracing::info!(%address, database = database.storage.backend().name(), "ready");
-        Ok(Self { address, engine, config: config.clone() })
+        Ok(Self {
+            address,
+            engine,
+            config: config.clone(),
+        })
     }
 
     /// The agents.
@@ -106,7 +136,10 @@ impl Node {
                 tracing::info!(signal, "stopping");
                 self.stop().await
             }
-            None => Err(Failure::new(Exit::Defect, "the root supervisor gave up; the log says why")),
+            None => Err(Failure::new(
+                Exit::Defect,
+                "the root supervisor gave up; the log says why",
+            )),
         }
     }
 
@@ -122,7 +155,13 @@ impl Node {
 fn imports(config: &Config, system: &System, bell: &Doorbell, importer: Importer) -> ChildSpec {
     let mut worker = WorkerConfig::new(INGEST_QUEUE, &config.node.name).parallel(2);
     worker.lease = IMPORT_LEASE;
-    Worker::child(worker, system.clone(), bell.clone(), Arc::new(ImportJob::new(importer))).0
+    Worker::child(
+        worker,
+        system.clone(),
+        bell.clone(),
+        Arc::new(ImportJob::new(importer)),
+    )
+    .0
 }
 
 fn checks(database: &Database, bell: Doorbell) -> Vec<Check> {
@@ -135,7 +174,11 @@ fn checks(database: &Database, bell: Doorbell) -> Vec<Check> {
         Check::optional("doorbell", move || {
             let degraded = bell.is_degraded();
             async move {
-                if degraded { Err("redis is away; work is found by sweeping".to_owned()) } else { Ok(()) }
+                if degraded {
+                    Err("redis is away; work is found by sweeping".to_owned())
+                } else {
+                    Ok(())
+                }
             }
         }),
     ]

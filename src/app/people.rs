@@ -15,7 +15,11 @@ use crate::cli::Failure;
 ///
 /// # Errors
 /// `user.email_taken`.
-pub(crate) async fn add_user(database: &Database, organisation: &Organisation, new: NewUser) -> Result<User, Failure> {
+pub(crate) async fn add_user(
+    database: &Database,
+    organisation: &Organisation,
+    new: NewUser,
+) -> Result<User, Failure> {
     let grant = Principal::system(organisation.id).grant(Permission::UserWrite)?;
     let user = database
         .storage
@@ -25,9 +29,15 @@ pub(crate) async fn add_user(database: &Database, organisation: &Organisation, n
                 let user = u.users().create(&new).await?;
                 let id = user.id.to_string();
                 u.events()
-                    .publish(NewEvent { kind: EventKind::UserChanged, key: id.clone(), body: serde_json::json!({ "user": id }) })
+                    .publish(NewEvent {
+                        kind: EventKind::UserChanged,
+                        key: id.clone(),
+                        body: serde_json::json!({ "user": id }),
+                    })
                     .await?;
-                u.audit().record("user.added", &id, serde_json::json!({ "role": user.role })).await?;
+                u.audit()
+                    .record("user.added", &id, serde_json::json!({ "role": user.role }))
+                    .await?;
                 Ok(user)
             })
         })
@@ -40,7 +50,12 @@ pub(crate) async fn add_user(database: &Database, organisation: &Organisation, n
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub(crate) async fn sign_in_link(database: &Database, user: &User, lifetime: TimeDelta, origin: &str) -> Result<String, Failure> {
+pub(crate) async fn sign_in_link(
+    database: &Database,
+    user: &User,
+    lifetime: TimeDelta,
+    origin: &str,
+) -> Result<String, Failure> {
     let (secret, token_hash) = api::auth::new_link();
     let new = NewLink {
         org: user.org,

@@ -69,15 +69,34 @@ enum What {
 /// Runs the command.
 pub(super) async fn run(config: Config, format: Format, arguments: Arguments) -> Outcome {
     let database = Database::open(&config).await?;
-    let organisation =
-        app::organisation(&database.system(), arguments.organisation.as_deref()).await?.ok_or_else(|| {
-            Error::not_found("organisation.unknown", "there is no such organisation").advise("import a file first")
+    let organisation = app::organisation(&database.system(), arguments.organisation.as_deref())
+        .await?
+        .ok_or_else(|| {
+            Error::not_found("organisation.unknown", "there is no such organisation")
+                .advise("import a file first")
         })?;
     match arguments.what {
-        What::Scores => scores(&load(&database, &organisation, &arguments).await?, format, &arguments),
-        What::Forecasts => forecasts(load(&database, &organisation, &arguments).await?, format, &arguments).await,
-        What::Promotions => promotions(&load(&database, &organisation, &arguments).await?, format, &arguments),
-        What::Synergies | What::Plan => thought(&config, &database, &organisation, format, &arguments).await,
+        What::Scores => scores(
+            &load(&database, &organisation, &arguments).await?,
+            format,
+            &arguments,
+        ),
+        What::Forecasts => {
+            forecasts(
+                load(&database, &organisation, &arguments).await?,
+                format,
+                &arguments,
+            )
+            .await
+        }
+        What::Promotions => promotions(
+            &load(&database, &organisation, &arguments).await?,
+            format,
+            &arguments,
+        ),
+        What::Synergies | What::Plan => {
+            thought(&config, &database, &organisation, format, &arguments).await
+        }
     }
 }
 
@@ -91,12 +110,28 @@ struct Loaded {
     outcome: MetricDefinition,
 }
 
-async fn load(database: &Database, organisation: &Organisation, arguments: &Arguments) -> Result<Loaded, Failure> {
-    let scope = database.storage.scope(&Principal::system(organisation.id).grant(Permission::MetricRead)?);
-    let metrics: BTreeMap<MetricId, MetricDefinition> =
-        scope.metrics().list().await?.into_iter().map(|m| (m.id, m)).collect();
-    let projects: BTreeMap<ProjectId, String> =
-        scope.projects().list().await?.into_iter().map(|p| (p.id, p.name)).collect();
+async fn load(
+    database: &Database,
+    organisation: &Organisation,
+    arguments: &Arguments,
+) -> Result<Loaded, Failure> {
+    let scope = database
+        .storage
+        .scope(&Principal::system(organisation.id).grant(Permission::MetricRead)?);
+    let metrics: BTreeMap<MetricId, MetricDefinition> = scope
+        .metrics()
+        .list()
+        .await?
+        .into_iter()
+        .map(|m| (m.id, m))
+        .collect();
+    let projects: BTreeMap<ProjectId, String> = scope
+        .projects()
+        .list()
+        .await?
+        .into_iter()
+        .map(|p| (p.id, p.name))
+        .collect();
     let outcome = metrics
         .values()
         .find(|m| match &arguments.metric {
@@ -106,22 +141,45 @@ async fn load(database: &Database, organisation: &Organisation, arguments: &Argu
         .cloned()
         .ok_or_else(|| {
             let keys: Vec<&str> = metrics.values().map(|m| m.key.as_str()).collect();
-            Error::not_found("metric.unknown", "there is no such metric").advise(format!("there are {}", keys.join(", ")))
+            Error::not_found("metric.unknown", "there is no such metric")
+                .advise(format!("there are {}", keys.join(", ")))
         })?;
     let mut query = ValueQuery::default();
     if let Some(name) = &arguments.project {
-        let id = projects.iter().find(|(_, n)| *n == name).map(|(id, _)| *id).ok_or_else(|| {
-            Error::not_found("project.unknown", format!("there is no project {name:?}"))
-                .advise(format!("there are {}", projects.values().cloned().collect::<Vec<_>>().join(", ")))
-        })?;
+        let id = projects
+            .iter()
+            .find(|(_, n)| *n == name)
+            .map(|(id, _)| *id)
+            .ok_or_else(|| {
+                Error::not_found("project.unknown", format!("there is no project {name:?}")).advise(
+                    format!(
+                        "there are {}",
+                        projects.values().cloned().collect::<Vec<_>>().join(", ")
+                    ),
+                )
+            })?;
         query.projects = Some(vec![id]);
     }
     let table = scope.values().table(&query).await?;
     if table.is_empty() {
-        return Err(Error::not_found("values.none", "there are no values").advise("import a file first").into());
+        return Err(Error::not_found("values.none", "there are no values")
+            .advise("import a file first")
+            .into());
     }
-    let brands = scope.brands().list().await?.into_iter().map(|b| (b.id, b)).collect();
-    Ok(Loaded { brands, metrics, projects, table, outcome })
+    let brands = scope
+        .brands()
+        .list()
+        .await?
+        .into_iter()
+        .map(|b| (b.id, b))
+        .collect();
+    Ok(Loaded {
+        brands,
+        metrics,
+        projects,
+        table,
+        outcome,
+    })
 }
 
 impl Loaded {
@@ -145,7 +203,11 @@ impl Loaded {
             .filter(|(_, values)| values.values().filter(|v| **v != 0.0).count() >= min_periods)
             .map(|((project, brand), values)| {
                 let project = self.projects.get(&project).cloned().unwrap_or_default();
-                (project, self.brand(brand).to_owned(), dense(&values, self.outcome.granularity))
+                (
+                    project,
+                    self.brand(brand).to_owned(),
+                    dense(&values, self.outcome.granularity),
+                )
             })
             .collect()
     }
@@ -153,7 +215,9 @@ impl Loaded {
 
 /// One value per period from the first to the last, NaN where there is none.
 fn dense(values: &BTreeMap<NaiveDate, f64>, granularity: Granularity) -> Vec<f64> {
-    let (Some(first), Some(last)) = (values.keys().next(), values.keys().next_back()) else { return Vec::new() };
+    let (Some(first), Some(last)) = (values.keys().next(), values.keys().next_back()) else {
+        return Vec::new();
+    };
     (0..)
         .map(|step| granularity.add(*first, step))
         .take_while(|period| period <= last)
@@ -165,7 +229,13 @@ fn dense(values: &BTreeMap<NaiveDate, f64>, granularity: Granularity) -> Vec<f64
 const SCORED_DAYS: u64 = 91;
 
 fn scores(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
-    let last = loaded.table.period.iter().max().copied().unwrap_or_default();
+    let last = loaded
+        .table
+        .period
+        .iter()
+        .max()
+        .copied()
+        .unwrap_or_default();
     let from = last - Days::new(SCORED_DAYS);
     let mut sums: BTreeMap<(MetricId, BrandId), BTreeMap<NaiveDate, Vec<f64>>> = BTreeMap::new();
     let mut brands: BTreeSet<BrandId> = BTreeSet::new();
@@ -173,12 +243,18 @@ fn scores(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
         if loaded.table.period[row] > from {
             brands.insert(loaded.table.brand[row]);
             let key = (loaded.table.metric[row], loaded.table.brand[row]);
-            sums.entry(key).or_default().entry(loaded.table.period[row]).or_default().push(loaded.table.value[row]);
+            sums.entry(key)
+                .or_default()
+                .entry(loaded.table.period[row])
+                .or_default()
+                .push(loaded.table.value[row]);
         }
     }
     // Per period the projects' slices are added up (or averaged), then the periods are averaged.
     let value = |metric: &MetricDefinition, brand: BrandId| -> f64 {
-        let Some(periods) = sums.get(&(metric.id, brand)) else { return f64::NAN };
+        let Some(periods) = sums.get(&(metric.id, brand)) else {
+            return f64::NAN;
+        };
         let each: Vec<f64> = periods
             .values()
             .map(|slices| {
@@ -200,9 +276,17 @@ fn scores(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
             values: brands.iter().map(|b| value(m, *b)).collect(),
         })
         .collect();
-    let mut scored: Vec<(&str, score::BrandScore)> =
-        brands.iter().map(|b| loaded.brand(*b)).zip(score::score(&columns, &score::Options::default())).collect();
-    scored.sort_by(|a, b| b.1.value.unwrap_or(-1.0).total_cmp(&a.1.value.unwrap_or(-1.0)).then_with(|| a.0.cmp(b.0)));
+    let mut scored: Vec<(&str, score::BrandScore)> = brands
+        .iter()
+        .map(|b| loaded.brand(*b))
+        .zip(score::score(&columns, &score::Options::default()))
+        .collect();
+    scored.sort_by(|a, b| {
+        b.1.value
+            .unwrap_or(-1.0)
+            .total_cmp(&a.1.value.unwrap_or(-1.0))
+            .then_with(|| a.0.cmp(b.0))
+    });
     let mut table = Table::new(["brand", "score", "band", "coverage"]);
     let mut document = Vec::new();
     for (brand, score) in scored.iter().take(arguments.limit) {
@@ -222,7 +306,16 @@ async fn forecasts(loaded: Loaded, format: Format, arguments: &Arguments) -> Out
     let season = loaded.outcome.granularity.per_year();
     let options = forecast::Options::new(arguments.horizon.max(1) as usize, season);
     let progress = Progress::new(series.len() as u64, "forecasting");
-    let mut table = Table::new(["project", "brand", "periods", "champion", "MASE", "naive MASE", "against naive", "in 80 %"]);
+    let mut table = Table::new([
+        "project",
+        "brand",
+        "periods",
+        "champion",
+        "MASE",
+        "naive MASE",
+        "against naive",
+        "in 80 %",
+    ]);
     let mut document = Vec::new();
     let (mut better, mut ratios) = (0, Vec::new());
     for (index, (project, brand, values)) in series.into_iter().enumerate() {
@@ -230,12 +323,17 @@ async fn forecasts(loaded: Loaded, format: Format, arguments: &Arguments) -> Out
         let length = values.len();
         let report = tokio::task::spawn_blocking(move || forecast::backtest(&values, &options))
             .await
-            .map_err(|error| Error::new(ErrorKind::Internal, "analysis.failed", error.to_string()))?;
+            .map_err(|error| {
+                Error::new(ErrorKind::Internal, "analysis.failed", error.to_string())
+            })?;
         let Ok(Some(report)) = report else {
             document.push(json!({ "project": project, "brand": brand, "periods": length, "champion": Value::Null }));
             continue;
         };
-        let (Some(champion), naive) = (report.score(report.champion), report.score(Model::Naive)) else { continue };
+        let (Some(champion), naive) = (report.score(report.champion), report.score(Model::Naive))
+        else {
+            continue;
+        };
         if let Some(ratio) = champion.against_naive {
             better += usize::from(ratio < 1.0);
             ratios.push(ratio);
@@ -272,17 +370,44 @@ async fn forecasts(loaded: Loaded, format: Format, arguments: &Arguments) -> Out
 }
 
 fn promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
-    let drivers: Vec<&MetricDefinition> =
-        loaded.metrics.values().filter(|m| m.role == MetricRole::Promotion).collect();
+    let drivers: Vec<&MetricDefinition> = loaded
+        .metrics
+        .values()
+        .filter(|m| m.role == MetricRole::Promotion)
+        .collect();
     if drivers.is_empty() {
-        return Err(Error::not_found("metric.unknown", "there is no metric with the role promotion").into());
+        return Err(Error::not_found(
+            "metric.unknown",
+            "there is no metric with the role promotion",
+        )
+        .into());
     }
-    let name = |map: &BTreeMap<ProjectId, String>, id: &ProjectId| map.get(id).cloned().unwrap_or_default();
+    let name = |map: &BTreeMap<ProjectId, String>, id: &ProjectId| {
+        map.get(id).cloned().unwrap_or_default()
+    };
     let table = &loaded.table;
     let frame = series::frame(
-        table.project.iter().map(|id| name(&loaded.projects, id)).collect(),
-        table.brand.iter().map(|id| loaded.brand(*id).to_owned()).collect(),
-        table.metric.iter().map(|id| loaded.metrics.get(id).map(|m| m.key.clone()).unwrap_or_default()).collect(),
+        table
+            .project
+            .iter()
+            .map(|id| name(&loaded.projects, id))
+            .collect(),
+        table
+            .brand
+            .iter()
+            .map(|id| loaded.brand(*id).to_owned())
+            .collect(),
+        table
+            .metric
+            .iter()
+            .map(|id| {
+                loaded
+                    .metrics
+                    .get(id)
+                    .map(|m| m.key.clone())
+                    .unwrap_or_default()
+            })
+            .collect(),
         &table.period,
         table.value.clone(),
     )
@@ -293,12 +418,27 @@ fn promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome
         granularity: loaded.outcome.granularity,
         ..promotion::Options::weekly(&loaded.outcome.key, &keys)
     };
-    let projects: BTreeSet<String> = table.project.iter().map(|id| name(&loaded.projects, id)).collect();
-    let mut printed = Table::new(["project", "brand", "promotion", "effect per unit", "95 % interval", "t", "q", "verdict"]);
+    let projects: BTreeSet<String> = table
+        .project
+        .iter()
+        .map(|id| name(&loaded.projects, id))
+        .collect();
+    let mut printed = Table::new([
+        "project",
+        "brand",
+        "promotion",
+        "effect per unit",
+        "95 % interval",
+        "t",
+        "q",
+        "verdict",
+    ]);
     let mut document = Vec::new();
     for project in projects {
-        let effects = promotion::promotion_effects(&frame, &project, &options)
-            .map_err(|error| Error::new(ErrorKind::Internal, "analysis.failed", error.to_string()))?;
+        let effects =
+            promotion::promotion_effects(&frame, &project, &options).map_err(|error| {
+                Error::new(ErrorKind::Internal, "analysis.failed", error.to_string())
+            })?;
         for effect in effects {
             if document.len() < arguments.limit {
                 printed.row([
@@ -306,10 +446,17 @@ fn promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome
                     effect.brand.clone(),
                     effect.driver.clone(),
                     format!("{:+.2} %", 100.0 * effect.effect),
-                    format!("{:+.2} … {:+.2} %", 100.0 * effect.low95, 100.0 * effect.high95),
+                    format!(
+                        "{:+.2} … {:+.2} %",
+                        100.0 * effect.low95,
+                        100.0 * effect.high95
+                    ),
                     figure(effect.t, 2),
                     format!("{:.3}", effect.q),
-                    json!(effect.verdict).as_str().unwrap_or_default().to_owned(),
+                    json!(effect.verdict)
+                        .as_str()
+                        .unwrap_or_default()
+                        .to_owned(),
                 ]);
             }
             let mut row = json!(effect);
@@ -337,9 +484,20 @@ async fn thought(
     result.and(stopped)
 }
 
-async fn brand_names(database: &Database, principal: &Principal) -> Result<BTreeMap<BrandId, String>, Failure> {
-    let scope = database.storage.scope(&principal.grant(Permission::PortfolioRead)?);
-    Ok(scope.brands().list().await?.into_iter().map(|b| (b.id, b.name)).collect())
+async fn brand_names(
+    database: &Database,
+    principal: &Principal,
+) -> Result<BTreeMap<BrandId, String>, Failure> {
+    let scope = database
+        .storage
+        .scope(&principal.grant(Permission::PortfolioRead)?);
+    Ok(scope
+        .brands()
+        .list()
+        .await?
+        .into_iter()
+        .map(|b| (b.id, b.name))
+        .collect())
 }
 
 async fn synergies(
@@ -354,19 +512,39 @@ async fn synergies(
     let names = brand_names(database, &principal).await?;
     let name = |id: &BrandId| names.get(id).cloned().unwrap_or_default();
     let mut found = engine.agents.analysis().synergies(&principal).await?;
-    found.effects.sort_by(|a, b| a.q_value.total_cmp(&b.q_value));
-    let mut table = Table::new(["driver", "affected", "effect of +10 % media", "95 % interval", "q", "verdict"]);
+    found
+        .effects
+        .sort_by(|a, b| a.q_value.total_cmp(&b.q_value));
+    let mut table = Table::new([
+        "driver",
+        "affected",
+        "effect of +10 % media",
+        "95 % interval",
+        "q",
+        "verdict",
+    ]);
     for effect in found.effects.iter().take(arguments.limit) {
         table.row([
             name(&effect.driver),
             name(&effect.affected),
             figure(effect.estimate, 0),
-            format!("{} … {}", figure(effect.interval95.low, 0), figure(effect.interval95.high, 0)),
+            format!(
+                "{} … {}",
+                figure(effect.interval95.low, 0),
+                figure(effect.interval95.high, 0)
+            ),
             format!("{:.3}", effect.q_value),
-            json!(effect.verdict).as_str().unwrap_or_default().to_owned(),
+            json!(effect.verdict)
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
         ]);
     }
-    show(format, &table, &found)
+    show(format, &table, &found)?;
+    if found.effects.is_empty() && format == Format::Table {
+        say("\nno pair to look at: it takes own brands with a stated margin and media spend")?;
+    }
+    Ok(())
 }
 
 async fn plan(
@@ -379,18 +557,38 @@ async fn plan(
     let principal = Principal::system(organisation.id);
     engine.agents.run_all(&principal).await?;
     let names = brand_names(database, &principal).await?;
-    let scope = database.storage.scope(&principal.grant(Permission::PlanRead)?);
-    let channels: BTreeMap<_, _> = scope.channels().list().await?.into_iter().map(|c| (c.id, c.name)).collect();
-    let plan = engine.agents.plans().optimise(&principal, arguments.horizon, None).await?;
-    let mut table = Table::new(["brand", "channel", "now per week", "plan per week", "marginal return"]);
-    let number = |value: &dyn std::fmt::Display| figure(value.to_string().parse().unwrap_or(f64::NAN), 0);
+    let scope = database
+        .storage
+        .scope(&principal.grant(Permission::PlanRead)?);
+    let channels: BTreeMap<_, _> = scope
+        .channels()
+        .list()
+        .await?
+        .into_iter()
+        .map(|c| (c.id, c.name))
+        .collect();
+    let plan = engine
+        .agents
+        .plans()
+        .optimise(&principal, arguments.horizon, None)
+        .await?;
+    let mut table = Table::new([
+        "brand",
+        "channel",
+        "now per week",
+        "plan per week",
+        "marginal return",
+    ]);
+    let number =
+        |value: &dyn std::fmt::Display| figure(value.to_string().parse().unwrap_or(f64::NAN), 0);
     for line in plan.lines.iter().take(arguments.limit) {
         table.row([
             names.get(&line.brand).cloned().unwrap_or_default(),
             channels.get(&line.channel).cloned().unwrap_or_default(),
             number(&line.current),
             number(&line.weekly),
-            line.marginal_return.map_or_else(|| "–".to_owned(), |v| figure(v, 2)),
+            line.marginal_return
+                .map_or_else(|| "–".to_owned(), |v| figure(v, 2)),
         ]);
     }
     show(format, &table, &plan)?;

@@ -36,7 +36,9 @@ pub(super) fn run(common: &Common, arguments: &Arguments) -> Outcome {
             let mut table = Table::new(["setting", "value", "from", "meaning"]);
             let mut document = Vec::new();
             for (key, value, origin, doc) in sources.shown() {
-                document.push(json!({ "setting": key, "value": value, "from": origin, "meaning": doc }));
+                document.push(
+                    json!({ "setting": key, "value": value, "from": origin, "meaning": doc }),
+                );
                 table.row([key.to_owned(), value, origin, doc.to_owned()]);
             }
             show(common.output, &table, &document)

@@ -24,7 +24,11 @@ struct Tried {
 async fn attempt(what: &'static str, trial: impl Future<Output = Result<String, String>>) -> Tried {
     let began = Instant::now();
     let result = trial.await;
-    Tried { what, result, took_ms: began.elapsed().as_secs_f64() * 1000.0 }
+    Tried {
+        what,
+        result,
+        took_ms: began.elapsed().as_secs_f64() * 1000.0,
+    }
 }
 
 /// Runs the command.
@@ -45,21 +49,43 @@ pub(super) async fn run(config: Config, format: Format) -> Outcome {
             Err(detail) => ("WRONG", detail.clone()),
         };
         document.push(json!({ "check": tried.what, "ok": tried.result.is_ok(), "detail": detail, "ms": tried.took_ms }));
-        table.row([tried.what.to_owned(), verdict.to_owned(), detail, format!("{:.1}", tried.took_ms)]);
+        table.row([
+            tried.what.to_owned(),
+            verdict.to_owned(),
+            detail,
+            format!("{:.1}", tried.took_ms),
+        ]);
     }
     show(format, &table, &document)?;
     let wrong = all.iter().filter(|tried| tried.result.is_err()).count();
-    if wrong == 0 { Ok(()) } else { Err(Failure::new(Exit::Unavailable, format!("{wrong} of {} checks failed", all.len()))) }
+    if wrong == 0 {
+        Ok(())
+    } else {
+        Err(Failure::new(
+            Exit::Unavailable,
+            format!("{wrong} of {} checks failed", all.len()),
+        ))
+    }
 }
 
 async fn database(config: &Config) -> Result<String, String> {
-    let storage = Database::connect(config).await.map_err(|error| error.message)?.storage;
+    let storage = Database::connect(config)
+        .await
+        .map_err(|error| error.message)?
+        .storage;
     storage.ping().await.map_err(|error| error.to_string())?;
-    let status = storage.migration_status().await.map_err(|error| error.to_string())?;
+    let status = storage
+        .migration_status()
+        .await
+        .map_err(|error| error.to_string())?;
     let missing = status.iter().filter(|m| !m.applied).count();
     let now = storage.now().await.map_err(|error| error.to_string())?;
     let backend = storage.backend().name();
-    Ok(format!("{backend}, {} migrations, {missing} to apply, its clock says {}", status.len(), now.format("%F %T UTC")))
+    Ok(format!(
+        "{backend}, {} migrations, {missing} to apply, its clock says {}",
+        status.len(),
+        now.format("%F %T UTC")
+    ))
 }
 
 fn data_folder(config: &Config) -> Result<String, String> {
@@ -83,7 +109,10 @@ async fn worker() -> Result<String, String> {
         .spawn()
         .map_err(|error| format!("cannot be started: {error}"))?;
     if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(b"\n").await.map_err(|error| format!("does not listen: {error}"))?;
+        stdin
+            .write_all(b"\n")
+            .await
+            .map_err(|error| format!("does not listen: {error}"))?;
     }
     let status = child.wait().await.map_err(|error| error.to_string())?;
     match status.code() {

@@ -48,7 +48,10 @@ pub(crate) struct Failure {
 impl Failure {
     /// An ending with its message.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self {
+            exit,
+            message: message.into(),
+        }
     }
 }
 
@@ -61,11 +64,18 @@ impl fmt::Display for Failure {
 /// Anything with a kind and a code knows how to end.
 impl<E: Classify + fmt::Display> From<E> for Failure {
     fn from(error: E) -> Self {
-        let exit = match (error.kind(), error.code().split('.').next().unwrap_or_default()) {
+        let exit = match (
+            error.kind(),
+            error.code().split('.').next().unwrap_or_default(),
+        ) {
             (_, "config") => Exit::Config,
             (_, "storage" | "database" | "migration") => Exit::Storage,
-            (ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::PreconditionRequired, _) => Exit::Input,
-            (ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::TooMany, _) => Exit::Unavailable,
+            (ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::PreconditionRequired, _) => {
+                Exit::Input
+            }
+            (ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::TooMany, _) => {
+                Exit::Unavailable
+            }
             (
                 ErrorKind::NotFound
                 | ErrorKind::Conflict
@@ -76,7 +86,10 @@ impl<E: Classify + fmt::Display> From<E> for Failure {
             ) => Exit::Refused,
             (ErrorKind::Internal, _) => Exit::Defect,
         };
-        Self { exit, message: format!("{error} [{}]", error.code()) }
+        Self {
+            exit,
+            message: format!("{error} [{}]", error.code()),
+        }
     }
 }
 

@@ -49,7 +49,13 @@ pub(crate) struct Arguments {
 /// Runs the command.
 pub(super) async fn run(config: Config, format: Format, arguments: Arguments) -> Outcome {
     let text = std::fs::read_to_string(&arguments.mapping).map_err(|error| {
-        Failure::new(Exit::Input, format!("cannot read the mapping {}: {error}", arguments.mapping.display()))
+        Failure::new(
+            Exit::Input,
+            format!(
+                "cannot read the mapping {}: {error}",
+                arguments.mapping.display()
+            ),
+        )
     })?;
     let database = Database::open(&config).await?;
     let importer = app::importer(&database.storage, &config)?;
@@ -61,15 +67,35 @@ pub(super) async fn run(config: Config, format: Format, arguments: Arguments) ->
         progress.to(batch.offset, "items");
         if arguments.acknowledge {
             // A closed pipe must not stop an import; whoever wanted the lines is gone.
-            let _unheard = say(&json!({ "batch": batch.id, "acknowledged": batch.offset, "state": batch.state }).to_string());
+            let _unheard = say(
+                &json!({ "batch": batch.id, "acknowledged": batch.offset, "state": batch.state })
+                    .to_string(),
+            );
         }
     };
-    let result = importer.import_file(&principal, saved.id, arguments.source.clone(), &arguments.file, &heard).await;
+    let result = importer
+        .import_file(
+            &principal,
+            saved.id,
+            arguments.source.clone(),
+            &arguments.file,
+            &heard,
+        )
+        .await;
     progress.done();
     let report = result?;
     let grant = principal.grant(Permission::MetricRead)?;
-    let page = PageRequest { limit: arguments.rejects.clamp(1, MAX_LIMIT), after: None };
-    let rejects = database.storage.scope(&grant).ingest().rejects(report.batch.id, &page).await?.rows;
+    let page = PageRequest {
+        limit: arguments.rejects.clamp(1, MAX_LIMIT),
+        after: None,
+    };
+    let rejects = database
+        .storage
+        .scope(&grant)
+        .ingest()
+        .rejects(report.batch.id, &page)
+        .await?
+        .rows;
     let shown = &rejects[..rejects.len().min(arguments.rejects as usize)];
     let (batch, summary) = (&report.batch, &report.summary);
     if format == Format::Json {
@@ -84,22 +110,47 @@ pub(super) async fn run(config: Config, format: Format, arguments: Arguments) ->
     let mut table = Table::new(["import", "count", "meaning"]);
     for (name, count, meaning) in [
         ("rows", summary.rows, "lines with data"),
-        ("rows left out", summary.dropped_rows, "because the mapping says so"),
+        (
+            "rows left out",
+            summary.dropped_rows,
+            "because the mapping says so",
+        ),
         ("keys", summary.keys, "different project, brand and period"),
         ("keys merged", summary.merged_keys, "made of several rows"),
-        ("accepted", counts.accepted, "values that passed every check"),
+        (
+            "accepted",
+            counts.accepted,
+            "values that passed every check",
+        ),
         ("merged", counts.merged, "of them added up into another one"),
-        ("filled", counts.filled, "zeros for absent periods, as the mapping says"),
-        ("refused", counts.refused, "rows or cells, kept with their reason"),
+        (
+            "filled",
+            counts.filled,
+            "zeros for absent periods, as the mapping says",
+        ),
+        (
+            "refused",
+            counts.refused,
+            "rows or cells, kept with their reason",
+        ),
         ("inserted", counts.inserted, "new in the database"),
         ("updated", counts.updated, "changed in the database"),
         ("unchanged", counts.unchanged, "there already, the same"),
-        ("outside window", counts.outside_window, "older than the restatement window, kept as they were"),
+        (
+            "outside window",
+            counts.outside_window,
+            "older than the restatement window, kept as they were",
+        ),
     ] {
         table.row([name.to_owned(), n(count), meaning.to_owned()]);
     }
     say(table.to_string().trim_end())?;
-    say(&format!("{} changed in {:?} ({})", n(counts.inserted + counts.updated), organisation.name, batch.id))?;
+    say(&format!(
+        "{} changed in {:?} ({})",
+        n(counts.inserted + counts.updated),
+        organisation.name,
+        batch.id
+    ))?;
     if !shown.is_empty() {
         let mut table = Table::new(["line", "column", "reason", "what", "text"]);
         for reject in shown {
@@ -114,7 +165,10 @@ pub(super) async fn run(config: Config, format: Format, arguments: Arguments) ->
         say(&format!("\n{}", table.to_string().trim_end()))?;
     }
     if !summary.unmapped.is_empty() {
-        say(&format!("\ncolumns that the mapping neither uses nor ignores: {}", summary.unmapped.join(", ")))?;
+        say(&format!(
+            "\ncolumns that the mapping neither uses nor ignores: {}",
+            summary.unmapped.join(", ")
+        ))?;
     }
     Ok(())
 }
@@ -127,10 +181,16 @@ async fn find_or_make(database: &Database, arguments: &Arguments) -> Result<Orga
     let empty = system.organisations().list().await?.is_empty();
     if !empty {
         let name = arguments.organisation.clone().unwrap_or_default();
-        return Err(Error::not_found("organisation.unknown", format!("there is no organisation {name:?}"))
-            .advise("digi-cadence user list shows them")
-            .into());
+        return Err(Error::not_found(
+            "organisation.unknown",
+            format!("there is no organisation {name:?}"),
+        )
+        .advise("digi-cadence user list shows them")
+        .into());
     }
-    let name = arguments.organisation.clone().unwrap_or_else(|| FIRST_ORGANISATION.to_owned());
+    let name = arguments
+        .organisation
+        .clone()
+        .unwrap_or_else(|| FIRST_ORGANISATION.to_owned());
     app::make_organisation(&system, &name, &arguments.currency, None).await
 }

@@ -42,7 +42,10 @@ pub(super) async fn run(config: Config, format: Format, arguments: Arguments) ->
     let mut document = Vec::new();
     for status in storage.migration_status().await? {
         document.push(json!({ "migration": status.name, "applied": status.applied }));
-        table.row([status.name, if status.applied { "yes" } else { "no" }.to_owned()]);
+        table.row([
+            status.name,
+            if status.applied { "yes" } else { "no" }.to_owned(),
+        ]);
     }
     show(format, &table, &document)
 }

@@ -19,7 +19,11 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
     let document = api::spec();
     match &arguments.write {
         None => say(document.trim_end()),
-        Some(path) => std::fs::write(path, document)
-            .map_err(|error| Failure::new(Exit::Unavailable, format!("cannot write {}: {error}", path.display()))),
+        Some(path) => std::fs::write(path, document).map_err(|error| {
+            Failure::new(
+                Exit::Unavailable,
+                format!("cannot write {}: {error}", path.display()),
+            )
+        }),
     }
 }

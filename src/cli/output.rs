@@ -30,7 +30,10 @@ pub(crate) struct Table {
 impl Table {
     /// An empty table.
     pub(crate) fn new<const N: usize>(headings: [&str; N]) -> Self {
-        Self { headings: headings.into_iter().map(str::to_owned).collect(), rows: Vec::new() }
+        Self {
+            headings: headings.into_iter().map(str::to_owned).collect(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row of as many cells as there are headings.
@@ -52,12 +55,20 @@ impl std::fmt::Display for Table {
         let numeric = |column: usize| {
             !self.rows.is_empty()
                 && self.rows.iter().all(|row| {
-                    let bare: String = row[column].chars().filter(|c| !", %+–".contains(*c)).collect();
+                    let bare: String = row[column]
+                        .chars()
+                        .filter(|c| !", %+–".contains(*c))
+                        .collect();
                     bare.is_empty() || bare.parse::<f64>().is_ok()
                 })
         };
-        let columns: Vec<(usize, bool)> = (0..self.headings.len()).map(|c| (width(c), numeric(c))).collect();
-        for (index, row) in std::iter::once(&self.headings).chain(&self.rows).enumerate() {
+        let columns: Vec<(usize, bool)> = (0..self.headings.len())
+            .map(|c| (width(c), numeric(c)))
+            .collect();
+        for (index, row) in std::iter::once(&self.headings)
+            .chain(&self.rows)
+            .enumerate()
+        {
             let mut line = String::new();
             for (cell, (width, right)) in row.iter().zip(&columns) {
                 let padding = " ".repeat(width - cell.chars().count());
@@ -72,7 +83,10 @@ impl std::fmt::Display for Table {
             }
             writeln!(f, "{}", line.trim_end())?;
             if index == 0 {
-                let rule: Vec<String> = columns.iter().map(|(width, _)| "─".repeat(*width)).collect();
+                let rule: Vec<String> = columns
+                    .iter()
+                    .map(|(width, _)| "─".repeat(*width))
+                    .collect();
                 writeln!(f, "{}", rule.join("  "))?;
             }
         }
@@ -88,7 +102,12 @@ pub(crate) fn say(text: &str) -> Outcome {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}")
         .and_then(|()| out.flush())
-        .map_err(|error| Failure::new(Exit::Unavailable, format!("cannot write to standard output: {error}")))
+        .map_err(|error| {
+            Failure::new(
+                Exit::Unavailable,
+                format!("cannot write to standard output: {error}"),
+            )
+        })
 }
 
 /// Writes a result in the wanted format.
@@ -98,7 +117,9 @@ pub(crate) fn say(text: &str) -> Outcome {
 pub(crate) fn show(format: Format, table: &Table, document: &impl Serialize) -> Outcome {
     match format {
         Format::Table => say(table.to_string().trim_end()),
-        Format::Json => say(&serde_json::to_string_pretty(document).expect("results are plain data")),
+        Format::Json => {
+            say(&serde_json::to_string_pretty(document).expect("results are plain data"))
+        }
     }
 }
 
@@ -108,7 +129,9 @@ pub(crate) fn figure(value: f64, decimals: usize) -> String {
         return "–".to_owned();
     }
     let plain = format!("{:.decimals$}", value.abs());
-    let (whole, fraction) = plain.split_once('.').map_or((plain.as_str(), None), |(w, f)| (w, Some(f)));
+    let (whole, fraction) = plain
+        .split_once('.')
+        .map_or((plain.as_str(), None), |(w, f)| (w, Some(f)));
     let mut grouped = String::new();
     for (index, digit) in whole.chars().enumerate() {
         if index > 0 && (whole.len() - index) % 3 == 0 {
@@ -117,7 +140,12 @@ pub(crate) fn figure(value: f64, decimals: usize) -> String {
         grouped.push(digit);
     }
     let negative = value < 0.0 && plain.chars().any(|c| ('1'..='9').contains(&c));
-    format!("{}{grouped}{}{}", if negative { "-" } else { "" }, if fraction.is_some() { "." } else { "" }, fraction.unwrap_or(""))
+    format!(
+        "{}{grouped}{}{}",
+        if negative { "-" } else { "" },
+        if fraction.is_some() { "." } else { "" },
+        fraction.unwrap_or("")
+    )
 }
 
 /// A progress bar on standard error that appears after two seconds, on a terminal only.
@@ -140,7 +168,11 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }
-        Self { bar, shown: std::sync::atomic::AtomicBool::new(false), began: std::time::Instant::now() }
+        Self {
+            bar,
+            shown: std::sync::atomic::AtomicBool::new(false),
+            began: std::time::Instant::now(),
+        }
     }
 
     /// Moves the bar.
@@ -172,7 +204,10 @@ mod tests {
         let mut table = Table::new(["brand", "sales"]);
         table.row(["Ä".into(), "1,000".into()]);
         table.row(["Borealis".into(), "7".into()]);
-        assert_eq!(table.to_string(), "brand     sales\n────────  ─────\nÄ         1,000\nBorealis      7\n");
+        assert_eq!(
+            table.to_string(),
+            "brand     sales\n────────  ─────\nÄ         1,000\nBorealis      7\n"
+        );
     }
 
     #[test]

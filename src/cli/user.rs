@@ -122,26 +122,56 @@ pub(super) async fn run(config: Config, format: Format, arguments: Arguments) ->
     match arguments.action {
         Action::Add(add_arguments) => add(&database, format, add_arguments).await,
         Action::List { organisation } => list(&database, format, organisation.as_deref()).await,
-        Action::Token { email, label, days, organisation } => {
+        Action::Token {
+            email,
+            label,
+            days,
+            organisation,
+        } => {
             let user = find(&database, organisation.as_deref(), &email).await?;
             let (token, token_hash) = api::auth::new_token();
             let expires_at = match days {
                 None => None,
-                Some(days) => database.storage.now().await?.checked_add_days(Days::new(u64::from(days))),
+                Some(days) => database
+                    .storage
+                    .now()
+                    .await?
+                    .checked_add_days(Days::new(u64::from(days))),
             };
-            let new = NewToken { org: user.org, user: user.id, label, token_hash, expires_at };
+            let new = NewToken {
+                org: user.org,
+                user: user.id,
+                label,
+                token_hash,
+                expires_at,
+            };
             database.system().sign_in().create_token(&new).await?;
             match format {
                 Format::Table => say(&token),
-                Format::Json => say(&json!({ "token": token, "email": user.email, "expires_at": expires_at }).to_string()),
+                Format::Json => say(
+                    &json!({ "token": token, "email": user.email, "expires_at": expires_at })
+                        .to_string(),
+                ),
             }
         }
-        Action::Link { email, minutes, organisation } => {
+        Action::Link {
+            email,
+            minutes,
+            organisation,
+        } => {
             let user = find(&database, organisation.as_deref(), &email).await?;
-            let link = app::sign_in_link(&database, &user, TimeDelta::minutes(i64::from(minutes)), &origin(&config)).await?;
+            let link = app::sign_in_link(
+                &database,
+                &user,
+                TimeDelta::minutes(i64::from(minutes)),
+                &origin(&config),
+            )
+            .await?;
             match format {
                 Format::Table => say(&link),
-                Format::Json => say(&json!({ "link": link, "email": user.email, "minutes": minutes }).to_string()),
+                Format::Json => say(
+                    &json!({ "link": link, "email": user.email, "minutes": minutes }).to_string(),
+                ),
             }
         }
     }
@@ -149,7 +179,11 @@ pub(super) async fn run(config: Config, format: Format, arguments: Arguments) ->
 
 /// The origin that browsers use.
 fn origin(config: &Config) -> String {
-    config.http.public_url.clone().unwrap_or_else(|| format!("http://{}", config.http.listen))
+    config
+        .http
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("http://{}", config.http.listen))
 }
 
 async fn add(database: &Database, format: Format, arguments: Add) -> Outcome {
@@ -175,7 +209,11 @@ async fn add(database: &Database, format: Format, arguments: Add) -> Outcome {
     let user = app::add_user(database, &organisation, new).await?;
     let mut table = Table::new(["user", "email", "name", "role", "organisation"]);
     table.row(cells(&user, &organisation));
-    show(format, &table, &json!({ "user": user, "organisation": organisation }))
+    show(
+        format,
+        &table,
+        &json!({ "user": user, "organisation": organisation }),
+    )
 }
 
 fn password(from_stdin: bool) -> Result<Option<String>, Failure> {
@@ -184,14 +222,20 @@ fn password(from_stdin: bool) -> Result<Option<String>, Failure> {
     }
     let mut stdin = std::io::stdin();
     if stdin.is_terminal() {
-        return Err(Error::invalid("user.password", "the password is typed in the open on a terminal")
-            .advise("pipe it in, such as from a password manager, or set DIGI_CADENCE_PASSWORD")
-            .into());
+        return Err(Error::invalid(
+            "user.password",
+            "the password is typed in the open on a terminal",
+        )
+        .advise("pipe it in, such as from a password manager, or set DIGI_CADENCE_PASSWORD")
+        .into());
     }
     let mut text = String::new();
-    stdin
-        .read_to_string(&mut text)
-        .map_err(|error| Error::invalid("user.password", format!("the password could not be read: {error}")))?;
+    stdin.read_to_string(&mut text).map_err(|error| {
+        Error::invalid(
+            "user.password",
+            format!("the password could not be read: {error}"),
+        )
+    })?;
     Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()).filter(|text| !text.is_empty()))
 }
 
@@ -199,7 +243,10 @@ async fn list(database: &Database, format: Format, name: Option<&str>) -> Outcom
     let system = database.system();
     let organisations = match name {
         None => system.organisations().list().await?,
-        Some(name) => vec![existing(app::organisation(&system, Some(name)).await?, Some(name))?],
+        Some(name) => vec![existing(
+            app::organisation(&system, Some(name)).await?,
+            Some(name),
+        )?],
     };
     let mut table = Table::new(["user", "email", "name", "role", "organisation"]);
     let mut document = Vec::new();
@@ -215,22 +262,43 @@ async fn list(database: &Database, format: Format, name: Option<&str>) -> Outcom
 
 fn cells(user: &User, organisation: &Organisation) -> [String; 5] {
     let role = json!(user.role).as_str().unwrap_or_default().to_owned();
-    [user.id.to_string(), user.email.clone(), user.name.clone(), role, organisation.name.clone()]
+    [
+        user.id.to_string(),
+        user.email.clone(),
+        user.name.clone(),
+        role,
+        organisation.name.clone(),
+    ]
 }
 
 fn existing(found: Option<Organisation>, name: Option<&str>) -> Result<Organisation, Error> {
     found.ok_or_else(|| {
-        Error::not_found("organisation.unknown", format!("there is no organisation {}", name.unwrap_or_default()))
-            .advise("digi-cadence user add makes one")
+        Error::not_found(
+            "organisation.unknown",
+            format!("there is no organisation {}", name.unwrap_or_default()),
+        )
+        .advise("digi-cadence user add makes one")
     })
 }
 
 async fn find(database: &Database, name: Option<&str>, email: &str) -> Result<User, Failure> {
     let organisation = existing(app::organisation(&database.system(), name).await?, name)?;
     let grant = Principal::system(organisation.id).grant(Permission::UserRead)?;
-    database.storage.scope(&grant).users().by_email(email).await?.ok_or_else(|| {
-        Error::not_found("user.unknown", format!("there is nobody with the address {email} in {:?}", organisation.name))
+    database
+        .storage
+        .scope(&grant)
+        .users()
+        .by_email(email)
+        .await?
+        .ok_or_else(|| {
+            Error::not_found(
+                "user.unknown",
+                format!(
+                    "there is nobody with the address {email} in {:?}",
+                    organisation.name
+                ),
+            )
             .advise("digi-cadence user list shows everybody")
             .into()
-    })
+        })
 }

@@ -17,28 +17,53 @@ impl Config {
     pub(crate) fn check(sources: &Sources) -> Result<Self, Error> {
         let read = Reader(sources);
         let database = read.text("storage.database");
-        if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| database.starts_with(scheme)) {
-            return Err(read.refuse("storage.database", "a URL that starts with sqlite: or postgres://"));
+        if !["sqlite:", "postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| database.starts_with(scheme))
+        {
+            return Err(read.refuse(
+                "storage.database",
+                "a URL that starts with sqlite: or postgres://",
+            ));
         }
         let key = read.optional("storage.key");
-        if key.as_ref().is_some_and(|k| k.len() != 64 || !k.bytes().all(|b| b.is_ascii_hexdigit())) {
+        if key
+            .as_ref()
+            .is_some_and(|k| k.len() != 64 || !k.bytes().all(|b| b.is_ascii_hexdigit()))
+        {
             return Err(read.refuse("storage.key", "64 hexadecimal digits"));
         }
-        let roles: Vec<String> =
-            read.text("node.roles").split(',').map(|role| role.trim().to_owned()).filter(|role| !role.is_empty()).collect();
+        let roles: Vec<String> = read
+            .text("node.roles")
+            .split(',')
+            .map(|role| role.trim().to_owned())
+            .filter(|role| !role.is_empty())
+            .collect();
         if roles.is_empty() || roles.iter().any(|role| !ROLES.contains(&role.as_str())) {
-            return Err(read.refuse("node.roles", "one or more of analysis, reporting, optimisation, monitoring"));
+            return Err(read.refuse(
+                "node.roles",
+                "one or more of analysis, reporting, optimisation, monitoring",
+            ));
         }
         let public_url = read.optional("http.public_url");
-        if public_url.as_ref().is_some_and(|url| !(url.starts_with("http://") || url.starts_with("https://")) || url.ends_with('/')) {
-            return Err(read.refuse("http.public_url", "an origin such as https://cadence.example.com, without a slash at its end"));
+        if public_url.as_ref().is_some_and(|url| {
+            !(url.starts_with("http://") || url.starts_with("https://")) || url.ends_with('/')
+        }) {
+            return Err(read.refuse(
+                "http.public_url",
+                "an origin such as https://cadence.example.com, without a slash at its end",
+            ));
         }
         let json = match read.text("log.format") {
             "pretty" => false,
             "json" => true,
             _ => return Err(read.refuse("log.format", "pretty or json")),
         };
-        if read.text("log.filter").parse::<tracing_subscriber::EnvFilter>().is_err() {
+        if read
+            .text("log.filter")
+            .parse::<tracing_subscriber::EnvFilter>()
+            .is_err()
+        {
             return Err(read.refuse("log.filter", "directives such as info,agents=debug"));
         }
         let data_dir = match read.optional("data.dir") {
@@ -56,10 +81,9 @@ impl Config {
             data_dir,
             redis: read.optional("bus.redis"),
             http: HttpConfig {
-                listen: read
-                    .text("http.listen")
-                    .parse()
-                    .map_err(|_| read.refuse("http.listen", "an address and port such as 127.0.0.1:8080"))?,
+                listen: read.text("http.listen").parse().map_err(|_| {
+                    read.refuse("http.listen", "an address and port such as 127.0.0.1:8080")
+                })?,
                 public_url,
                 body_limit: mebibytes(read.number("http.body_limit_mb", 1, 1024)?),
                 import_limit: mebibytes(read.number("http.import_limit_mb", 1, 1 << 20)?),
@@ -85,7 +109,10 @@ impl Config {
                 max_bytes: mebibytes(read.number("ingest.max_mb", 1, 1 << 20)?),
             },
             unit_values: read.number("ingest.unit_values", 1, 50_000)?,
-            log: LogConfig { filter: read.text("log.filter").to_owned(), json },
+            log: LogConfig {
+                filter: read.text("log.filter").to_owned(),
+                json,
+            },
         })
     }
 }
@@ -98,7 +125,9 @@ impl<'a> Reader<'a> {
     }
 
     fn optional(&self, key: &str) -> Option<String> {
-        Some(self.text(key)).filter(|text| !text.is_empty()).map(str::to_owned)
+        Some(self.text(key))
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
     }
 
     fn number<T>(&self, key: &str, least: T, most: T) -> Result<T, Error>
@@ -122,8 +151,11 @@ impl<'a> Reader<'a> {
 
     fn refuse(&self, key: &str, right: &str) -> Error {
         let (_, origin) = self.0.get(key);
-        Error::invalid("config.invalid", format!("{key} (from {origin}) is not {right}"))
-            .advise("digi-cadence config show lists every setting with its meaning")
+        Error::invalid(
+            "config.invalid",
+            format!("{key} (from {origin}) is not {right}"),
+        )
+        .advise("digi-cadence config show lists every setting with its meaning")
     }
 }
 
@@ -133,8 +165,12 @@ fn mebibytes(n: u64) -> u64 {
 
 /// The folder of a SQLite file; the working folder otherwise.
 fn beside(database: &str) -> PathBuf {
-    let path = database.strip_prefix("sqlite:").map(|rest| rest.trim_start_matches("//"));
-    let file = path.map(|rest| rest.split('?').next().unwrap_or(rest)).filter(|file| !file.starts_with(":memory:"));
+    let path = database
+        .strip_prefix("sqlite:")
+        .map(|rest| rest.trim_start_matches("//"));
+    let file = path
+        .map(|rest| rest.split('?').next().unwrap_or(rest))
+        .filter(|file| !file.starts_with(":memory:"));
     match file.and_then(|file| PathBuf::from(file).parent().map(PathBuf::from)) {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => PathBuf::from("."),
@@ -155,7 +191,8 @@ mod tests {
 
     fn with(key: &'static str, value: &str) -> Result<Config, Error> {
         let file = std::path::Path::new("/dev/null");
-        let sources = Sources::read(Some(file), vec![(key, "--test", value.to_owned())]).expect("known keys");
+        let sources =
+            Sources::read(Some(file), vec![(key, "--test", value.to_owned())]).expect("known keys");
         Config::check(&sources)
     }
 
@@ -182,13 +219,19 @@ mod tests {
         ] {
             let error = with(key, value).expect_err(key);
             assert_eq!(error.code, "config.invalid");
-            assert!(error.message.contains(key) && error.message.contains("--test"), "{error}");
+            assert!(
+                error.message.contains(key) && error.message.contains("--test"),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn data_lies_beside_the_sqlite_file() {
-        assert_eq!(beside("sqlite:/var/lib/dc/a.db?mode=rwc"), PathBuf::from("/var/lib/dc"));
+        assert_eq!(
+            beside("sqlite:/var/lib/dc/a.db?mode=rwc"),
+            PathBuf::from("/var/lib/dc")
+        );
         assert_eq!(beside("sqlite://data/a.db"), PathBuf::from("data"));
         assert_eq!(beside("postgres://h/d"), PathBuf::from("."));
     }

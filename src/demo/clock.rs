@@ -19,10 +19,7 @@ use domain::{
 use storage::Storage;
 
 use super::market::Market;
-use crate::{
-    app::Database,
-    cli::Failure,
-};
+use crate::{app::Database, cli::Failure};
 
 /// Most weeks one step may take.
 const MOST_WEEKS: u32 = 26;
@@ -40,14 +37,24 @@ pub(crate) struct DemoMarket {
 impl DemoMarket {
     /// The market of organisation `org`, kept in `folder`.
     pub(crate) fn new(database: Database, importer: Importer, folder: PathBuf, org: OrgId) -> Self {
-        Self { database, importer, folder, org, turn: Arc::default() }
+        Self {
+            database,
+            importer,
+            folder,
+            org,
+            turn: Arc::default(),
+        }
     }
 
     /// The market beside this database, when there is one.
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub(crate) async fn beside(database: &Database, importer: &Importer, data: &Path) -> Result<Option<Self>, Failure> {
+    pub(crate) async fn beside(
+        database: &Database,
+        importer: &Importer,
+        data: &Path,
+    ) -> Result<Option<Self>, Failure> {
         let folder = super::folder(data);
         if !folder.join("market.json").is_file() {
             return Ok(None);
@@ -80,14 +87,26 @@ impl DemoMarket {
     /// `demo.weeks`, `demo.horizon`, `demo.busy` while another process moves the same clock, and those of an import.
     pub(crate) async fn advance(&self, weeks: u32) -> Result<NaiveDate, Error> {
         if !(1..=MOST_WEEKS).contains(&weeks) {
-            return Err(Error::invalid("demo.weeks", format!("{weeks} is not a number of weeks from 1 to {MOST_WEEKS}")));
+            return Err(Error::invalid(
+                "demo.weeks",
+                format!("{weeks} is not a number of weeks from 1 to {MOST_WEEKS}"),
+            ));
         }
         let _turn = self.turn.lock().await;
         let system = self.database.system();
-        let (name, owner) = (format!("demo-clock:{}", self.org), format!("{}", std::process::id()));
-        let lease = system.leases().acquire(&name, &owner, TimeDelta::minutes(5)).await.map_err(plain)?.ok_or_else(|| {
-            Error::conflict("demo.busy", "another process moves the demo's clock").advise("try again in a moment")
-        })?;
+        let (name, owner) = (
+            format!("demo-clock:{}", self.org),
+            format!("{}", std::process::id()),
+        );
+        let lease = system
+            .leases()
+            .acquire(&name, &owner, TimeDelta::minutes(5))
+            .await
+            .map_err(plain)?
+            .ok_or_else(|| {
+                Error::conflict("demo.busy", "another process moves the demo's clock")
+                    .advise("try again in a moment")
+            })?;
         let result = self.move_on(weeks).await;
         // An unreleased lease ends by itself; the result counts.
         let _released = system.leases().release(&name, lease.epoch).await;
@@ -101,7 +120,9 @@ impl DemoMarket {
         let folder = self.folder.clone();
         blocking(move || {
             let mut market = reopen(&folder)?;
-            market.advance(weeks as usize, |monday, brand, channel| spend(plan.as_ref()?, org, monday, brand, channel))?;
+            market.advance(weeks as usize, |monday, brand, channel| {
+                spend(plan.as_ref()?, org, monday, brand, channel)
+            })?;
             Ok(())
         })
         .await?;
@@ -124,10 +145,20 @@ impl DemoMarket {
             Ok((Some(market.export(from)?), market.mapping()?, last_day))
         })
         .await?;
-        let Some(file) = file else { return Ok(last_day) };
+        let Some(file) = file else {
+            return Ok(last_day);
+        };
         let principal = Principal::system(self.org);
-        let saved = self.importer.save_mapping(&principal, &mapping).await.map_err(plain)?;
-        let report = self.importer.import_file(&principal, saved.id, None, &file, &|_| {}).await.map_err(plain)?;
+        let saved = self
+            .importer
+            .save_mapping(&principal, &mapping)
+            .await
+            .map_err(plain)?;
+        let report = self
+            .importer
+            .import_file(&principal, saved.id, None, &file, &|_| {})
+            .await
+            .map_err(plain)?;
         tracing::info!(values = report.batch.counts.inserted, until = %last_day, "the market's weeks were imported");
         self.set_clock(last_day).await?;
         Ok(last_day)
@@ -142,7 +173,13 @@ impl DemoMarket {
                 Box::pin(async move {
                     u.organisations().set_as_of(Some(day)).await?;
                     let body = serde_json::json!({ "as_of": day });
-                    u.events().publish(NewEvent { kind: EventKind::ClockAdvanced, key: org.clone(), body: body.clone() }).await?;
+                    u.events()
+                        .publish(NewEvent {
+                            kind: EventKind::ClockAdvanced,
+                            key: org.clone(),
+                            body: body.clone(),
+                        })
+                        .await?;
                     u.audit().record("clock.advanced", &org, body).await
                 })
             })
@@ -152,15 +189,33 @@ impl DemoMarket {
 
     async fn as_of(&self) -> Result<Option<NaiveDate>, Error> {
         let grant = Principal::system(self.org).grant(Permission::PortfolioRead)?;
-        let as_of = self.storage().scope(&grant).organisations().get().await.map_err(plain)?.as_of;
+        let as_of = self
+            .storage()
+            .scope(&grant)
+            .organisations()
+            .get()
+            .await
+            .map_err(plain)?
+            .as_of;
         // Until the first import there is no data for the clock to stand at the end of.
-        let span = self.storage().scope(&grant).values().span().await.map_err(plain)?;
+        let span = self
+            .storage()
+            .scope(&grant)
+            .values()
+            .span()
+            .await
+            .map_err(plain)?;
         Ok(span.and(as_of))
     }
 
     async fn plan_of_record(&self) -> Result<Option<Plan>, Error> {
         let grant = Principal::system(self.org).grant(Permission::PlanRead)?;
-        self.storage().scope(&grant).plans().of_record().await.map_err(plain)
+        self.storage()
+            .scope(&grant)
+            .plans()
+            .of_record()
+            .await
+            .map_err(plain)
     }
 
     fn storage(&self) -> &Storage {
@@ -170,27 +225,46 @@ impl DemoMarket {
 
 /// What the plan says a line spends in a week; `None` outside its weeks and for lines it does not name.
 fn spend(plan: &Plan, org: OrgId, monday: NaiveDate, brand: &str, channel: &str) -> Option<f64> {
-    let end = plan.start.checked_add_days(Days::new(7 * u64::from(plan.weeks)))?;
+    let end = plan
+        .start
+        .checked_add_days(Days::new(7 * u64::from(plan.weeks)))?;
     if !(plan.start..end).contains(&monday) {
         return None;
     }
     let (brand, channel) = (brand_id(org, brand), channel_id(org, channel));
-    let lines: HashMap<_, _> = plan.lines.iter().map(|line| ((line.brand, line.channel), line.weekly)).collect();
-    lines.get(&(brand, channel)).and_then(|weekly| weekly.to_string().parse().ok())
+    let lines: HashMap<_, _> = plan
+        .lines
+        .iter()
+        .map(|line| ((line.brand, line.channel), line.weekly))
+        .collect();
+    lines
+        .get(&(brand, channel))
+        .and_then(|weekly| weekly.to_string().parse().ok())
 }
 
 fn reopen(folder: &Path) -> Result<Market, Error> {
     Market::reopen(folder)?.ok_or_else(|| {
-        Error::not_found("demo.none", format!("there is no simulated market in {}", folder.display()))
-            .advise("digi-cadence demo makes one")
+        Error::not_found(
+            "demo.none",
+            format!("there is no simulated market in {}", folder.display()),
+        )
+        .advise("digi-cadence demo makes one")
     })
 }
 
 /// Simulating takes the processor; it runs beside the threads that answer.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Error::new(ErrorKind::Internal, "demo.failed", format!("the simulation did not end: {error}")))
-    })
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| {
+            Err(Error::new(
+                ErrorKind::Internal,
+                "demo.failed",
+                format!("the simulation did not end: {error}"),
+            ))
+        })
 }
 
 /// An error of another layer with its kind, code and text.
@@ -200,7 +274,13 @@ fn plain(error: impl domain::Classify + std::fmt::Display) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use domain::{access::Actor, budget::{PlanLine, PlanStatus}, id::PlanId, provenance::Provenance, unit::Money};
+    use domain::{
+        access::Actor,
+        budget::{PlanLine, PlanStatus},
+        id::PlanId,
+        provenance::Provenance,
+        unit::Money,
+    };
 
     use super::*;
 
@@ -224,7 +304,10 @@ mod tests {
             status: PlanStatus::OfRecord,
             start: monday,
             weeks: 2,
-            total: Money { amount: 10.into(), currency: "EUR".into() },
+            total: Money {
+                amount: 10.into(),
+                currency: "EUR".into(),
+            },
             lines: vec![line(5)],
             effect: None,
             confidence: None,

@@ -47,8 +47,14 @@ impl Market {
     /// `demo.files` when the folder cannot be written.
     pub(super) fn create(folder: &Path, seed: u64) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(|error| files(folder, &error))?;
-        let market =
-            Self { folder: folder.to_owned(), kept: Kept { seed, segments: Vec::new() }, world: World::planted(seed) };
+        let market = Self {
+            folder: folder.to_owned(),
+            kept: Kept {
+                seed,
+                segments: Vec::new(),
+            },
+            world: World::planted(seed),
+        };
         market.keep()?;
         Ok(market)
     }
@@ -64,20 +70,34 @@ impl Market {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(files(&path, &error)),
         };
-        let kept: Kept = serde_json::from_str(&text)
-            .map_err(|error| Error::new(ErrorKind::Internal, "demo.files", format!("{}: {error}", path.display())))?;
+        let kept: Kept = serde_json::from_str(&text).map_err(|error| {
+            Error::new(
+                ErrorKind::Internal,
+                "demo.files",
+                format!("{}: {error}", path.display()),
+            )
+        })?;
         let mut world = World::planted(kept.seed);
         for (weeks, spend) in &kept.segments {
             world.advance(*weeks, spend);
         }
-        Ok(Some(Self { folder: folder.to_owned(), kept, world }))
+        Ok(Some(Self {
+            folder: folder.to_owned(),
+            kept,
+            world,
+        }))
     }
 
     /// Writes what must survive, and the truth to a file apart. Nothing but the demo's report and people read it.
     fn keep(&self) -> Result<(), Error> {
         let write = |name: &str, text: String| {
-            let (path, half) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
-            std::fs::write(&half, text).and_then(|()| std::fs::rename(&half, &path)).map_err(|error| files(&path, &error))
+            let (path, half) = (
+                self.folder.join(name),
+                self.folder.join(format!("{name}.new")),
+            );
+            std::fs::write(&half, text)
+                .and_then(|()| std::fs::rename(&half, &path))
+                .map_err(|error| files(&path, &error))
         };
         write("market.json", json(&self.kept))?;
         write("truth.json", json(&self.world.truth()))
@@ -115,8 +135,11 @@ impl Market {
     ) -> Result<usize, Error> {
         let from = self.world.weeks();
         if from + weeks > HORIZON {
-            return Err(Error::conflict("demo.horizon", format!("the market ends after {} more weeks", HORIZON - from))
-                .advise("start a new demo"));
+            return Err(Error::conflict(
+                "demo.horizon",
+                format!("the market ends after {} more weeks", HORIZON - from),
+            )
+            .advise("start a new demo"));
         }
         let usual = self.world.baseline();
         for week in from..from + weeks {
@@ -141,8 +164,11 @@ impl Market {
     /// # Errors
     /// `demo.files`.
     pub(super) fn export(&self, from: usize) -> Result<PathBuf, Error> {
-        let path = self.folder.join(format!("market-{}.csv", Self::monday(from)));
-        std::fs::write(&path, csv(&self.world.rows(from, self.world.weeks()))).map_err(|error| files(&path, &error))?;
+        let path = self
+            .folder
+            .join(format!("market-{}.csv", Self::monday(from)));
+        std::fs::write(&path, csv(&self.world.rows(from, self.world.weeks())))
+            .map_err(|error| files(&path, &error))?;
         Ok(path)
     }
 
@@ -162,7 +188,10 @@ impl Market {
     pub(super) fn margins(&self) -> BTreeMap<&'static str, f64> {
         let rows = self.world.rows(0, self.world.weeks());
         let of = |key: &str| -> HashMap<(&str, &str, NaiveDate), f64> {
-            rows.iter().filter(|r| r.metric == key).map(|r| ((r.project, r.brand, r.period), r.value)).collect()
+            rows.iter()
+                .filter(|r| r.metric == key)
+                .map(|r| ((r.project, r.brand, r.period), r.value))
+                .collect()
         };
         let (units, prices) = (of("units_sold"), of("average_price"));
         self.world
@@ -188,16 +217,27 @@ fn json(value: &impl Serialize) -> String {
 }
 
 fn files(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "demo.files", format!("{}: {error}", path.display()))
-        .advise("choose a folder that can be written with --dir")
+    Error::new(
+        ErrorKind::Unavailable,
+        "demo.files",
+        format!("{}: {error}", path.display()),
+    )
+    .advise("choose a folder that can be written with --dir")
 }
 
 /// One line per project, brand and week, one column per metric; a value that was not observed is an empty cell.
 fn csv(rows: &[Row]) -> String {
-    let metric: HashMap<&str, usize> = METRICS.iter().enumerate().map(|(i, m)| (m.key, i)).collect();
-    let mut lines: BTreeMap<(&str, &str, NaiveDate), [Option<f64>; METRICS.len()]> = BTreeMap::new();
+    let metric: HashMap<&str, usize> = METRICS
+        .iter()
+        .enumerate()
+        .map(|(i, m)| (m.key, i))
+        .collect();
+    let mut lines: BTreeMap<(&str, &str, NaiveDate), [Option<f64>; METRICS.len()]> =
+        BTreeMap::new();
     for row in rows {
-        lines.entry((row.project, row.brand, row.period)).or_insert([None; METRICS.len()])[metric[row.metric]] = Some(row.value);
+        lines
+            .entry((row.project, row.brand, row.period))
+            .or_insert([None; METRICS.len()])[metric[row.metric]] = Some(row.value);
     }
     let mut text = String::from("region,brand,owner,week");
     for metric in &METRICS {
@@ -205,12 +245,19 @@ fn csv(rows: &[Row]) -> String {
         text.push_str(metric.key);
     }
     text.push('\n');
-    let name_of = |key: &str| PROJECTS.iter().find(|(k, _)| *k == key).map_or("", |(_, name)| name);
+    let name_of = |key: &str| {
+        PROJECTS
+            .iter()
+            .find(|(k, _)| *k == key)
+            .map_or("", |(_, name)| name)
+    };
     for ((project, brand, week), values) in lines {
         let (name, owner) = BRANDS
             .iter()
             .find(|b| b.key == brand)
-            .map_or((brand, "rival"), |b| (b.name, if b.own { "own" } else { "rival" }));
+            .map_or((brand, "rival"), |b| {
+                (b.name, if b.own { "own" } else { "rival" })
+            });
         // Writing to a String cannot fail.
         let _ = write!(text, "{},{name},{owner},{week}", name_of(project));
         for value in values {
@@ -225,10 +272,14 @@ fn csv(rows: &[Row]) -> String {
 }
 
 fn mapping() -> Mapping {
-    let column = |column: &str| NameRule { column: Some(column.to_owned()), ..NameRule::default() };
+    let column = |column: &str| NameRule {
+        column: Some(column.to_owned()),
+        ..NameRule::default()
+    };
     Mapping {
         name: MAPPING.to_owned(),
-        description: "Weekly export of the simulated market: a line per region, brand and week".to_owned(),
+        description: "Weekly export of the simulated market: a line per region, brand and week"
+            .to_owned(),
         granularity: Granularity::Week,
         restatement_weeks: Some(8),
         file: FileFormat::default(),
@@ -271,7 +322,11 @@ fn metric_column(metric: &Metric) -> MetricColumn {
             _ if metric.additive => MetricUnit::Count,
             _ => MetricUnit::Index,
         },
-        direction: if metric.higher_is_better { Direction::Direct } else { Direction::Indirect },
+        direction: if metric.higher_is_better {
+            Direction::Direct
+        } else {
+            Direction::Indirect
+        },
         weight: metric.weight,
         channel: metric.channel.map(str::to_owned),
         platform: metric.platform.to_owned(),
@@ -321,7 +376,10 @@ mod tests {
         .expect("it is read");
         assert_eq!(count, rows.len());
         let expected: f64 = rows.iter().map(|r| r.value).sum();
-        assert!((sum - expected).abs() <= 1e-9 * expected.abs(), "{sum} {expected}");
+        assert!(
+            (sum - expected).abs() <= 1e-9 * expected.abs(),
+            "{sum} {expected}"
+        );
     }
 
     #[test]
@@ -329,9 +387,16 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut market = Market::create(folder.path(), 1_002).expect("a market");
         let usual = market.world().baseline();
-        market.advance(3, |_, brand, channel| (brand == "Alder" && channel == "search").then_some(2.0 * usual[0])).expect("it goes on");
+        market
+            .advance(3, |_, brand, channel| {
+                (brand == "Alder" && channel == "search").then_some(2.0 * usual[0])
+            })
+            .expect("it goes on");
         let again = Market::reopen(folder.path()).expect("files").expect("kept");
-        assert_eq!(market.world().rows(HISTORY, HISTORY + 3), again.world().rows(HISTORY, HISTORY + 3));
+        assert_eq!(
+            market.world().rows(HISTORY, HISTORY + 3),
+            again.world().rows(HISTORY, HISTORY + 3)
+        );
         assert_eq!(again.last_day(), Market::monday(HISTORY + 3) - Days::new(1));
         assert_eq!(again.weeks_simulated(), 3);
     }
@@ -342,6 +407,9 @@ mod tests {
         let market = Market::create(folder.path(), 1_003).expect("a market");
         let margins = market.margins();
         assert_eq!(margins.len(), OWN);
-        assert!(margins.values().all(|share| (0.2..0.6).contains(share)), "{margins:?}");
+        assert!(
+            margins.values().all(|share| (0.2..0.6).contains(share)),
+            "{margins:?}"
+        );
     }
 }

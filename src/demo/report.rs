@@ -1,8 +1,11 @@
 //! What the agents found of what was planted. This is the only reader of the truth in the running program, and it only
 //! compares: nothing of it reaches the agents, the database or the API.
 
+use agents::{
+    Agents,
+    ingest::{brand_id, channel_id, metric_id},
+};
 use analytics::market::Truth;
-use agents::{Agents, ingest::{brand_id, channel_id, metric_id}};
 use chrono::NaiveDate;
 use domain::{
     Error,
@@ -12,7 +15,11 @@ use domain::{
 };
 use serde::Serialize;
 
-use super::{folder, market::{Market, brand_name}, organisation_id};
+use super::{
+    folder,
+    market::{Market, brand_name},
+    organisation_id,
+};
 use crate::{app::Database, cli::Failure, config::Config};
 
 /// Largest q-value of something that counts as found.
@@ -73,37 +80,66 @@ pub(crate) struct Planted {
 ///
 /// # Errors
 /// When the database or the market's files cannot be read.
-pub(crate) async fn report(database: &Database, agents: &Agents, config: &Config, seconds: f64) -> Result<Report, Failure> {
+pub(crate) async fn report(
+    database: &Database,
+    agents: &Agents,
+    config: &Config,
+    seconds: f64,
+) -> Result<Report, Failure> {
     let org = organisation_id();
     let principal = Principal::system(org);
     let grant = principal.grant(Permission::RecommendationRead)?;
     let scope = database.storage.scope(&grant);
-    let open: Vec<Recommendation> =
-        scope.recommendations().all(&storage::Filter::open()).await?.into_iter().filter(|r| r.state == State::Proposed).collect();
-    let distinct: std::collections::BTreeSet<_> = open.iter().map(|r| (r.kind.name(), r.subject.clone())).collect();
+    let open: Vec<Recommendation> = scope
+        .recommendations()
+        .all(&storage::Filter::open())
+        .await?
+        .into_iter()
+        .filter(|r| r.state == State::Proposed)
+        .collect();
+    let distinct: std::collections::BTreeSet<_> = open
+        .iter()
+        .map(|r| (r.kind.name(), r.subject.clone()))
+        .collect();
     let mut names: Vec<String> = open.iter().map(|r| r.agent.name().to_owned()).collect();
     names.sort();
     names.dedup();
     let folder = folder(&config.data_dir);
-    let (truth, margins) = tokio::task::spawn_blocking(move || {
-        Ok::<_, Error>(Market::reopen(&folder)?.map(|market| (market.world().truth(), market.margins())))
+    let truth = tokio::task::spawn_blocking(move || {
+        Ok::<_, Error>(Market::reopen(&folder)?.map(|market| market.world().truth()))
     })
     .await
-    .map_err(|error| Error::new(domain::ErrorKind::Internal, "demo.failed", format!("no truth: {error}")))??
+    .map_err(|error| {
+        Error::new(
+            domain::ErrorKind::Internal,
+            "demo.failed",
+            format!("no truth: {error}"),
+        )
+    })??
     .ok_or_else(|| Error::not_found("demo.none", "the market's files are gone"))?;
     let analysis = agents.analysis();
     let found = Found {
         effects: analysis.synergies(&principal).await?.effects,
-        curves: analysis.responses(&principal).await?.map(|fit| fit.curves).unwrap_or_default(),
+        curves: analysis
+            .responses(&principal)
+            .await?
+            .map(|fit| fit.curves)
+            .unwrap_or_default(),
         rivals: analysis.rivals(&principal).await?,
         indicators: analysis.indicators(&principal).await?,
-        share: move |brand: &str| margins.get(brand).copied().unwrap_or(f64::NAN),
     };
     Ok(Report {
         seconds,
         recommendations: distinct.len(),
         agents: names,
-        excluding_zero: open.iter().filter(|r| r.effect.as_ref().is_some_and(|e| e.interval80.excludes_zero())).count(),
+        excluding_zero: open
+            .iter()
+            .filter(|r| {
+                r.effect
+                    .as_ref()
+                    .is_some_and(|e| e.interval80.excludes_zero())
+            })
+            .count(),
         planted: found.compare(&truth),
         inbox: open.into_iter().map(row).collect(),
     })
@@ -116,40 +152,58 @@ fn row(recommendation: Recommendation) -> Row {
         subject: recommendation.subject,
         title: recommendation.title,
         effect: recommendation.effect.as_ref().map(|e| e.value),
-        unit: recommendation.effect.as_ref().map(|e| e.unit.clone()).unwrap_or_default(),
+        unit: recommendation
+            .effect
+            .as_ref()
+            .map(|e| e.unit.clone())
+            .unwrap_or_default(),
         interval80: recommendation.effect.as_ref().map(|e| e.interval80),
         confidence: recommendation.confidence,
     }
 }
 
 /// What is stored.
-struct Found<F> {
+struct Found {
     effects: Vec<domain::synergy::CrossEffect>,
     curves: Vec<domain::response::ResponseCurve>,
     rivals: Vec<domain::competition::RivalChange>,
     indicators: Vec<domain::competition::LeadingIndicator>,
-    share: F,
 }
 
-impl<F: Fn(&str) -> f64> Found<F> {
+impl Found {
     fn compare(&self, truth: &Truth) -> Vec<Planted> {
         let mut all = Vec::new();
-        for (fact, cross) in [("cannibalising pair", &truth.cannibal), ("halo pair", &truth.halo)] {
+        for (fact, cross) in [
+            ("cannibalising pair", &truth.cannibal),
+            ("halo pair", &truth.halo),
+        ] {
             all.extend(cross.as_ref().map(|cross| self.cross(fact, cross)));
         }
-        for (fact, line, saturated) in [("saturated channel", &truth.saturated, true), ("starved channel", &truth.starved, false)] {
+        for (fact, line, saturated) in [
+            ("saturated channel", &truth.saturated, true),
+            ("starved channel", &truth.starved, false),
+        ] {
             all.extend(line.as_ref().map(|line| self.line(fact, line, saturated)));
         }
-        all.extend(truth.campaign.as_ref().map(|campaign| self.campaign(campaign)));
-        all.extend(truth.indicator.as_ref().map(|indicator| self.indicator(indicator)));
+        all.extend(
+            truth
+                .campaign
+                .as_ref()
+                .map(|campaign| self.campaign(campaign)),
+        );
+        all.extend(
+            truth
+                .indicator
+                .as_ref()
+                .map(|indicator| self.indicator(indicator)),
+        );
         all
     }
 
     fn cross(&self, fact: &str, truth: &analytics::market::CrossTruth) -> Planted {
         let org = organisation_id();
         let (driver, affected) = (brand_name(&truth.driver), brand_name(&truth.affected));
-        // The analysis speaks of sales, the simulator of margin.
-        let size = truth.effect / (self.share)(affected);
+        let size = truth.effect;
         let effect = self
             .effects
             .iter()
@@ -157,10 +211,11 @@ impl<F: Fn(&str) -> f64> Found<F> {
         Planted {
             fact: fact.to_owned(),
             subject: format!("{driver} → {affected}"),
-            found: effect.is_some_and(|e| e.q_value <= FOUND_Q && e.estimate.signum() == size.signum()),
+            found: effect
+                .is_some_and(|e| e.q_value <= FOUND_Q && e.estimate.signum() == size.signum()),
             estimate: effect.map(|e| e.estimate),
             truth: Some(size),
-            unit: "currency for +10 % of the driver's media",
+            unit: "margin for +10 % of the driver's media",
             interval95: effect.map(|e| e.interval95),
             q_value: effect.map(|e| e.q_value),
         }
@@ -169,8 +224,10 @@ impl<F: Fn(&str) -> f64> Found<F> {
     fn line(&self, fact: &str, truth: &analytics::market::LineTruth, saturated: bool) -> Planted {
         let org = organisation_id();
         let (brand, channel) = (brand_name(&truth.brand), truth.channel.as_str());
-        let curve =
-            self.curves.iter().find(|c| c.brand == brand_id(org, brand) && c.channel == channel_id(org, channel));
+        let curve = self
+            .curves
+            .iter()
+            .find(|c| c.brand == brand_id(org, brand) && c.channel == channel_id(org, channel));
         let right = |value: f64| if saturated { value < 0.5 } else { value > 1.5 };
         Planted {
             fact: fact.to_owned(),
@@ -196,7 +253,9 @@ impl<F: Fn(&str) -> f64> Found<F> {
         Planted {
             fact: "rival's campaign".to_owned(),
             subject: format!("{rival} from {start}"),
-            found: change.is_some_and(|c| c.q_value <= FOUND_Q && c.estimate > 0.0 && weeks_off(c.start) <= 2),
+            found: change.is_some_and(|c| {
+                c.q_value <= FOUND_Q && c.estimate > 0.0 && weeks_off(c.start) <= 2
+            }),
             estimate: change.map(|c| (c.start - Market::monday(0)).num_days() as f64 / 7.0),
             truth: Some(truth.start as f64),
             unit: "week of the start",
@@ -212,13 +271,17 @@ impl<F: Fn(&str) -> f64> Found<F> {
         let indicator = self
             .indicators
             .iter()
-            .filter(|i| i.brand == brand_id(org, brand) && i.indicator == metric_id(org, &truth.metric))
+            .filter(|i| {
+                i.brand == brand_id(org, brand) && i.indicator == metric_id(org, &truth.metric)
+            })
             .min_by(|a, b| a.q_value.total_cmp(&b.q_value));
         Planted {
             fact: "leading indicator".to_owned(),
             subject: format!("{brand} · {}", truth.metric),
             found: indicator.is_some_and(|i| {
-                i.q_value <= FOUND_Q && i.estimate.signum() == truth.effect.signum() && (f64::from(i.lag) - lag).abs() <= 1.0
+                i.q_value <= FOUND_Q
+                    && i.estimate.signum() == truth.effect.signum()
+                    && (f64::from(i.lag) - lag).abs() <= 1.0
             }),
             estimate: indicator.map(|i| f64::from(i.lag)),
             truth: Some(lag),

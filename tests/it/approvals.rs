@@ -35,17 +35,43 @@ impl Demo {
         let origin = lines
             .by_ref()
             .map(|line| line.expect("text"))
-            .find_map(|line| line.trim().split_once("/link#").map(|(origin, _)| origin.to_owned()))
+            .find_map(|line| {
+                line.trim()
+                    .split_once("/link#")
+                    .map(|(origin, _)| origin.to_owned())
+            })
             .expect("it prints a link");
         std::thread::spawn(move || lines.count());
         let database = format!("sqlite:{}", folder.path().join("demo.db").display());
-        let made = output(digi(&["--output", "json", "--database", &database, "user", "token", "--email", "demo@example.org"]));
+        let made = output(digi(&[
+            "--output",
+            "json",
+            "--database",
+            &database,
+            "user",
+            "token",
+            "--email",
+            "demo@example.org",
+        ]));
         let token = made["token"].as_str().expect("a token").to_owned();
-        Self { child, origin, token, _folder: folder }
+        Self {
+            child,
+            origin,
+            token,
+            _folder: folder,
+        }
     }
 
-    async fn call(&self, method: Method, path: &str, version: Option<&str>, body: Option<Value>) -> (StatusCode, Value, Option<String>) {
-        let mut request = reqwest::Client::new().request(method, format!("{}/api/v1{path}", self.origin)).bearer_auth(&self.token);
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        version: Option<&str>,
+        body: Option<Value>,
+    ) -> (StatusCode, Value, Option<String>) {
+        let mut request = reqwest::Client::new()
+            .request(method, format!("{}/api/v1{path}", self.origin))
+            .bearer_auth(&self.token);
         if let Some(version) = version {
             request = request.header("if-match", version);
         }
@@ -54,9 +80,17 @@ impl Demo {
         }
         let answer = request.send().await.expect("it answers");
         let status = answer.status();
-        let tag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let tag = answer
+            .headers()
+            .get("etag")
+            .and_then(|tag| tag.to_str().ok())
+            .map(str::to_owned);
         let text = answer.text().await.expect("a body");
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)), tag)
+        (
+            status,
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            tag,
+        )
     }
 }
 
@@ -70,47 +104,101 @@ impl Drop for Demo {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_approvals_at_once_one_counts_and_a_changed_plan_is_refused() {
-    let demo = tokio::task::spawn_blocking(Demo::start).await.expect("it starts");
-    let (status, list, _) = demo.call(Method::GET, "/recommendations?state=open&limit=50", None, None).await;
+    let demo = tokio::task::spawn_blocking(Demo::start)
+        .await
+        .expect("it starts");
+    let (status, list, _) = demo
+        .call(
+            Method::GET,
+            "/recommendations?state=open&limit=50",
+            None,
+            None,
+        )
+        .await;
     assert_eq!(status, StatusCode::OK, "{list}");
     let rows = list["data"].as_array().expect("rows");
     let of = |kinds: &[&str]| {
-        rows.iter().find(|row| kinds.iter().any(|kind| row["kind"] == *kind)).unwrap_or_else(|| panic!("none of {kinds:?}: {list}"))
+        rows.iter()
+            .find(|row| kinds.iter().any(|kind| row["kind"] == *kind))
+            .unwrap_or_else(|| panic!("none of {kinds:?}: {list}"))
     };
     let subject = of(&["metric_target", "guard", "synergy"]);
     let id = subject["id"].as_str().expect("an id").to_owned();
-    let (status, opened, tag) = demo.call(Method::POST, &format!("/recommendations/{id}/open"), None, Some(json!({}))).await;
+    let (status, opened, tag) = demo
+        .call(
+            Method::POST,
+            &format!("/recommendations/{id}/open"),
+            None,
+            Some(json!({})),
+        )
+        .await;
     assert_eq!(status, StatusCode::OK, "{opened}");
     let hash = opened["recommendation"]["action_hash"].clone();
     let tag = tag.expect("a version");
 
     // Somebody who looked at another plan is refused, and nothing is decided by it.
     let other = json!({ "action_hash": "0".repeat(64) });
-    let (status, problem, _) = demo.call(Method::POST, &format!("/recommendations/{id}/approve"), Some(&tag), Some(other)).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("recommendation.plan_changed")), "{problem}");
+    let (status, problem, _) = demo
+        .call(
+            Method::POST,
+            &format!("/recommendations/{id}/approve"),
+            Some(&tag),
+            Some(other),
+        )
+        .await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::CONFLICT, &json!("recommendation.plan_changed")),
+        "{problem}"
+    );
 
     let path = format!("/recommendations/{id}/approve");
     let body = json!({ "action_hash": hash });
-    let answers = join_all((0..AT_ONCE).map(|_| demo.call(Method::POST, &path, Some(&tag), Some(body.clone())))).await;
-    let won = answers.iter().filter(|(status, ..)| status.is_success()).count();
+    let answers = join_all(
+        (0..AT_ONCE).map(|_| demo.call(Method::POST, &path, Some(&tag), Some(body.clone()))),
+    )
+    .await;
+    let won = answers
+        .iter()
+        .filter(|(status, ..)| status.is_success())
+        .count();
     let lost = answers
         .iter()
-        .filter(|(status, problem, _)| *status == StatusCode::CONFLICT && problem["code"] == "recommendation.already_decided")
+        .filter(|(status, problem, _)| {
+            *status == StatusCode::CONFLICT && problem["code"] == "recommendation.already_decided"
+        })
         .count();
     assert_eq!((won, lost), (1, AT_ONCE - 1), "{answers:?}");
 
     // After the undo window it is applied, once.
     let began = std::time::Instant::now();
     let detail = loop {
-        let (_, detail, _) = demo.call(Method::GET, &format!("/recommendations/{id}"), None, None).await;
-        let state = detail["recommendation"]["state"].as_str().unwrap_or_default();
+        let (_, detail, _) = demo
+            .call(Method::GET, &format!("/recommendations/{id}"), None, None)
+            .await;
+        let state = detail["recommendation"]["state"]
+            .as_str()
+            .unwrap_or_default();
         if !matches!(state, "approved" | "applying") {
             break detail;
         }
         assert!(began.elapsed().as_secs() < 60, "{detail}");
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     };
-    let steps: Vec<&str> = detail["history"].as_array().expect("history").iter().filter_map(|h| h["step"].as_str()).collect();
-    assert_eq!(steps.iter().filter(|s| **s == "approve").count(), 1, "{steps:?}");
-    assert_eq!(steps.iter().filter(|s| **s == "finish").count(), 1, "{steps:?}");
+    let steps: Vec<&str> = detail["history"]
+        .as_array()
+        .expect("history")
+        .iter()
+        .filter_map(|h| h["step"].as_str())
+        .collect();
+    assert_eq!(
+        steps.iter().filter(|s| **s == "approve").count(),
+        1,
+        "{steps:?}"
+    );
+    assert_eq!(
+        steps.iter().filter(|s| **s == "finish").count(),
+        1,
+        "{steps:?}"
+    );
 }

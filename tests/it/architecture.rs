@@ -20,7 +20,18 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("runtime", &["domain", "storage"]),
     ("agents", &["domain", "analytics", "storage", "runtime"]),
     ("api", &["domain", "storage", "runtime", "agents"]),
-    ("digi-cadence", &["domain", "analytics", "migrations", "storage", "runtime", "agents", "api"]),
+    (
+        "digi-cadence",
+        &[
+            "domain",
+            "analytics",
+            "migrations",
+            "storage",
+            "runtime",
+            "agents",
+            "api",
+        ],
+    ),
 ];
 
 /// The only crates that may name these packages.
@@ -42,11 +53,21 @@ const HOMES: &[(&str, &[&str])] = &[
 /// Direct dependencies of every crate of the workspace, those for tests left out.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo is there");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let text = |value: &Value| value.as_str().expect("a name").to_owned();
     metadata["packages"]
@@ -55,7 +76,11 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         .iter()
         .map(|package| {
             let direct = package["dependencies"].as_array().expect("dependencies");
-            let shipped = direct.iter().filter(|d| d["kind"] != "dev").map(|d| text(&d["name"])).collect();
+            let shipped = direct
+                .iter()
+                .filter(|d| d["kind"] != "dev")
+                .map(|d| text(&d["name"]))
+                .collect();
             (text(&package["name"]), shipped)
         })
         .collect()
@@ -65,10 +90,17 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 fn every_crate_knows_only_those_below_it() {
     let all = dependencies();
     let ours: BTreeSet<&str> = MAY_KNOW.iter().map(|(name, _)| *name).collect();
-    assert_eq!(all.keys().map(String::as_str).collect::<BTreeSet<_>>(), ours, "a crate is missing from the table");
+    assert_eq!(
+        all.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        ours,
+        "a crate is missing from the table"
+    );
     for (name, allowed) in MAY_KNOW {
         for known in all[*name].iter().filter(|d| ours.contains(d.as_str())) {
-            assert!(allowed.contains(&known.as_str()), "{name} must not depend on {known}");
+            assert!(
+                allowed.contains(&known.as_str()),
+                "{name} must not depend on {known}"
+            );
         }
     }
 }
@@ -77,10 +109,20 @@ fn every_crate_knows_only_those_below_it() {
 fn every_heavy_package_has_one_home() {
     let all = dependencies();
     for (package, homes) in HOMES {
-        let users: Vec<&String> = all.iter().filter(|(_, direct)| direct.contains(*package)).map(|(name, _)| name).collect();
-        assert!(!users.is_empty(), "nobody uses {package} any more: take it out of the table");
+        let users: Vec<&String> = all
+            .iter()
+            .filter(|(_, direct)| direct.contains(*package))
+            .map(|(name, _)| name)
+            .collect();
+        assert!(
+            !users.is_empty(),
+            "nobody uses {package} any more: take it out of the table"
+        );
         for user in users {
-            assert!(homes.contains(&user.as_str()), "{package} lives in {homes:?}, and {user} uses it");
+            assert!(
+                homes.contains(&user.as_str()),
+                "{package} lives in {homes:?}, and {user} uses it"
+            );
         }
     }
 }
@@ -88,12 +130,18 @@ fn every_heavy_package_has_one_home() {
 /// Every Rust file below `folder`, with its text.
 fn sources(folder: &str) -> Vec<(String, String)> {
     fn walk(path: &Path, found: &mut Vec<(String, String)>) {
-        for entry in std::fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).flatten() {
+        for entry in std::fs::read_dir(path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+            .flatten()
+        {
             let path = entry.path();
             if path.is_dir() {
                 walk(&path, found);
             } else if path.extension().is_some_and(|e| e == "rs") {
-                found.push((path.display().to_string(), std::fs::read_to_string(&path).expect("text")));
+                found.push((
+                    path.display().to_string(),
+                    std::fs::read_to_string(&path).expect("text"),
+                ));
             }
         }
     }
@@ -107,14 +155,25 @@ fn sources(folder: &str) -> Vec<(String, String)> {
 fn agents_storage_and_api_never_mention_the_simulated_market() {
     for folder in ["agents/src", "storage/src", "api/src", "runtime/src"] {
         for (path, text) in sources(folder) {
-            assert!(!text.contains("analytics::market") && !text.contains("market::World"), "{path} mentions the market");
+            assert!(
+                !text.contains("analytics::market") && !text.contains("market::World"),
+                "{path} mentions the market"
+            );
         }
     }
 }
 
 #[test]
 fn only_the_application_and_test_kits_open_the_system_door() {
-    for folder in ["src", "agents/src", "api/src", "runtime/src", "analytics/src", "domain/src", "storage/src"] {
+    for folder in [
+        "src",
+        "agents/src",
+        "api/src",
+        "runtime/src",
+        "analytics/src",
+        "domain/src",
+        "storage/src",
+    ] {
         for (path, text) in sources(folder) {
             let may = path.contains("/src/app/") && folder == "src"
                 || path.ends_with("storage/src/system.rs")
@@ -122,14 +181,24 @@ fn only_the_application_and_test_kits_open_the_system_door() {
                 || path.contains("/tests/")
                 || path.ends_with("/tests.rs");
             let shipped = text.split("#[cfg(test)]").next().unwrap_or(&text);
-            assert!(may || !shipped.contains("SystemGrant::for_app"), "{path} makes a system grant");
+            assert!(
+                may || !shipped.contains("SystemGrant::for_app"),
+                "{path} makes a system grant"
+            );
         }
     }
 }
 
 #[test]
 fn sql_stays_in_the_storage() {
-    for folder in ["src", "agents/src", "api/src", "runtime/src", "analytics/src", "domain/src"] {
+    for folder in [
+        "src",
+        "agents/src",
+        "api/src",
+        "runtime/src",
+        "analytics/src",
+        "domain/src",
+    ] {
         for (path, text) in sources(folder) {
             for word in ["SELECT ", "INSERT INTO ", "DELETE FROM ", "sqlx::"] {
                 assert!(!text.contains(word), "{path} holds SQL: {word}");
@@ -141,7 +210,16 @@ fn sql_stays_in_the_storage() {
 #[test]
 fn analytics_cannot_await_log_or_read_a_clock() {
     for (path, text) in sources("analytics/src") {
-        for word in [".await", "async fn", "tracing::", "println!", "Utc::now", "SystemTime::now", "Instant::now", "rand::rng()"] {
+        for word in [
+            ".await",
+            "async fn",
+            "tracing::",
+            "println!",
+            "Utc::now",
+            "SystemTime::now",
+            "Instant::now",
+            "rand::rng()",
+        ] {
             assert!(!text.contains(word), "{path} has {word}");
         }
     }
@@ -149,22 +227,48 @@ fn analytics_cannot_await_log_or_read_a_clock() {
 
 #[test]
 fn time_and_environment_each_have_one_home() {
-    for folder in ["src", "agents/src", "api/src", "runtime/src", "storage/src", "domain/src"] {
+    for folder in [
+        "src",
+        "agents/src",
+        "api/src",
+        "runtime/src",
+        "storage/src",
+        "domain/src",
+    ] {
         for (path, text) in sources(folder) {
             let shipped = text.split("#[cfg(test)]").next().unwrap_or(&text);
-            assert!(path.ends_with("domain/src/clock.rs") || !shipped.contains("Utc::now()"), "{path} reads the clock");
-            let may = path.contains("/src/config/") || path.contains("testkit") || path.contains("tests");
-            assert!(may || !shipped.contains("env::var"), "{path} reads the environment");
+            assert!(
+                path.ends_with("domain/src/clock.rs") || !shipped.contains("Utc::now()"),
+                "{path} reads the clock"
+            );
+            let may =
+                path.contains("/src/config/") || path.contains("testkit") || path.contains("tests");
+            assert!(
+                may || !shipped.contains("env::var"),
+                "{path} reads the environment"
+            );
         }
     }
 }
 
 #[test]
 fn modules_are_named_after_themselves() {
-    for folder in ["src", "agents/src", "api/src", "runtime/src", "storage/src", "domain/src", "analytics/src", "migrations/src"] {
+    for folder in [
+        "src",
+        "agents/src",
+        "api/src",
+        "runtime/src",
+        "storage/src",
+        "domain/src",
+        "analytics/src",
+        "migrations/src",
+    ] {
         for (path, text) in sources(folder) {
             assert!(!path.ends_with("/mod.rs"), "{path} has no name of its own");
-            assert!(text.starts_with("//!"), "{path} does not say what it is for");
+            assert!(
+                text.starts_with("//!"),
+                "{path} does not say what it is for"
+            );
         }
     }
 }

@@ -62,7 +62,10 @@ fn file(round: u64) -> String {
             if (brand + week) % 97 == 0 {
                 text.push_str(&format!("{date},Brand {brand},none {round}\n"));
             } else {
-                text.push_str(&format!("{date},Brand {brand},{}.{round:02}\n", brand * 1000 + week));
+                text.push_str(&format!(
+                    "{date},Brand {brand},{}.{round:02}\n",
+                    brand * 1000 + week
+                ));
             }
         }
     }
@@ -71,7 +74,10 @@ fn file(round: u64) -> String {
 
 /// Values and refusals in such a file.
 fn expected() -> (u64, u64) {
-    let wrong = (0..BRANDS).flat_map(|b| (0..WEEKS).map(move |w| (b + w) % 97 == 0)).filter(|w| *w).count();
+    let wrong = (0..BRANDS)
+        .flat_map(|b| (0..WEEKS).map(move |w| (b + w) % 97 == 0))
+        .filter(|w| *w)
+        .count();
     ((BRANDS * WEEKS - wrong) as u64, wrong as u64)
 }
 
@@ -83,20 +89,41 @@ struct Stored<'a> {
 
 impl Stored<'_> {
     fn grant(&self) -> domain::access::Grant {
-        Principal::system(self.org).grant(Permission::MetricRead).expect("the system may read")
+        Principal::system(self.org)
+            .grant(Permission::MetricRead)
+            .expect("the system may read")
     }
 
     async fn batch(&self, id: BatchId) -> Batch {
-        self.home.database.scope(&self.grant()).ingest().get(id).await.expect("the ledger")
+        self.home
+            .database
+            .scope(&self.grant())
+            .ingest()
+            .get(id)
+            .await
+            .expect("the ledger")
     }
 
     /// Values of one round, recognised by their decimals; every key once.
     async fn values(&self, round: u64) -> u64 {
-        let table = self.home.database.scope(&self.grant()).values().table(&ValueQuery::default()).await.expect("values");
-        let keys: BTreeSet<_> = (0..table.len()).map(|i| (table.brand[i], table.metric[i], table.period[i])).collect();
+        let table = self
+            .home
+            .database
+            .scope(&self.grant())
+            .values()
+            .table(&ValueQuery::default())
+            .await
+            .expect("values");
+        let keys: BTreeSet<_> = (0..table.len())
+            .map(|i| (table.brand[i], table.metric[i], table.period[i]))
+            .collect();
         assert_eq!(keys.len(), table.len(), "a value is there twice");
         let cents = |value: f64| ((value - value.trunc()) * 100.0).round() as u64;
-        table.value.iter().filter(|value| cents(**value) == round).count() as u64
+        table
+            .value
+            .iter()
+            .filter(|value| cents(**value) == round)
+            .count() as u64
     }
 
     /// The import of `round` is whole: everything once, nothing more.
@@ -104,8 +131,16 @@ impl Stored<'_> {
         let (values, wrong) = expected();
         let batch = self.batch(id).await;
         assert_eq!(batch.state, BatchState::Complete, "{batch:?}");
-        assert_eq!(batch.counts.inserted + batch.counts.updated, values, "{batch:?}");
-        assert_eq!((batch.counts.refused, batch.counts.unchanged), (wrong, 0), "{batch:?}");
+        assert_eq!(
+            batch.counts.inserted + batch.counts.updated,
+            values,
+            "{batch:?}"
+        );
+        assert_eq!(
+            (batch.counts.refused, batch.counts.unchanged),
+            (wrong, 0),
+            "{batch:?}"
+        );
         assert_eq!(batch.offset, values + wrong, "{batch:?}");
         assert_eq!(self.values(round).await, values);
     }
@@ -113,7 +148,12 @@ impl Stored<'_> {
 
 /// One import from the command line whose worker is killed after acknowledgement number `kill_at`; `None` kills nothing.
 /// Returns the number of acknowledgements and whether the kill came before the last one.
-async fn command_line(home: &Home, org: OrgId, round: u64, kill_at: Option<(usize, Duration)>) -> (usize, bool) {
+async fn command_line(
+    home: &Home,
+    org: OrgId,
+    round: u64,
+    kill_at: Option<(usize, Duration)>,
+) -> (usize, bool) {
     let file = home.write(&format!("round-{round}.csv"), &file(round));
     let mapping = home.write("shop.toml", MAPPING);
     let mut command = home.digi(&[
@@ -125,16 +165,28 @@ async fn command_line(home: &Home, org: OrgId, round: u64, kill_at: Option<(usiz
         "--mapping",
         &mapping.display().to_string(),
     ]);
-    command.env("DIGI_CADENCE_INGEST_UNIT_VALUES", UNIT_VALUES).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env("DIGI_CADENCE_INGEST_UNIT_VALUES", UNIT_VALUES)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary starts");
     let parent = child.id();
     let stored = Stored { home, org };
     let (mut acknowledged, mut killed_at_offset, mut last_offset, mut batch) = (0, None, 0, None);
     for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
         let line = line.expect("text");
-        let Ok(said) = serde_json::from_str::<Value>(&line) else { break };
-        let Some(offset) = said["acknowledged"].as_u64() else { break };
-        let id: BatchId = said["batch"].as_str().expect("an id").parse().expect("an id");
+        // Behind the acknowledgements stands the report, over several lines.
+        let Ok(said) = serde_json::from_str::<Value>(&line) else {
+            continue;
+        };
+        let Some(offset) = said["acknowledged"].as_u64() else {
+            continue;
+        };
+        let id: BatchId = said["batch"]
+            .as_str()
+            .expect("an id")
+            .parse()
+            .expect("an id");
         batch = Some(id);
         acknowledged += 1;
         last_offset = offset;
@@ -142,7 +194,10 @@ async fn command_line(home: &Home, org: OrgId, round: u64, kill_at: Option<(usiz
             && acknowledged == at
         {
             std::thread::sleep(wait);
-            let killed = children_of(parent).into_iter().filter(|id| kill_9(*id)).count();
+            let killed = children_of(parent)
+                .into_iter()
+                .filter(|id| kill_9(*id))
+                .count();
             if killed > 0 {
                 killed_at_offset = Some(offset);
             }
@@ -152,8 +207,13 @@ async fn command_line(home: &Home, org: OrgId, round: u64, kill_at: Option<(usiz
     }
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success(), "{}", said(&output));
-    stored.is_whole(batch.expect("an acknowledgement"), round).await;
-    (acknowledged, killed_at_offset.is_some_and(|offset| offset < last_offset))
+    stored
+        .is_whole(batch.expect("an acknowledgement"), round)
+        .await;
+    (
+        acknowledged,
+        killed_at_offset.is_some_and(|offset| offset < last_offset),
+    )
 }
 
 /// Where a run by REST stands when it is killed.
@@ -171,9 +231,18 @@ async fn by_rest(home: &Home, org: OrgId, token: &str, round: u64, moment: Optio
     let stored = Stored { home, org };
     let mut server = Server::start_with(home, &settings).await;
     let mut client = Client::new(&server, token);
-    let mapping = client.post("/mappings", &json!({ "name": "shop", "text": MAPPING })).await;
-    let opened = client.post("/imports/open", &json!({ "mapping_id": mapping["id"], "source": "shop" })).await;
-    let id: BatchId = opened["id"].as_str().expect("an id").parse().expect("an id");
+    let mapping = client.post("/mappings", &json!({ "text": MAPPING })).await;
+    let opened = client
+        .post(
+            "/imports/open",
+            &json!({ "mapping_id": mapping["id"], "source": "shop" }),
+        )
+        .await;
+    let id: BatchId = opened["id"]
+        .as_str()
+        .expect("an id")
+        .parse()
+        .expect("an id");
     let text = file(round);
     let size = text.len().div_ceil(CHUNKS);
     let chunks: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
@@ -189,16 +258,30 @@ async fn by_rest(home: &Home, org: OrgId, token: &str, round: u64, moment: Optio
     let mut sent = 0;
     for number in 0..chunks.len() {
         let answer = put(&client, number).send().await.expect("it answers");
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+        assert!(
+            answer.status().is_success(),
+            "{}",
+            answer.text().await.unwrap_or_default()
+        );
         sent += 1;
         if matches!(moment, Some(Moment::Chunk(at)) if at == sent) {
             server.kill();
             killed = true;
             // Acknowledged chunks are there although nobody had time to close anything.
-            let there = home.database.scope(&stored.grant()).uploads().stored(id).await.expect("the upload");
+            let there = home
+                .database
+                .scope(&stored.grant())
+                .uploads()
+                .stored(id)
+                .await
+                .expect("the upload");
             assert!(there.chunks >= sent as u64, "{there:?} of {sent}");
             server = Server::start_with(home, &settings).await;
-            assert!(server.ready_after <= RESTART, "ready after {:?}", server.ready_after);
+            assert!(
+                server.ready_after <= RESTART,
+                "ready after {:?}",
+                server.ready_after
+            );
             client = Client::new(&server, token);
             break;
         }
@@ -207,13 +290,19 @@ async fn by_rest(home: &Home, org: OrgId, token: &str, round: u64, moment: Optio
         // A client that does not know what arrived sends everything again.
         for number in 0..chunks.len() {
             let answer = put(&client, number).send().await.expect("it answers");
-            assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+            assert!(
+                answer.status().is_success(),
+                "{}",
+                answer.text().await.unwrap_or_default()
+            );
         }
     }
     let began = Instant::now();
     loop {
         if !finished {
-            client.post(&format!("/imports/{id}/finish"), &json!({})).await;
+            client
+                .post(&format!("/imports/{id}/finish"), &json!({}))
+                .await;
             finished = true;
         }
         let batch = stored.batch(id).await;
@@ -229,11 +318,18 @@ async fn by_rest(home: &Home, org: OrgId, token: &str, round: u64, moment: Optio
             let there = stored.batch(id).await.offset;
             assert!(there >= batch.offset, "{there} of {}", batch.offset);
             server = Server::start_with(home, &settings).await;
-            assert!(server.ready_after <= RESTART, "ready after {:?}", server.ready_after);
+            assert!(
+                server.ready_after <= RESTART,
+                "ready after {:?}",
+                server.ready_after
+            );
             client = Client::new(&server, token);
             finished = false;
         }
-        assert!(began.elapsed() < Duration::from_secs(60), "the import does not end: {batch:?}");
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "the import does not end: {batch:?}"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     stored.is_whole(id, round).await;

@@ -1,10 +1,13 @@
 //! The three shipped files by their mappings alone, and the importer's promises.
 
-use serde_json::Value;
 use crate::support::{Home, json, repository, said};
+use serde_json::Value;
 
 fn import(home: &Home, name: &str, mapping: &str) -> Value {
-    let (file, mapping) = (repository(&format!("examples/data/{name}")), repository(&format!("examples/data/{mapping}")));
+    let (file, mapping) = (
+        repository(&format!("examples/data/{name}")),
+        repository(&format!("examples/data/{mapping}")),
+    );
     json(home.digi(&[
         "--output",
         "json",
@@ -16,7 +19,10 @@ fn import(home: &Home, name: &str, mapping: &str) -> Value {
 }
 
 fn number(report: &Value, path: &str) -> u64 {
-    report.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("{path} in {report}"))
+    report
+        .pointer(path)
+        .and_then(Value::as_u64)
+        .unwrap_or_else(|| panic!("{path} in {report}"))
 }
 
 const MAPPING: &str = r#"
@@ -39,7 +45,14 @@ unit = "currency"
 
 fn run(home: &Home, csv: &str, mapping: &str) -> Value {
     let (file, mapping) = (home.write("a.csv", csv), home.write("a.toml", mapping));
-    json(home.digi(&["--output", "json", "import", &file.display().to_string(), "--mapping", &mapping.display().to_string()]))
+    json(home.digi(&[
+        "--output",
+        "json",
+        "import",
+        &file.display().to_string(),
+        "--mapping",
+        &mapping.display().to_string(),
+    ]))
 }
 
 storage::testkit::on_both! {

@@ -21,7 +21,10 @@ pub(crate) fn digi(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command.args(arguments).stdin(Stdio::null()).current_dir(std::env::temp_dir());
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .current_dir(std::env::temp_dir());
     command
 }
 
@@ -32,14 +35,20 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 
 /// Standard output and error for the message of a failed assertion.
 pub(crate) fn said(output: &Output) -> String {
-    format!("{}\n{}\n{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// Standard output of a command that must succeed, as JSON.
 pub(crate) fn json(mut command: Command) -> Value {
     let output = command.output().expect("the binary starts");
     assert!(output.status.success(), "{}", said(&output));
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(&output)))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", said(&output)))
 }
 
 /// A database of one test with the binary pointed at it.
@@ -51,7 +60,10 @@ pub(crate) struct Home {
 impl Home {
     /// A home on `database`.
     pub(crate) fn new(database: TestDatabase) -> Self {
-        Self { database, folder: tempfile::tempdir().expect("a folder") }
+        Self {
+            database,
+            folder: tempfile::tempdir().expect("a folder"),
+        }
     }
 
     /// A command on this database.
@@ -74,7 +86,9 @@ impl Home {
 
     /// Adds a person with a role and returns a token that acts for them.
     pub(crate) fn token(&self, email: &str, role: &str) -> String {
-        json(self.digi(&["--output", "json", "user", "add", "--email", email, "--role", role]));
+        json(self.digi(&[
+            "--output", "json", "user", "add", "--email", email, "--role", role,
+        ]));
         let made = json(self.digi(&["--output", "json", "user", "token", "--email", email]));
         made["token"].as_str().expect("a token").to_owned()
     }
@@ -99,12 +113,20 @@ impl Server {
     pub(crate) async fn start_with(home: &Home, settings: &[(&str, &str)]) -> Self {
         let began = Instant::now();
         let mut command = home.digi(&["serve", "--listen", "127.0.0.1:0"]);
-        command.envs(settings.iter().copied()).stdout(Stdio::piped());
+        command
+            .envs(settings.iter().copied())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
-        lines.read_line(&mut line).expect("it says where it listens");
-        let origin = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("it said {line:?}")).to_owned();
+        lines
+            .read_line(&mut line)
+            .expect("it says where it listens");
+        let origin = line
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("it said {line:?}"))
+            .to_owned();
         // Whatever else it prints must not fill the pipe.
         std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
         let client = reqwest::Client::new();
@@ -113,10 +135,17 @@ impl Server {
             if answer.is_ok_and(|a| a.status().is_success()) {
                 break;
             }
-            assert!(began.elapsed() < Duration::from_secs(30), "not ready after 30 s");
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "not ready after 30 s"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Self { child, origin, ready_after: began.elapsed() }
+        Self {
+            child,
+            origin,
+            ready_after: began.elapsed(),
+        }
     }
 
     /// `kill -9`, and waits until it is gone.
@@ -127,7 +156,10 @@ impl Server {
 
     /// SIGTERM, and waits for its end.
     pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
-        let ok = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill exists");
+        let ok = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()
+            .expect("kill exists");
         assert!(ok.success());
         self.child.wait().expect("it ends")
     }
@@ -151,17 +183,27 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(server: &Server, token: &str) -> Self {
-        Self { http: reqwest::Client::new(), origin: server.origin.clone(), token: token.to_owned() }
+        Self {
+            http: reqwest::Client::new(),
+            origin: server.origin.clone(),
+            token: token.to_owned(),
+        }
     }
 
     /// A request on a path below `/api/v1`.
     pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, format!("{}/api/v1{path}", self.origin)).bearer_auth(&self.token)
+        self.http
+            .request(method, format!("{}/api/v1{path}", self.origin))
+            .bearer_auth(&self.token)
     }
 
     /// GET that must succeed.
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let answer = self.request(reqwest::Method::GET, path).send().await.expect("it answers");
+        let answer = self
+            .request(reqwest::Method::GET, path)
+            .send()
+            .await
+            .expect("it answers");
         let status = answer.status();
         let text = answer.text().await.expect("a body");
         assert!(status.is_success(), "GET {path}: {status} {text}");
@@ -170,7 +212,12 @@ impl Client {
 
     /// POST that must succeed.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
-        let answer = self.request(reqwest::Method::POST, path).json(body).send().await.expect("it answers");
+        let answer = self
+            .request(reqwest::Method::POST, path)
+            .json(body)
+            .send()
+            .await
+            .expect("it answers");
         let status = answer.status();
         let text = answer.text().await.expect("a body");
         assert!(status.is_success(), "POST {path}: {status} {text}");
@@ -182,10 +229,20 @@ impl Client {
 pub(crate) fn children_of(parent: u32) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("Linux").flatten() {
-        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{id}/stat")) else { continue };
+        let Some(id) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{id}/stat")) else {
+            continue;
+        };
         // The name in brackets may hold spaces; the parent is the second field behind it.
-        let parent_of = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+        let parent_of = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
         if parent_of == Some(parent) {
             found.push(id);
         }
@@ -195,7 +252,11 @@ pub(crate) fn children_of(parent: u32) -> Vec<u32> {
 
 /// `kill -9`. Says whether there was such a process.
 pub(crate) fn kill_9(id: u32) -> bool {
-    Command::new("kill").args(["-9", &id.to_string()]).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+    Command::new("kill")
+        .args(["-9", &id.to_string()])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
 }
 
 /// Numbers between 0 and 1 from a seed (splitmix64): the same everywhere.
