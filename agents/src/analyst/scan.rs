@@ -33,10 +33,12 @@ fn brand_at(panel: &Panel, place: usize) -> Result<BrandId, Error> {
     panel.brands()[place].key.parse()
 }
 
-/// Every pair with its verdict.
+/// Every pair with its verdict. The estimators work in margin; the effect is stated in the affected brand's sales, which is the
+/// margin over the brand's margin share.
 pub(crate) fn cross_effects(
     panel: &Panel,
     findings: &Findings,
+    shares: &BTreeMap<BrandId, f64>,
     false_discovery: f64,
     origin: NaiveDate,
     provenance: &Provenance,
@@ -49,6 +51,8 @@ pub(crate) fn cross_effects(
                 brand_at(panel, pair.driver)?,
                 brand_at(panel, pair.affected)?,
             );
+            let share = shares.get(&affected).copied().unwrap_or(1.0);
+            let sales = |ends: (f64, f64)| interval((ends.0 / share, ends.1 / share));
             let verdict = if pair.variance_inflation > MOST_INFLATION {
                 Verdict::NotIdentifiable
             } else if *q_value > false_discovery {
@@ -66,10 +70,10 @@ pub(crate) fn cross_effects(
                 ]),
                 driver,
                 affected,
-                estimate: pair.effect.value,
-                std_error: pair.effect.std_error,
-                interval80: interval(pair.effect.interval80),
-                interval95: interval(pair.effect.interval95),
+                estimate: pair.effect.value / share,
+                std_error: pair.effect.std_error / share,
+                interval80: sales(pair.effect.interval80),
+                interval95: sales(pair.effect.interval95),
                 p_value: pair.effect.p_value,
                 q_value: *q_value,
                 verdict,

@@ -41,6 +41,7 @@ pub(crate) async fn conclude(
             scan::cross_effects(
                 &scanned.weekly.panel,
                 &scanned.findings,
+                &plans::shares(view),
                 parameters.get("false_discovery"),
                 origin,
                 &method,

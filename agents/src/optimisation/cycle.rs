@@ -128,6 +128,7 @@ fn obeyed(view: &View, scanned: &Scanned, snapshot: &Snapshot) -> Result<Vec<Rul
     let effects = scan::cross_effects(
         &scanned.weekly.panel,
         &scanned.findings,
+        &plans::shares(view),
         scanned.params.false_discovery_rate,
         scanned.findings.period.1,
         &source,
