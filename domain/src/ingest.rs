@@ -26,6 +26,9 @@ pub struct BatchCounts {
     pub merged: u64,
     /// Values left out because the mapping says so.
     pub dropped: u64,
+    /// Zeros added for absent periods because the mapping says `absent = "zero"`.
+    #[serde(default)]
+    pub filled: u64,
     /// Values refused, each kept with its reason.
     pub refused: u64,
     /// Values that are new in the database.

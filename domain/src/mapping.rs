@@ -24,6 +24,10 @@ pub struct Mapping {
     pub description: String,
     /// Length of the periods that the values belong to.
     pub granularity: Granularity,
+    /// A stored value whose period began more than this many weeks before the day of the import is final: a file that says
+    /// otherwise no longer changes it. Absent, every value may be restated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restatement_weeks: Option<u32>,
     /// How the text is laid out.
     #[serde(default)]
     pub file: FileFormat,
