@@ -165,15 +165,16 @@ pub fn endpoint(
         inner: Arc::new(service.into_endpoint()),
     };
     let documentation = spec::Documentation::new();
+    let document = spec::spec();
     let ready = app.clone();
     Route::new()
         .nest(spec::BASE, door)
         .at(
             "/api/openapi.json",
-            make_sync(|_| {
+            make_sync(move |_| {
                 Response::builder()
                     .content_type("application/json")
-                    .body(spec::spec())
+                    .body(document.clone())
             }),
         )
         .at("/api/docs", make_sync(move |_| documentation.page()))
@@ -191,7 +192,7 @@ pub fn endpoint(
 /// What a problem's code means.
 fn explain(request: Request) -> poem::Result<Response> {
     let code = request.raw_path_param("code").unwrap_or_default();
-    let text = problem::explanation(code).ok_or_else(|| Problem::no_route())?;
+    let text = problem::explanation(code).ok_or_else(Problem::no_route)?;
     Ok(Response::builder()
         .content_type("text/plain; charset=utf-8")
         .header(header::CACHE_CONTROL, "public, max-age=3600")

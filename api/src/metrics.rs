@@ -212,7 +212,7 @@ impl MetricApi {
                     direction: direction.back(),
                     weight,
                     granularity: granularity.back(),
-                    channel: channel.clone().back(),
+                    channel: channel.back(),
                 };
                 Box::pin(async move {
                     if let Some(known) = u.metrics().by_key(&definition.key).await? {

@@ -283,6 +283,35 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn the_page_that_shows_the_api_runs_under_its_own_policy() {
+        let page = Documentation::new().page();
+        let policy = page.headers()[header::CONTENT_SECURITY_POLICY]
+            .to_str()
+            .expect("text")
+            .to_owned();
+        let nonce = policy
+            .split("'nonce-")
+            .nth(1)
+            .and_then(|rest| rest.split('\'').next())
+            .expect("a nonce")
+            .to_owned();
+        let html = page.into_body().into_string().await.expect("text");
+        assert_eq!(
+            html.matches(&format!("<script nonce=\"{nonce}\"")).count(),
+            2,
+            "the library and the call that starts it"
+        );
+        assert!(
+            html.contains("x-permission"),
+            "it shows the document with its permissions"
+        );
+        assert!(
+            !html.contains("https://unpkg.com") && !html.contains("https://cdn"),
+            "everything is served locally"
+        );
+    }
+
     #[test]
     fn each_kind_of_a_union_is_told_apart_by_its_own_schema() {
         let document = document();
