@@ -127,6 +127,13 @@ pub(crate) async fn report(
             .unwrap_or_default(),
         rivals: analysis.rivals(&principal).await?,
         indicators: analysis.indicators(&principal).await?,
+        shares: scope
+            .brands()
+            .list()
+            .await?
+            .into_iter()
+            .filter_map(|b| Some((b.id, b.margin?)))
+            .collect(),
     };
     Ok(Report {
         seconds,
@@ -168,6 +175,8 @@ struct Found {
     curves: Vec<domain::response::ResponseCurve>,
     rivals: Vec<domain::competition::RivalChange>,
     indicators: Vec<domain::competition::LeadingIndicator>,
+    /// Share of sales that is left, by brand, as stated.
+    shares: std::collections::BTreeMap<domain::id::BrandId, f64>,
 }
 
 impl Found {
@@ -203,7 +212,9 @@ impl Found {
     fn cross(&self, fact: &str, truth: &analytics::market::CrossTruth) -> Planted {
         let org = organisation_id();
         let (driver, affected) = (brand_name(&truth.driver), brand_name(&truth.affected));
-        let size = truth.effect;
+        // The analysis speaks of sales, the simulator of margin; the stated margin share lies between them.
+        let share = self.shares.get(&brand_id(org, affected)).copied();
+        let size = truth.effect / share.unwrap_or(f64::NAN);
         let effect = self
             .effects
             .iter()
@@ -215,7 +226,7 @@ impl Found {
                 .is_some_and(|e| e.q_value <= FOUND_Q && e.estimate.signum() == size.signum()),
             estimate: effect.map(|e| e.estimate),
             truth: Some(size),
-            unit: "margin for +10 % of the driver's media",
+            unit: "sales for +10 % of the driver's media",
             interval95: effect.map(|e| e.interval95),
             q_value: effect.map(|e| e.q_value),
         }
