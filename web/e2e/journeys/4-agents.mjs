@@ -7,12 +7,12 @@ export default [
       await page.goto('/agents')
       const { nodes } = await ask(page, '/agents/tree')
       const parents = new Set(nodes.map((node) => node.path.slice(0, Math.max(0, node.path.lastIndexOf('/')))))
-      const target = nodes.find((node) => /\/forecasting/.test(node.path) && !parents.has(node.path)) ?? nodes.find((node) => /\/Agents\//.test(node.path) && !parents.has(node.path))
+      const target = nodes.find((node) => /\/forecasting/.test(node.path) && !parents.has(node.path)) ?? nodes.find((node) => /\/agents\//i.test(node.path) && !parents.has(node.path))
       assert.ok(target, 'there is a leaf below the agents')
       const row = page.locator(`tr[data-path="${target.path}"]`)
       await row.waitFor()
       const before = Number(await row.locator('[data-restarts]').getAttribute('data-restarts'))
-      const others = nodes.filter((node) => !/\/Agents\//.test(node.path))
+      const others = nodes.filter((node) => !/\/agents\//i.test(node.path))
       await row.getByRole('button', { name: `Restart ${target.path}` }).click()
       await page.waitForFunction(
         ([path, count]) => Number(document.querySelector(`tr[data-path="${path}"] [data-restarts]`)?.dataset.restarts ?? 0) > count,
