@@ -1,6 +1,10 @@
 //! The edge: HTTP as an actor, so that it is started last, stopped first, restarted like any other, and seen in the tree.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use agents::{Agents, ingest::Importer};
 use api::{AppState, DemoClock, DemoState, HttpConfig};
@@ -192,17 +196,26 @@ impl Behaviour for Edge {
     }
 }
 
-/// The consumers of events that belong to the node itself.
-pub(super) fn consumers(bus: &Bus, signals: &Signals) -> Vec<ChildSpec> {
-    bus.consumer(
-        Arc::new(Announcer(signals.clone())),
-        ConsumerConfig::default(),
-    )
-    .0
+/// The consumers of events that belong to the node itself. `agents` is filled once the agents are up.
+pub(super) fn consumers(
+    bus: &Bus,
+    signals: &Signals,
+    agents: &Arc<OnceLock<Agents>>,
+) -> Vec<ChildSpec> {
+    let announcer = Announcer {
+        signals: signals.clone(),
+        agents: Arc::clone(agents),
+    };
+    bus.consumer(Arc::new(announcer), ConsumerConfig::default())
+        .0
 }
 
-/// Tells open pages that something was written. Reading the events is also what puts them in their order.
-struct Announcer(Signals);
+/// Tells open pages that something was written, and wakes the agents of an organisation into which another process (an
+/// `import` beside this server) brought data. Reading the events is also what puts them in their order.
+struct Announcer {
+    signals: Signals,
+    agents: Arc<OnceLock<Agents>>,
+}
 
 impl Consumer for Announcer {
     fn group(&self) -> &str {
@@ -223,10 +236,21 @@ impl Consumer for Announcer {
 
     fn committed(&self, event: &Event) {
         let body = json!({ "position": event.position, "kind": event.kind, "key": event.key });
-        self.0.send(Signal {
+        self.signals.send(Signal {
             scope: event.org.to_string(),
             topic: "event".to_owned(),
             body,
         });
+        if event.kind != EventKind::MetricsIngested {
+            return;
+        }
+        if let Some(agents) = self.agents.get().cloned() {
+            let org = event.org;
+            tokio::spawn(async move {
+                if let Err(error) = agents.wake(org).await {
+                    tracing::warn!(%error, %org, "its agents did not wake; the next change tries again");
+                }
+            });
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The part of a node that thinks: supervision, compute and the agents, without HTTP and without schedules.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use agents::{Agents, Deps};
 use domain::clock::{Clock, SystemClock};
@@ -53,6 +53,7 @@ impl Engine {
         };
         let bus = Bus::new(database.storage.clone(), system.clone(), bell.clone());
         let signals = Signals::new(SIGNALS);
+        let woken = Arc::new(OnceLock::new());
         let (compute, pools) = Compute::new(&pools(config));
         let seed = clock.now().timestamp_micros().unsigned_abs();
         let (keeper, sink) = RestartKeeper::child("restarts", system.clone());
@@ -61,7 +62,7 @@ impl Engine {
             LeaseSweeper::child("sweeper", system.clone(), bell.clone(), Sweep::default());
         let fixed = SupervisorSpec::new(Strategy::RestForOne)
             .child(group("storage", vec![keeper, sweeper]))
-            .child(group("bus", edge::consumers(&bus, &signals)))
+            .child(group("bus", edge::consumers(&bus, &signals, &woken)))
             .child(group("compute", pools));
         let root = Root::start(host, fixed).await?;
         let deps = Deps::new(
@@ -72,6 +73,7 @@ impl Engine {
             agents::Config::default(),
         );
         let agents = Agents::start(deps).await?;
+        woken.get_or_init(|| agents.clone());
         Ok(Self {
             agents,
             root,

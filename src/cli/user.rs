@@ -58,6 +58,9 @@ enum Action {
         /// Minutes until it ends
         #[arg(long, default_value_t = 60, value_name = "MINUTES")]
         minutes: u32,
+        /// Origin of the web app [default: http.public_url, else the address that `serve` listens on by the settings]
+        #[arg(long, value_name = "URL")]
+        origin: Option<String>,
         /// Organisation by name or id [default: the only one]
         #[arg(long, value_name = "NAME")]
         organisation: Option<String>,
@@ -157,6 +160,7 @@ pub(super) async fn run(config: Config, format: Format, arguments: Arguments) ->
         Action::Link {
             email,
             minutes,
+            origin: named,
             organisation,
         } => {
             let user = find(&database, organisation.as_deref(), &email).await?;
@@ -164,7 +168,7 @@ pub(super) async fn run(config: Config, format: Format, arguments: Arguments) ->
                 &database,
                 &user,
                 TimeDelta::minutes(i64::from(minutes)),
-                &origin(&config),
+                &named.unwrap_or_else(|| origin(&config)),
             )
             .await?;
             match format {
