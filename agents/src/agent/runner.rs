@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use domain::id::RunId;
+use domain::{Classify, id::RunId};
 use runtime::{
     actor::{Behaviour, Context, Failure},
     mailbox::BoundedRef,
@@ -81,6 +81,10 @@ impl Behaviour for Runner {
                 self.current = None;
                 match outcome {
                     Ok(Ok(report)) => self.last = Some(report),
+                    // Another node took the same run and was quicker; its result stands.
+                    Ok(Err(error)) if matches!(error.code(), "run.ended" | "run.step_ended") => {
+                        tracing::debug!(run.id = %run, agent = self.desk.kind.name(), "a run was ended elsewhere");
+                    }
                     Ok(Err(error)) => {
                         tracing::warn!(run.id = %run, agent = self.desk.kind.name(), %error, "a cycle failed");
                         ctx.cell().note_error(error.to_string());
