@@ -102,6 +102,11 @@ on_both! {
         let brand = "/api/v1/brands/brd_00000000000000000000000000000001";
         let unknown = problem(bearer(house.client.get(brand), &token).send().await, 404, "brand.unknown").await;
         assert_eq!(unknown["instance"], brand);
+        let manager = house.token(Role::BrandManager).await;
+        let advance = bearer(house.client.post("/api/v1/demo/advance"), &manager).body_json(&json!({ "weeks": 4 }));
+        problem(advance.send().await, 404, "demo.not_a_demo").await;
+        let far = bearer(house.client.post("/api/v1/demo/advance"), &manager).body_json(&json!({ "weeks": 27 }));
+        problem(far.send().await, 400, "request.malformed").await;
         house.close().await;
     }
 

@@ -111,4 +111,27 @@ on_both! {
         assert_eq!(finish().await.0.status(), 202, "finishing again changes nothing");
         house.close().await;
     }
+
+    async fn a_file_in_one_request_is_kept_and_queued(db: TestDatabase) {
+        let house = House::open(db).await;
+        let token = house.token(Role::Analyst).await;
+        let text = include_str!("../../../examples/data/robyn_weekly.mapping.toml");
+        let saved = bearer(house.client.post("/api/v1/mappings"), &token).body_json(&json!({ "text": text })).send().await;
+        let mapping = house::json(saved).await["id"].as_str().expect("an id").to_owned();
+        // More than one piece, so that the body is kept as it comes in.
+        let body = "DATE,revenue\n".repeat(150_000);
+        let path = format!("/api/v1/imports?mapping_id={mapping}&source=weekly.csv");
+        let sent = bearer(house.client.post(&path), &token).content_type("text/csv").body(body.clone()).send().await;
+        assert_eq!(sent.0.status(), 202);
+        let location = house::header(&sent, "Location");
+        let batch = house::json(sent).await;
+        assert_eq!(location, format!("/api/v1/imports/{}", batch["id"].as_str().expect("an id")));
+        let id = batch["id"].as_str().expect("an id").parse().expect("a batch's id");
+        let grant = house.db.grant(house.org, domain::access::Permission::IngestWrite);
+        let stored = house.db.scope(&grant).uploads().stored(id).await.expect("the database answers");
+        assert_eq!((stored.bytes, stored.has_no_gap()), (body.len() as u64, true));
+        let seen = bearer(house.client.get(&location), &token).send().await;
+        assert_eq!(house::json(seen).await["source"], "weekly.csv");
+        house.close().await;
+    }
 }
