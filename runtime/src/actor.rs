@@ -310,3 +310,99 @@ pub(crate) async fn spawn<B: Behaviour>(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        shutdown::Root,
+        supervisor::{Backoff, ChildSpec, Strategy, SupervisorSpec},
+        testkit::{host, wait_for_node},
+    };
+
+    #[derive(Default)]
+    struct Busy {
+        ticks: u32,
+        outcomes: Vec<String>,
+    }
+
+    enum Msg {
+        Tick,
+        Work(&'static str),
+        Ended(Result<&'static str, Error>),
+    }
+
+    impl Behaviour for Busy {
+        type Msg = Msg;
+        const KIND: &'static str = "busy";
+
+        async fn start(&mut self, ctx: &Context<Msg>) -> Result<(), Failure> {
+            ctx.every(Duration::from_secs(1), || Msg::Tick);
+            Ok(())
+        }
+
+        async fn handle(&mut self, ctx: &Context<Msg>, message: Msg) -> Result<(), Failure> {
+            match message {
+                Msg::Tick => self.ticks += 1,
+                Msg::Work(what) => ctx.pipe(
+                    async move {
+                        match what {
+                            "panic" => panic!("told to"),
+                            "forever" => std::future::pending().await,
+                            _ => what,
+                        }
+                    },
+                    Msg::Ended,
+                ),
+                Msg::Ended(Ok(what)) => self.outcomes.push(what.to_owned()),
+                Msg::Ended(Err(error)) => self.outcomes.push(error.to_string()),
+            }
+            Ok(())
+        }
+
+        fn observe(&self) -> Value {
+            json!({ "ticks": self.ticks, "outcomes": self.outcomes })
+        }
+    }
+
+    async fn busy() -> (Root, BoundedRef<Msg>) {
+        let (child, busy) = ChildSpec::actor("busy", 4, Busy::default);
+        let spec = SupervisorSpec::new(Strategy::OneForOne)
+            .backoff(Backoff::constant(Duration::from_millis(1)))
+            .child(child);
+        (Root::start(host("busy"), spec).await.unwrap(), busy)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_beside_the_mailbox_comes_back_as_a_message_even_when_it_panics() {
+        let (root, busy) = busy().await;
+        busy.tell(Msg::Work("forever")).unwrap();
+        busy.tell(Msg::Work("panic")).unwrap();
+        wait_for_node(root.tree(), "root/busy", |node| {
+            node.observed["outcomes"] == json!(["root/busy panicked: told to"])
+        })
+        .await;
+        busy.tell(Msg::Work("fine")).unwrap();
+        wait_for_node(root.tree(), "root/busy", |node| {
+            node.observed["outcomes"][1] == "fine"
+        })
+        .await;
+        assert_eq!(root.tree().node("root/busy").unwrap().restarts, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ticks_come_by_the_clock_and_stop_with_the_life_they_belong_to() {
+        let (root, _busy) = busy().await;
+        wait_for_node(root.tree(), "root/busy", |node| node.observed["ticks"] == 3).await;
+        root.tree().kill("root/busy").unwrap();
+        let begun = wait_for_node(root.tree(), "root/busy", |node| node.restarts == 1).await;
+        assert_eq!(begun.observed["ticks"], 0);
+        let at = tokio::time::Instant::now();
+        wait_for_node(root.tree(), "root/busy", |node| node.observed["ticks"] == 2).await;
+        assert_eq!(at.elapsed().as_secs(), 2, "one ticker, not two");
+    }
+}

@@ -137,3 +137,36 @@ async fn renew(
     tracing::warn!(lease = %name, "a lease was lost");
     tell_lost.send_replace(true);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(30);
+
+    storage::on_both! {
+        async fn a_lease_has_one_owner_and_each_next_one_a_higher_epoch(db: TestDatabase) {
+            let system = db.system_door();
+            let first = HeldLease::acquire(&system, "arbiter", "one", TTL).await.unwrap().unwrap();
+            assert!(HeldLease::acquire(&system, "arbiter", "two", TTL).await.unwrap().is_none());
+            let other = HeldLease::acquire(&system, "another", "two", TTL).await.unwrap();
+            assert!(other.is_some(), "leases of other names are free");
+            let epoch = first.epoch();
+            first.release().await;
+            let second = HeldLease::acquire(&system, "arbiter", "two", TTL).await.unwrap().unwrap();
+            assert!(second.epoch() > epoch);
+        }
+
+        async fn a_lease_that_ran_out_is_noticed_by_its_owner(db: TestDatabase) {
+            let system = db.system_door();
+            let short = Duration::from_millis(300);
+            let first = HeldLease::acquire(&system, "arbiter", "one", short).await.unwrap().unwrap();
+            db.shift_time(chrono::TimeDelta::seconds(60));
+            tokio::time::timeout(crate::testkit::PATIENCE, first.lost()).await.expect("the owner is told");
+            assert!(first.is_lost());
+            assert!(HeldLease::acquire(&system, "arbiter", "two", TTL).await.unwrap().is_some());
+        }
+    }
+}

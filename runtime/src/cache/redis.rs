@@ -27,7 +27,7 @@ impl RedisCache {
     pub(super) fn connect(url: &str, namespace: &str) -> Result<Self, Error> {
         let client = builder(url)?.build().map_err(unavailable)?;
         // In the background and for ever again; until then everything misses.
-        let _ = client.connect();
+        drop(client.connect());
         Ok(Self {
             client,
             namespace: namespace.to_owned(),

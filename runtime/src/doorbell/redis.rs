@@ -41,8 +41,8 @@ impl RedisBell {
         let (outgoing, queued) = mpsc::channel(UNPUBLISHED);
         let (tell_listening, listening) = watch::channel(false);
         // Both connect in the background and for ever again.
-        let _ = publisher.connect();
-        let _ = subscriber.connect();
+        drop(publisher.connect());
+        drop(subscriber.connect());
         let tasks = vec![
             tokio::spawn(publish(
                 publisher.clone(),
