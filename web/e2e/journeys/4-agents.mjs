@@ -24,7 +24,7 @@ export default [
         const now = after.find((node) => node.path === other.path)
         assert.equal(now?.restarts, other.restarts, `${other.path} was left alone`)
       }
-      await row.getByRole('button', { name: `State of ${target.path}` }).click()
+      await row.getByRole('button', { name: `state of ${target.path}` }).click()
       await page.getByText('Observed state').waitFor()
       await screenshot(page, 'agents-restarted-light')
     },

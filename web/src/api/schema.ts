@@ -1734,7 +1734,7 @@ export interface components {
             id: string;
             /**
              * Format: double
-             * @description Share of sales value that is left before media and promotion cost, 0 to 1; `None` when nobody stated it.
+             * @description Share of sales value that is left before media and promotion cost, 0 to 1; absent when nobody stated it.
              */
             margin?: number;
             /** @description The name, unique within the organisation. */
@@ -1846,6 +1846,28 @@ export interface components {
              * @description Number of weeks.
              */
             weeks: number;
+        };
+        /**
+         * CannibalisationCap
+         * @description The driver's media is not raised above this, because it takes sales from the affected brand.
+         */
+        CannibalisationCap: {
+            /**
+             * @description Brand that is protected.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            affected: string;
+            /**
+             * @description Brand whose media is capped.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            driver: string;
+            /**
+             * Format: decimal
+             * @description Amount per week over all of the driver's channels.
+             * @example 1250.00
+             */
+            weekly: string;
         };
         /**
          * Certificate
@@ -2156,7 +2178,7 @@ export interface components {
         Effect: {
             /**
              * Format: double
-             * @description Level without the action over the same horizon, for comparison; `None` where there is no such level.
+             * @description Level without the action over the same horizon, for comparison; absent where there is no such level.
              */
             base?: number;
             /**
@@ -2188,7 +2210,7 @@ export interface components {
             unit: string;
             /**
              * Format: double
-             * @description The number; `None` where data is missing, and then `note` says why.
+             * @description The number; absent where data is missing, and then `note` says why.
              */
             value?: number;
         };
@@ -2258,7 +2280,7 @@ export interface components {
             /** @description The future, in order. */
             points: components["schemas"]["ForecastPoint"][];
             /**
-             * @description Project; `None` for the sum of all.
+             * @description Project; absent for the sum of all.
              * @example prj_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
              */
             project?: string;
@@ -2346,7 +2368,7 @@ export interface components {
             reference_value: number;
             /**
              * Format: double
-             * @description The gap as a share of the reference; `None` where the reference is 0.
+             * @description The gap as a share of the reference; absent where the reference is 0.
              */
             relative?: number;
             /**
@@ -2370,6 +2392,13 @@ export interface components {
          * @enum {string}
          */
         Granularity: "day" | "week" | "month" | "quarter";
+        /**
+         * GuardAction
+         * @description A rule comes into force.
+         */
+        GuardAction: {
+            rule: components["schemas"]["Rule"];
+        };
         /**
          * HistoryEntry
          * @description One line of a recommendation's history.
@@ -2491,6 +2520,28 @@ export interface components {
          * @enum {string}
          */
         JobState: "queued" | "running" | "done" | "dead" | "cancelled";
+        /**
+         * JointAction
+         * @description The two brands' media is moved together.
+         */
+        JointAction: {
+            /**
+             * @description Brand that is lifted.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            affected: string;
+            /**
+             * @description Brand whose media lifts the other.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            driver: string;
+            /**
+             * Format: decimal
+             * @description Least weekly spend of the driver over all channels.
+             * @example 1250.00
+             */
+            weekly: string;
+        };
         /**
          * LeadingIndicator
          * @description A metric that moves before another.
@@ -3097,28 +3148,6 @@ export interface components {
             next_cursor?: string;
         };
         /**
-         * PairBound
-         * @description A rule about two brands.
-         */
-        PairBound: {
-            /**
-             * @description Brand that responds.
-             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
-             */
-            affected: string;
-            /**
-             * @description Brand whose media it is about.
-             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
-             */
-            driver: string;
-            /**
-             * Format: decimal
-             * @description Amount per week over all of the driver's channels.
-             * @example 1250.00
-             */
-            weekly: string;
-        };
-        /**
          * @description One thing a principal may do.
          * @enum {string}
          */
@@ -3223,7 +3252,7 @@ export interface components {
             lower: string;
             /**
              * Format: double
-             * @description Margin × extra sales (cross effects and tail included) per extra unit here, under the plan; `None` for a line
+             * @description Margin × extra sales (cross effects and tail included) per extra unit here, under the plan; absent for a line
              *     without a fitted curve.
              */
             marginal_return?: number;
@@ -3390,7 +3419,7 @@ export interface components {
             brands: string[];
             /**
              * Format: double
-             * @description P(effect on profit > 0) from parameter draws, 0 to 1; `None` where there is no effect.
+             * @description P(effect on profit > 0) from parameter draws, 0 to 1; absent where there is no effect.
              */
             confidence?: number;
             /**
@@ -3665,15 +3694,8 @@ export interface components {
             /** @description Why. */
             reason: string;
         };
-        /** @description A standing rule. */
+        /** @description A standing rule. Each kind has a type of its own, because the specification tells them apart by it. */
         Rule: components["schemas"]["Rule_cannibalisation_cap"] | components["schemas"]["Rule_cap"] | components["schemas"]["Rule_exclusion"] | components["schemas"]["Rule_joint_action"] | components["schemas"]["Rule_minimum"];
-        /**
-         * RuleAction
-         * @description A rule comes into force.
-         */
-        RuleAction: {
-            rule: components["schemas"]["Rule"];
-        };
         /**
          * Run
          * @description A run.
@@ -3853,7 +3875,7 @@ export interface components {
              */
             period: string;
             /**
-             * @description Project; `None` for the whole portfolio.
+             * @description Project; absent for the whole portfolio.
              * @example prj_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
              */
             project?: string;
@@ -3862,7 +3884,7 @@ export interface components {
             sections: components["schemas"]["SectionScore"][];
             /**
              * Format: double
-             * @description 0 to 100; `None` when no metric is scorable.
+             * @description 0 to 100; absent when no metric is scorable.
              */
             value?: number;
         };
@@ -3873,7 +3895,7 @@ export interface components {
         ScoreLine: {
             /**
              * Format: double
-             * @description Benchmark of the metric; `None` where it could not be computed.
+             * @description Benchmark of the metric; absent where it could not be computed.
              */
             benchmark?: number;
             /**
@@ -3893,13 +3915,13 @@ export interface components {
             metric_version: number;
             /**
              * Format: double
-             * @description Normalised value 0 to 100; `None` means not scorable (no value, or benchmark ≤ 0).
+             * @description Normalised value 0 to 100; absent means not scorable (no value, or benchmark ≤ 0).
              */
             normalised?: number;
             section: components["schemas"]["Section"];
             /**
              * Format: double
-             * @description The brand's value; `None` where it has none.
+             * @description The brand's value; absent where it has none.
              */
             value?: number;
             /**
@@ -3938,7 +3960,7 @@ export interface components {
             section: components["schemas"]["Section"];
             /**
              * Format: double
-             * @description 0 to 100; `None` when nothing in it is scorable.
+             * @description 0 to 100; absent when nothing in it is scorable.
              */
             value?: number;
         };
@@ -4059,10 +4081,32 @@ export interface components {
             until: string;
         };
         /**
-         * SpendBound
-         * @description Weekly spend of the matching lines together, as a bound.
+         * SpendCap
+         * @description Weekly spend of the matching lines together is at most this.
          */
-        SpendBound: {
+        SpendCap: {
+            /**
+             * @description Brand; any when left out.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand?: string;
+            /**
+             * @description Channel; any when left out.
+             * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            channel?: string;
+            /**
+             * Format: decimal
+             * @description Amount per week.
+             * @example 1250.00
+             */
+            weekly: string;
+        };
+        /**
+         * SpendMinimum
+         * @description Weekly spend of the matching lines together is at least this.
+         */
+        SpendMinimum: {
             /**
              * @description Brand; any when left out.
              * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
@@ -4102,6 +4146,14 @@ export interface components {
              * @description Last period used; absent before the first scan.
              */
             origin?: string;
+        };
+        /**
+         * SynergyAction
+         * @description A joint action of two brands is preferred. It has a type of its own, because the specification tells the kinds
+         *     apart by their types.
+         */
+        SynergyAction: {
+            rule: components["schemas"]["Rule"];
         };
         /**
          * @description What the analysis concludes about a pair.
@@ -4370,7 +4422,7 @@ export interface components {
         Action_guard: {
             /** @enum {string} */
             kind: "guard";
-        } & components["schemas"]["RuleAction"];
+        } & components["schemas"]["GuardAction"];
         Action_initiative: {
             /** @enum {string} */
             kind: "initiative";
@@ -4382,15 +4434,15 @@ export interface components {
         Action_synergy: {
             /** @enum {string} */
             kind: "synergy";
-        } & components["schemas"]["RuleAction"];
+        } & components["schemas"]["SynergyAction"];
         Rule_cannibalisation_cap: {
             /** @enum {string} */
             rule: "cannibalisation_cap";
-        } & components["schemas"]["PairBound"];
+        } & components["schemas"]["CannibalisationCap"];
         Rule_cap: {
             /** @enum {string} */
             rule: "cap";
-        } & components["schemas"]["SpendBound"];
+        } & components["schemas"]["SpendCap"];
         Rule_exclusion: {
             /** @enum {string} */
             rule: "exclusion";
@@ -4398,11 +4450,11 @@ export interface components {
         Rule_joint_action: {
             /** @enum {string} */
             rule: "joint_action";
-        } & components["schemas"]["PairBound"];
+        } & components["schemas"]["JointAction"];
         Rule_minimum: {
             /** @enum {string} */
             rule: "minimum";
-        } & components["schemas"]["SpendBound"];
+        } & components["schemas"]["SpendMinimum"];
     };
     responses: never;
     parameters: never;

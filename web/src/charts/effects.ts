@@ -1,6 +1,6 @@
 /** Effects of each brand's media on the sales of the others. */
 import type { CrossEffect } from '../api/types'
-import { interval, money, number } from '../lib/format'
+import { interval, money, significance } from '../lib/format'
 import { labelOf, VERDICTS } from '../lib/labels'
 import type { TwinTable } from './ChartFigure'
 import { axisStyle, base, tip, type ChartOption } from './options'
@@ -26,7 +26,7 @@ export function effectsOption(effects: CrossEffect[], drivers: string[], affecte
         return tip(`${name(effect.driver)} → ${name(effect.affected)}`, [
           { name: labelOf(VERDICTS, effect.verdict).text, value: money(effect.estimate, currency, { signed: true, compact: true }) },
           { name: '95% interval', value: interval(effect.interval95, currency, { compact: true, signed: true }) },
-          { name: 'q-value', value: number(effect.q_value, 3) },
+          { name: 'q-value', value: significance(effect.q_value) },
         ])
       },
     },
@@ -74,8 +74,8 @@ export function effectsTable(effects: CrossEffect[], name: (id: string) => strin
       money(effect.estimate, currency, { signed: true }),
       interval(effect.interval80, currency, { signed: true }),
       interval(effect.interval95, currency, { signed: true }),
-      number(effect.p_value, 4),
-      number(effect.q_value, 4),
+      significance(effect.p_value),
+      significance(effect.q_value),
       labelOf(VERDICTS, effect.verdict).text,
     ]),
   }

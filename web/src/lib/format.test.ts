@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { addDays, ago, daysBetween, duration, interval, metricValue, MISSING, money, number, probability, quantity, share, shortDay, day } from './format'
+import { addDays, ago, instantIn, significance, daysBetween, duration, interval, metricValue, MISSING, money, number, probability, quantity, share, shortDay, day } from './format'
 
 describe('numbers', () => {
   it('writes what is missing as a dash and never as zero', () => {
@@ -46,6 +46,11 @@ describe('numbers', () => {
     expect(metricValue(1200, 'currency', 'GBP')).toBe('£1,200')
   })
 
+  it('never writes a p-value as zero', () => {
+    expect(significance(0.00001)).toBe('< 0.001')
+    expect(significance(0.0421)).toBe('0.042')
+  })
+
   it('writes both ends of an interval in the unit', () => {
     expect(interval({ low: -1000, high: 2500 }, 'EUR', { signed: true })).toBe('−€1,000 to +€2,500')
   })
@@ -56,6 +61,10 @@ describe('dates', () => {
     expect(day('2025-12-22')).toBe('22 Dec 2025')
     expect(shortDay('2025-01-01')).toBe('1 Jan')
     expect(day(null)).toBe(MISSING)
+  })
+
+  it('reads an instant in the zone of a schedule', () => {
+    expect(instantIn('2026-11-24T03:15:00Z', 'Europe/Berlin')).toBe('Tue 24 Nov, 04:15')
   })
 
   it('counts whole days over the change of the clocks', () => {

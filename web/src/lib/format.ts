@@ -97,6 +97,12 @@ export function probability(value: Maybe<number>): string {
   return share(value)
 }
 
+/** A p- or q-value: three decimals, and never exactly zero. */
+export function significance(value: Maybe<number>): string {
+  if (isMissing(value)) return MISSING
+  return value < 0.001 ? '< 0.001' : number(value, 3)
+}
+
 /** A value in a unit: an ISO currency, or a metric's unit. */
 export function quantity(value: Maybe<number>, unit: string, style: Style = {}): string {
   if (isMissing(value)) return MISSING
@@ -178,6 +184,15 @@ export function shortDay(date: Maybe<string>): string {
 /** An instant in the reader's time zone. */
 export function instant(at: Maybe<string>): string {
   return at ? instantFormat.format(new Date(at)) : MISSING
+}
+
+/** An instant in a named time zone; the reader's own where the name is not known. */
+export function instantIn(at: string, zone: string): string {
+  try {
+    return new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', timeZone: zone }).format(new Date(at))
+  } catch {
+    return instant(at)
+  }
 }
 
 /** An instant with seconds and zone, for tooltips. */

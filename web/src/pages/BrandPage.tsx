@@ -27,7 +27,9 @@ export function BrandPage() {
     queryKey: ['brands', brandId],
     queryFn: async () => unwrap(api.GET('/brands/{brand_id}', { params: { path: { brand_id: brandId } } })),
   })
-  const outcome = metrics.data?.find((candidate) => candidate.role === 'outcome')
+  const outcomes = metrics.data?.filter((candidate) => candidate.role === 'outcome') ?? []
+  // The portfolio is run for sales in money; a count of units comes second.
+  const outcome = outcomes.find((candidate) => candidate.unit === 'currency') ?? outcomes[0]
   const metricId = metric ?? outcome?.id ?? metrics.data?.[0]?.id ?? null
   return (
     <QueryView query={query} height={600} lines={3}>

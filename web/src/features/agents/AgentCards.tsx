@@ -65,7 +65,7 @@ function AgentCard({ agent }: { agent: Agent }) {
         <div>
           <dt>Track record</dt>
           <dd>
-            {number(track.applied)} applied: {number(track.verified)} as promised, {number(track.refuted)} not, {number(track.inconclusive)} untold
+            {track.applied === 0 ? 'nothing applied yet' : `${number(track.applied)} applied: ${number(track.verified)} as promised, ${number(track.refuted)} not, ${number(track.inconclusive)} untold`}
             {judged > 0 && ` (${share(track.verified / judged)} right)`}
           </dd>
         </div>

@@ -3,9 +3,9 @@ import { IconChevronDown, IconChevronRight, IconRefresh } from '@tabler/icons-re
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 
-import { useForbidden } from '../../api/session'
+import { useForbidden, useMe } from '../../api/session'
 import type { NodeState } from '../../api/types'
-import { ago, number, preciseInstant } from '../../lib/format'
+import { ago, number, plural, preciseInstant } from '../../lib/format'
 import { words, type Label } from '../../lib/labels'
 import { EmptyHint } from '../../ui/EmptyHint'
 import { Panel } from '../../ui/Panel'
@@ -34,7 +34,7 @@ export function SupervisionTree() {
     <Panel
       title="Supervision tree"
       flush
-      note={query.data ? `${number(query.data.length)} actors, ${number(restarts)} restarts since the start; read again every 2 seconds` : undefined}
+      note={query.data ? `${plural(query.data.length, 'actor')}, ${plural(restarts, 'restart')} since the start; read again every 2 seconds` : undefined}
     >
       <QueryView query={query} height={320} lines={8} isEmpty={(nodes) => nodes.length === 0} empty={<EmptyHint title="No actors are running">The tree appears when the server has started.</EmptyHint>}>
         {(nodes) => (
@@ -88,6 +88,9 @@ interface RowProps {
 function NodeRow({ node, depth, hasChildren, open, onToggle, onShow }: RowProps) {
   const forbidden = useForbidden('agent_control')
   const restart = useRestart()
+  const organisation = useMe()?.organisation
+  // An organisation's branch is named by its id; people know it by its name.
+  const name = node.name === organisation?.id ? organisation.name : node.name
   const exit = node.last_error ?? exitWords(node.last_exit)
   return (
     <tr data-path={node.path}>
@@ -100,8 +103,8 @@ function NodeRow({ node, depth, hasChildren, open, onToggle, onShow }: RowProps)
           ) : (
             <span className="tree-leaf" />
           )}
-          <Button variant="subtle" size="compact-xs" onClick={onShow} aria-label={`State of ${node.path}`}>
-            {node.name}
+          <Button variant="subtle" size="compact-xs" onClick={onShow} aria-label={`${name}: state of ${node.path}`}>
+            {name}
           </Button>
           <Text size="xs" c="dimmed" span className="nowrap">
             {node.kind}

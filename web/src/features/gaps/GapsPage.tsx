@@ -4,7 +4,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router'
 
 import { useCatalogue } from '../../api/catalogue'
 import { useCurrency } from '../../api/session'
-import { day, interval, metricValue, number, plural } from '../../lib/format'
+import { day, interval, metricValue, plural, significance } from '../../lib/format'
 import { DataTable } from '../../ui/DataTable'
 import { EmptyHint } from '../../ui/EmptyHint'
 import { Page } from '../../ui/Page'
@@ -21,6 +21,7 @@ export function GapsPage() {
   const gaps = useQuery(gapsQuery(brand))
   const rivals = useQuery(rivalsQuery)
   const indicators = useQuery(indicatorsQuery)
+  const own = new Set(names.brands.filter((candidate) => candidate.role === 'primary').map((candidate) => candidate.id))
   const unitOf = (metric: string) => {
     const unit = names.metric(metric)?.unit ?? 'index'
     return unit === 'currency' ? currency : unit
@@ -44,7 +45,7 @@ export function GapsPage() {
         }
       >
         <QueryView query={gaps} height={320} lines={6}>
-          {(rows) => <GapTable gaps={rows} names={names} currency={currency} withBrand={!brand} />}
+          {(rows) => <GapTable gaps={brand ? rows : rows.filter((gap) => own.has(gap.brand))} names={names} currency={currency} withBrand={!brand} />}
         </QueryView>
       </Panel>
       <Panel title="Changes of rivals" flush note="A shift in a rival’s metric that the scan can tell from noise; q is over every candidate.">
@@ -61,7 +62,7 @@ export function GapsPage() {
                 { key: 'start', title: 'Since', cell: (row) => day(row.start) },
                 { key: 'estimate', title: 'Change a week', numeric: true, cell: (row) => metricValue(row.estimate, names.metric(row.metric)?.unit ?? 'index', currency, { compact: true, signed: true }) },
                 { key: 'interval', title: '95% interval', numeric: true, cell: (row) => interval(row.interval95, unitOf(row.metric), { compact: true, signed: true }) },
-                { key: 'q', title: 'q', numeric: true, cell: (row) => number(row.q_value, 4) },
+                { key: 'q', title: 'q', numeric: true, cell: (row) => significance(row.q_value) },
               ]}
             />
           )}
@@ -82,7 +83,7 @@ export function GapsPage() {
                 { key: 'lag', title: 'After', numeric: true, cell: (row) => plural(row.lag, 'week') },
                 { key: 'estimate', title: 'Per unit', numeric: true, cell: (row) => metricValue(row.estimate, names.metric(row.outcome)?.unit ?? 'index', currency, { compact: true, signed: true }) },
                 { key: 'interval', title: '95% interval', numeric: true, cell: (row) => interval(row.interval95, unitOf(row.outcome), { compact: true, signed: true }) },
-                { key: 'q', title: 'q', numeric: true, cell: (row) => number(row.q_value, 4) },
+                { key: 'q', title: 'q', numeric: true, cell: (row) => significance(row.q_value) },
               ]}
             />
           )}

@@ -97,6 +97,7 @@ function Line({ line, name, channel, currency, marginal, chosen, onChoose, onAmo
         aria-label={`Weekly spend of ${name}`}
         min={0}
         decimalScale={2}
+        fixedDecimalScale
         thousandSeparator=","
         value={line.weekly}
         disabled={line.locked}

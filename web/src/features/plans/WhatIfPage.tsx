@@ -7,7 +7,7 @@ import { useCatalogue, type Catalogue } from '../../api/catalogue'
 import { useForbidden } from '../../api/session'
 import type { Plan } from '../../api/types'
 import { useWhatIf } from '../../api/what-if'
-import { money, number, plural, probability, weeks as weeksText } from '../../lib/format'
+import { MISSING, money, number, plural, probability, weeks as weeksText } from '../../lib/format'
 import { decimal, isChanged, lineKey, setLine, setLock, toEditLines, total, type EditLine } from '../../lib/plan-lines'
 import { EffectRange, effectWords } from '../../ui/EffectRange'
 import { EmptyHint } from '../../ui/EmptyHint'
@@ -112,7 +112,7 @@ function Summary({ plan, lines, whatIf, currency }: { plan: Plan; lines: EditLin
           <Text size="xs" c="dimmed">
             Probability of a gain
           </Text>
-          <Text className="stat-value figure">{probability(whatIf.data?.confidence)}</Text>
+          <Text className="stat-value figure">{changed === 0 ? MISSING : probability(whatIf.data?.confidence)}</Text>
           <Text size="xs" c="dimmed">
             {whatIf.isCatchingUp ? 'computing…' : whatIf.data ? `computed in ${number(whatIf.data.compute_ms, 0)} ms` : ''}
           </Text>

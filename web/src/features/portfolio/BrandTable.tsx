@@ -142,7 +142,7 @@ function BrandRow({ tile, currency }: { tile: BrandTile; currency: string }) {
             not scorable yet
           </Text>
         )}
-        {score && score.coverage < 0.995 && (
+        {score && score.coverage < 0.95 && (
           <Text size="xs" c="dimmed">
             {share(score.coverage)} of weight known
           </Text>

@@ -6,7 +6,7 @@ import type { Portfolio } from '../../api/types'
 import { ChartFigure } from '../../charts/ChartFigure'
 import { usePalette } from '../../charts/palette'
 import { salesOption } from '../../charts/sales'
-import { day, money, plural, share, weeks } from '../../lib/format'
+import { day, daysBetween, money, plural, share, weeks } from '../../lib/format'
 import { AGENT_STATUS, AGENTS, labelOf } from '../../lib/labels'
 import { Delta } from '../../ui/Delta'
 import { EmptyHint } from '../../ui/EmptyHint'
@@ -81,7 +81,7 @@ function Overview({ portfolio }: { portfolio: Portfolio }) {
         <Stat
           label="Data until"
           value={day(portfolio.as_of)}
-          detail={untils[0] && untils[0] < portfolio.as_of ? `oldest brand: ${day(untils[0])}` : `${plural(own.length, 'own brand')}, all up to date`}
+          detail={untils[0] && daysBetween(untils[0], portfolio.as_of) >= 7 ? `oldest brand: ${day(untils[0])}` : `${plural(own.length, 'own brand')}, all up to date`}
         />
       </SimpleGrid>
       <Panel title="Sales of own brands">

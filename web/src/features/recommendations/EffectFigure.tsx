@@ -31,8 +31,12 @@ export function EffectFigure({ effect, confidence, provenance }: Props) {
   const words = effectWords(effect)
   const hasBase = base !== null && base !== undefined
   const facts: [string, string][] = [
-    ['Without it', quantity(base, unit, { compact: true })],
-    ['With it', hasBase ? quantity(base + value, unit, { compact: true }) : '–'],
+    ...(hasBase
+      ? ([
+          ['Without it', quantity(base, unit, { compact: true })],
+          ['With it', quantity(base + value, unit, { compact: true })],
+        ] satisfies [string, string][])
+      : []),
     ['Change', words.relative ? `${words.value} (${words.relative})` : words.value],
     ['80% interval', interval(interval80, unit, { compact: true, signed: true })],
     ['Probability of a gain', probability(confidence)],

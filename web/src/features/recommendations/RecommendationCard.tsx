@@ -54,7 +54,8 @@ export const RecommendationCard = forwardRef<HTMLButtonElement, Props>(function 
       </Group>
       {effect && (
         <Text size="xs" c="dimmed" mt={4} lineClamp={2}>
-          {words.range}, {words.base}
+          {words.range}
+          {effect.base !== null && effect.base !== undefined && `, ${words.base}`}
         </Text>
       )}
       <Text size="xs" c="dimmed" mt={2} className="figure">

@@ -5,7 +5,7 @@ import { useState, type FormEvent } from 'react'
 import { api, etagOf, idempotencyKey, unwrap } from '../../api/client'
 import { useForbidden } from '../../api/session'
 import type { Overlap, Schedule } from '../../api/types'
-import { ago, instant, preciseInstant } from '../../lib/format'
+import { ago, instantIn, preciseInstant } from '../../lib/format'
 import { AGENTS, labelOf, type Label } from '../../lib/labels'
 import { EmptyHint } from '../../ui/EmptyHint'
 import { notifyDone, notifyProblem } from '../../ui/notify'
@@ -94,7 +94,7 @@ function ScheduleCard({ schedule, onEdit }: { schedule: Schedule; onEdit: () => 
         <ol className="next-ticks">
           {schedule.next.map((at) => (
             <li key={at} title={preciseInstant(at)}>
-              {instant(at)}
+              {instantIn(at, schedule.time_zone)}
             </li>
           ))}
         </ol>

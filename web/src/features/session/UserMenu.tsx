@@ -28,6 +28,7 @@ export function UserMenu() {
     .map((part) => part.charAt(0))
     .join('')
     .slice(0, 2)
+    .toUpperCase()
   return (
     <>
       <ActionIcon

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 
 import type { Catalogue } from '../../api/catalogue'
-import { day, interval, money, number } from '../../lib/format'
+import { day, interval, money, significance } from '../../lib/format'
 import { labelOf, VERDICTS } from '../../lib/labels'
 import { DataTable } from '../../ui/DataTable'
 import { Delta } from '../../ui/Delta'
@@ -45,7 +45,7 @@ export function BrandNeighbours({ brandId, names, currency }: { brandId: string;
                 { key: 'verdict', title: 'Conclusion', cell: (row) => <Tag label={labelOf(VERDICTS, row.verdict)} /> },
                 { key: 'estimate', title: 'Effect', numeric: true, cell: (row) => <Delta value={row.verdict === 'no_evidence' ? 0 : row.estimate} text={money(row.estimate, currency, { compact: true, signed: true })} size="sm" /> },
                 { key: 'interval', title: '95% interval', numeric: true, cell: (row) => interval(row.interval95, currency, { compact: true, signed: true }) },
-                { key: 'q', title: 'q', numeric: true, cell: (row) => number(row.q_value, 3) },
+                { key: 'q', title: 'q', numeric: true, cell: (row) => significance(row.q_value) },
               ]}
             />
           )

@@ -9,7 +9,7 @@ import type { CrossEffect, Synergies } from '../../api/types'
 import { ChartFigure } from '../../charts/ChartFigure'
 import { effectsOption, effectsTable } from '../../charts/effects'
 import { usePalette } from '../../charts/palette'
-import { day, interval, money, number } from '../../lib/format'
+import { day, interval, money, number, significance } from '../../lib/format'
 import { labelOf, VERDICTS } from '../../lib/labels'
 import { EmptyHint } from '../../ui/EmptyHint'
 import { Page } from '../../ui/Page'
@@ -88,7 +88,7 @@ function PairPanel({ effect, driver, affected, currency }: { effect: CrossEffect
       <Text size="sm" mb="xs">
         {money(effect.estimate, currency, { signed: true })} of {affected}’s sales for +10% of {driver}’s media (80% interval{' '}
         {interval(effect.interval80, currency, { signed: true })}, 95% {interval(effect.interval95, currency, { signed: true })}, standard error{' '}
-        {money(effect.std_error, currency)}, p {number(effect.p_value, 4)}, q {number(effect.q_value, 4)}).
+        {money(effect.std_error, currency)}, p {significance(effect.p_value)}, q {significance(effect.q_value)}).
       </Text>
       <ProvenanceView provenance={effect.provenance} />
     </Panel>
