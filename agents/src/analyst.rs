@@ -53,13 +53,17 @@ pub(crate) struct Scanned {
     pub(crate) seed: u64,
 }
 
+/// A result that whoever comes first computes and the others wait for.
+type Once<T> = Arc<OnceCell<Arc<T>>>;
+
 /// Everything that is computed from one digest of an organisation's values.
 #[derive(Debug)]
 struct Desk {
     digest: String,
     table: OnceCell<Arc<MetricTable>>,
     scan: OnceCell<Option<Arc<Scanned>>>,
-    forecasts: Mutex<BTreeMap<u32, Arc<OnceCell<Arc<Vec<Forecast>>>>>>,
+    /// By weeks ahead.
+    forecasts: Mutex<BTreeMap<u32, Once<Vec<Forecast>>>>,
 }
 
 /// The newest stored fit, decoded.

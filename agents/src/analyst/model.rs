@@ -35,7 +35,7 @@ impl Model {
     }
 
     /// The same model with other weekly amounts as "now". Lines that `current` does not name stay.
-    pub(crate) fn from_now_on(&self, current: &BTreeMap<Line, f64>) -> ValueModel {
+    pub(crate) fn spending_now(&self, current: &BTreeMap<Line, f64>) -> ValueModel {
         let mut value = self.value.clone();
         for line in &mut value.lines {
             if let Some(weekly) = ids(line).and_then(|ids| current.get(&ids)) {
@@ -57,7 +57,7 @@ impl Model {
             .iter()
             .map(|(brand, channel, then)| ((*brand, *channel), *then))
             .collect();
-        let mut value = self.from_now_on(current);
+        let mut value = self.spending_now(current);
         // Only the lines that move cost time.
         value
             .lines

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use analytics::quality::{Criteria, outliers};
+use analytics::quality::{Criteria, Outlier, outliers};
 use chrono::Days;
 use domain::{
     id::{BrandId, MetricId},
@@ -22,6 +22,9 @@ const SUSPECT_FROM: f64 = 8.0;
 const SIBLING_FROM: f64 = 4.0;
 /// Suspects that are kept, the worst first.
 const MOST: usize = 50;
+
+/// A series with the values that stand out in it.
+type Checked = (SeriesRows, Vec<Outlier>);
 
 /// Suspect values, the worst first. A week that stands out in a sibling project too is something that happened, not a
 /// mistake, and is left alone; so is spending, which people move at will.
@@ -47,10 +50,7 @@ pub(crate) fn suspects(snapshot: &Snapshot) -> Vec<Suspect> {
         json!({ "from": SUSPECT_FROM, "season": 52, "default_from": period.outlier }),
         0,
     );
-    let mut groups: BTreeMap<
-        (BrandId, MetricId),
-        Vec<(SeriesRows, Vec<analytics::quality::Outlier>)>,
-    > = BTreeMap::new();
+    let mut groups: BTreeMap<(BrandId, MetricId), Vec<Checked>> = BTreeMap::new();
     for series in runs::series(table).into_iter().filter(is_watched) {
         let values = series.weekly(table, first, weeks);
         let found = outliers(&values, Granularity::Week.per_year(), SIBLING_FROM);

@@ -44,7 +44,7 @@ pub(crate) struct Request {
 /// # Errors
 /// `plan.infeasible` when the rules exclude each other, with the smallest relaxation.
 pub(crate) fn best(model: &Model, request: &Request) -> Result<Option<Plan>, Error> {
-    let value = model.from_now_on(&request.current);
+    let value = model.spending_now(&request.current);
     if value.lines.is_empty() {
         return Ok(None);
     }
