@@ -744,7 +744,13 @@ impl Inner {
         Ok(())
     }
 
+    /// Looked at in the order in which work flows, so that nothing slips past between two looks: an event becomes a run in
+    /// one unit, a run its drafts in one unit.
     async fn is_idle(&self, scope: &Scope) -> Result<bool, Error> {
+        let seen = scope.cursors().get(organisation::GROUP).await?;
+        if !scope.events().after(seen, 1).await?.is_empty() {
+            return Ok(false);
+        }
         for run in scope.runs().unfinished().await? {
             if run.state == RunState::Running || !is_paused(scope, run.agent).await? {
                 return Ok(false);
@@ -755,12 +761,7 @@ impl Inner {
             ..Filter::default()
         };
         Ok(scope.recommendations().all(&drafts).await?.is_empty()
-            && scope.recommendations().due(1).await?.is_empty()
-            && scope
-                .events()
-                .after(scope.cursors().get(organisation::GROUP).await?, 1)
-                .await?
-                .is_empty())
+            && scope.recommendations().due(1).await?.is_empty())
     }
 }
 
