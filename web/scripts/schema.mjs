@@ -1,8 +1,7 @@
 // Generates src/api/schema.ts from the committed contract. `--check` only compares, and fails when it is out of date.
 //
-// Two habits of the contract's writer are put straight first, because the type generator reads them wrongly:
-// a reference with a description beside it is written as `allOf: [ref, {description}]`, and two variants of a union
-// that carry the same fields share one schema, which then names only one of their discriminator values.
+// The contract's writer puts a reference with a description beside it as `allOf: [ref, {description}]`, which the type
+// generator reads as another type; such a reference is made plain first.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -25,34 +24,7 @@ function plainReferences(value) {
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plainReferences(part)]))
 }
 
-/** `#/components/schemas/Brand` → `Brand`. */
-function name(reference) {
-  return reference.slice(reference.lastIndexOf('/') + 1)
-}
-
-function distinctVariants(document) {
-  const { schemas } = document.components
-  const replaced = new Set()
-  for (const [union, schema] of Object.entries(schemas)) {
-    const mapping = schema.discriminator?.mapping
-    if (!mapping) continue
-    const property = schema.discriminator.propertyName
-    const variants = Object.entries(mapping).map(([value, reference]) => {
-      const fields = schemas[name(reference)].allOf.find((part) => part.$ref)
-      const variant = `${union}_${value}`
-      schemas[variant] = {
-        allOf: [{ type: 'object', required: [property], properties: { [property]: { type: 'string', enum: [value] } } }, fields],
-      }
-      replaced.add(name(reference))
-      return { $ref: `#/components/schemas/${variant}` }
-    })
-    schemas[union] = { description: schema.description, oneOf: variants }
-  }
-  for (const old of replaced) delete schemas[old]
-  return document
-}
-
-const document = distinctVariants(plainReferences(JSON.parse(readFileSync(contract, 'utf8'))))
+const document = plainReferences(JSON.parse(readFileSync(contract, 'utf8')))
 const fresh = COMMENT_HEADER + astToString(await openapiTS(document))
 
 if (!process.argv.includes('--check')) {

@@ -1514,7 +1514,105 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @description What approving does. This, and only this, is applied. */
-        Action: components["schemas"]["Action_budget_plan"] | components["schemas"]["Action_data_fix"] | components["schemas"]["Action_forecast_revision"] | components["schemas"]["Action_guard"] | components["schemas"]["Action_initiative"] | components["schemas"]["Action_metric_target"] | components["schemas"]["Action_synergy"];
+        Action: components["schemas"]["Action_BudgetPlanAction"] | components["schemas"]["Action_GuardAction"] | components["schemas"]["Action_SynergyAction"] | components["schemas"]["Action_ForecastRevisionAction"] | components["schemas"]["Action_MetricTargetAction"] | components["schemas"]["Action_InitiativeAction"] | components["schemas"]["Action_DataFixAction"];
+        /** @description What approving does. This, and only this, is applied. */
+        Action_BudgetPlanAction: {
+            /**
+             * @example budget_plan
+             * @enum {string}
+             */
+            kind: "budget_plan";
+        } & components["schemas"]["BudgetPlanAction"] & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "budget_plan";
+        };
+        /** @description What approving does. This, and only this, is applied. */
+        Action_DataFixAction: {
+            /**
+             * @example data_fix
+             * @enum {string}
+             */
+            kind: "data_fix";
+        } & components["schemas"]["DataFixAction"] & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "data_fix";
+        };
+        /** @description What approving does. This, and only this, is applied. */
+        Action_ForecastRevisionAction: {
+            /**
+             * @example forecast_revision
+             * @enum {string}
+             */
+            kind: "forecast_revision";
+        } & components["schemas"]["ForecastRevisionAction"] & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "forecast_revision";
+        };
+        /** @description What approving does. This, and only this, is applied. */
+        Action_GuardAction: {
+            /**
+             * @example guard
+             * @enum {string}
+             */
+            kind: "guard";
+        } & components["schemas"]["GuardAction"] & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "guard";
+        };
+        /** @description What approving does. This, and only this, is applied. */
+        Action_InitiativeAction: {
+            /**
+             * @example initiative
+             * @enum {string}
+             */
+            kind: "initiative";
+        } & components["schemas"]["InitiativeAction"] & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "initiative";
+        };
+        /** @description What approving does. This, and only this, is applied. */
+        Action_MetricTargetAction: {
+            /**
+             * @example metric_target
+             * @enum {string}
+             */
+            kind: "metric_target";
+        } & components["schemas"]["MetricTargetAction"] & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "metric_target";
+        };
+        /** @description What approving does. This, and only this, is applied. */
+        Action_SynergyAction: {
+            /**
+             * @example synergy
+             * @enum {string}
+             */
+            kind: "synergy";
+        } & components["schemas"]["SynergyAction"] & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "synergy";
+        };
         /**
          * Actor
          * @description Who acted.
@@ -3695,7 +3793,77 @@ export interface components {
             reason: string;
         };
         /** @description A standing rule. Each kind has a type of its own, because the specification tells them apart by it. */
-        Rule: components["schemas"]["Rule_cannibalisation_cap"] | components["schemas"]["Rule_cap"] | components["schemas"]["Rule_exclusion"] | components["schemas"]["Rule_joint_action"] | components["schemas"]["Rule_minimum"];
+        Rule: components["schemas"]["Rule_SpendCap"] | components["schemas"]["Rule_SpendMinimum"] | components["schemas"]["Rule_ExcludedLine"] | components["schemas"]["Rule_CannibalisationCap"] | components["schemas"]["Rule_JointAction"];
+        /** @description A standing rule. Each kind has a type of its own, because the specification tells them apart by it. */
+        Rule_CannibalisationCap: {
+            /**
+             * @example cannibalisation_cap
+             * @enum {string}
+             */
+            rule: "cannibalisation_cap";
+        } & components["schemas"]["CannibalisationCap"] & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            rule: "cannibalisation_cap";
+        };
+        /** @description A standing rule. Each kind has a type of its own, because the specification tells them apart by it. */
+        Rule_ExcludedLine: {
+            /**
+             * @example exclusion
+             * @enum {string}
+             */
+            rule: "exclusion";
+        } & components["schemas"]["ExcludedLine"] & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            rule: "exclusion";
+        };
+        /** @description A standing rule. Each kind has a type of its own, because the specification tells them apart by it. */
+        Rule_JointAction: {
+            /**
+             * @example joint_action
+             * @enum {string}
+             */
+            rule: "joint_action";
+        } & components["schemas"]["JointAction"] & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            rule: "joint_action";
+        };
+        /** @description A standing rule. Each kind has a type of its own, because the specification tells them apart by it. */
+        Rule_SpendCap: {
+            /**
+             * @example cap
+             * @enum {string}
+             */
+            rule: "cap";
+        } & components["schemas"]["SpendCap"] & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            rule: "cap";
+        };
+        /** @description A standing rule. Each kind has a type of its own, because the specification tells them apart by it. */
+        Rule_SpendMinimum: {
+            /**
+             * @example minimum
+             * @enum {string}
+             */
+            rule: "minimum";
+        } & components["schemas"]["SpendMinimum"] & {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            rule: "minimum";
+        };
         /**
          * Run
          * @description A run.
@@ -4407,54 +4575,6 @@ export interface components {
              */
             weeks: number;
         };
-        Action_budget_plan: {
-            /** @enum {string} */
-            kind: "budget_plan";
-        } & components["schemas"]["BudgetPlanAction"];
-        Action_data_fix: {
-            /** @enum {string} */
-            kind: "data_fix";
-        } & components["schemas"]["DataFixAction"];
-        Action_forecast_revision: {
-            /** @enum {string} */
-            kind: "forecast_revision";
-        } & components["schemas"]["ForecastRevisionAction"];
-        Action_guard: {
-            /** @enum {string} */
-            kind: "guard";
-        } & components["schemas"]["GuardAction"];
-        Action_initiative: {
-            /** @enum {string} */
-            kind: "initiative";
-        } & components["schemas"]["InitiativeAction"];
-        Action_metric_target: {
-            /** @enum {string} */
-            kind: "metric_target";
-        } & components["schemas"]["MetricTargetAction"];
-        Action_synergy: {
-            /** @enum {string} */
-            kind: "synergy";
-        } & components["schemas"]["SynergyAction"];
-        Rule_cannibalisation_cap: {
-            /** @enum {string} */
-            rule: "cannibalisation_cap";
-        } & components["schemas"]["CannibalisationCap"];
-        Rule_cap: {
-            /** @enum {string} */
-            rule: "cap";
-        } & components["schemas"]["SpendCap"];
-        Rule_exclusion: {
-            /** @enum {string} */
-            rule: "exclusion";
-        } & components["schemas"]["ExcludedLine"];
-        Rule_joint_action: {
-            /** @enum {string} */
-            rule: "joint_action";
-        } & components["schemas"]["JointAction"];
-        Rule_minimum: {
-            /** @enum {string} */
-            rule: "minimum";
-        } & components["schemas"]["SpendMinimum"];
     };
     responses: never;
     parameters: never;
