@@ -7,7 +7,6 @@ use domain::{
 
 use crate::{
     Error, Executor, Unit,
-    executor::sealed::Run,
     row::{Row, json, name, params},
     scores::slice_key,
 };

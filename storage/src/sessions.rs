@@ -443,7 +443,7 @@ impl SignIn<'_> {
                                RETURNING org_id, id, user_id";
                     let Some(row) = tx.row(sql, params![token_hash.to_vec(), tx.now]).await? else { return Ok(None) };
                     let user = user_of(tx, storage.cipher(), OrgId(row.get("org_id")?), UserId(row.get("user_id")?)).await?;
-                    Ok(user.map(|user| row.get("id").map(|id| (id, user))).transpose()?)
+                    user.map(|user| row.get("id").map(|id| (id, user))).transpose()
                 })
             })
             .await

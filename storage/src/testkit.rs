@@ -6,7 +6,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::{
     access::{Permission, Principal},
     clock::ManualClock,

@@ -69,7 +69,7 @@ pub struct SliceDigest {
 /// PostgreSQL gets one array per column.
 fn rows_per_statement(backend: Backend) -> usize {
     match backend {
-        Backend::Sqlite => 50,
+        Backend::Sqlite => 32,
         Backend::Postgres => 2000,
     }
 }
@@ -349,22 +349,24 @@ impl Values<'_, Unit> {
             &mut params,
             keys.iter().map(|key| (*key, 0.0)),
         );
-        // CROSS JOIN keeps SQLite from walking the whole table and looking each row up among the wanted keys.
+        // A subquery per key makes both databases look the keys up, whatever they know or do not know of the table's size:
+        // as a join, a young table without statistics is read whole for every chunk.
         let sql = format!(
-            "WITH {wanted} SELECT v.brand_id, v.metric_id, v.project_id, v.period, v.granularity, v.value \
-             FROM k CROSS JOIN metric_values v WHERE v.org_id = $1 AND v.brand_id = k.brand_id AND v.metric_id = k.metric_id \
-             AND v.project_id = k.project_id AND v.granularity = k.granularity AND v.period = k.period AND v.source = $2"
+            "WITH {wanted} SELECT (SELECT v.value FROM metric_values v WHERE v.org_id = $1 AND v.brand_id = k.brand_id \
+             AND v.metric_id = k.metric_id AND v.project_id = k.project_id AND v.granularity = k.granularity \
+             AND v.period = k.period AND v.source = $2), k.brand_id, k.metric_id, k.project_id, k.period, k.granularity FROM k"
         );
-        let rows = self.0.rows(&sql, params).await?;
-        rows.iter()
-            .map(|row| {
-                let granularity = crate::row::from_name(&row.at::<String>(4)?)?;
-                Ok((
-                    (row.at(0)?, row.at(1)?, row.at(2)?, row.at(3)?, granularity),
-                    row.at(5)?,
-                ))
-            })
-            .collect()
+        let mut stored = HashMap::new();
+        for row in self.0.rows(&sql, params).await? {
+            if let Some(value) = row.at::<Option<f64>>(0)? {
+                let granularity = crate::row::from_name(&row.at::<String>(5)?)?;
+                stored.insert(
+                    (row.at(1)?, row.at(2)?, row.at(3)?, row.at(4)?, granularity),
+                    value,
+                );
+            }
+        }
+        Ok(stored)
     }
 
     async fn write(
