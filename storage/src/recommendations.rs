@@ -53,7 +53,10 @@ impl Filter {
 
 /// What became of a draft.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "made and taken apart at once, never kept in numbers")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made and taken apart at once, never kept in numbers"
+)]
 pub enum Drafted {
     /// It is new.
     Inserted(Recommendation),

@@ -315,7 +315,7 @@ on_both! {
         })).await.expect("changes");
         let got = db.scope(&grant).organisations().get().await.expect("reads");
         assert_eq!((got.as_of, got.currency.as_str(), got.name.as_str()), (Some(day("2024-06-03")), "USD", "Acme"));
-        assert_eq!(db.system_door().organisations().list().await.expect("lists"), [got.clone()]);
+        assert_eq!(db.system_door().organisations().list().await.expect("lists"), std::slice::from_ref(&got));
         assert_eq!(db.system_door().organisations().get(org).await.expect("reads"), Some(got));
     }
 }
