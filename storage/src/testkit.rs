@@ -329,7 +329,7 @@ impl Admin {
 
 /// Makes two tests of one: `name::sqlite` and `name::postgres`.
 ///
-/// ```ignore
+/// ```text
 /// on_both! {
 ///     async fn a_brand_comes_back_as_it_was_stored(db: TestDatabase) { … }
 /// }
