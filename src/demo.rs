@@ -48,8 +48,6 @@ fn folder(data: &Path) -> PathBuf {
 /// A demo that is ready to be run.
 #[derive(Debug)]
 pub(crate) struct Demo {
-    /// The market.
-    pub(crate) market: DemoMarket,
     /// The organisation.
     pub(crate) organisation: Organisation,
     /// The person.
@@ -103,7 +101,6 @@ pub(crate) async fn prepare(
         })?;
     let user = person(database, &organisation).await?;
     Ok(Demo {
-        market,
         organisation,
         user,
         is_new,

@@ -22,8 +22,9 @@ use storage::ValueQuery;
 
 use crate::support::{Client, Dice, Home, Server, children_of, kill_9, said};
 
-/// Brands, weeks and the values in one unit of work: some forty acknowledgements per import.
-const BRANDS: usize = 80;
+/// Brands, weeks and the values in one unit of work (the parsing process hands over 500 at once): some twenty-five
+/// acknowledgements per import.
+const BRANDS: usize = 240;
 const WEEKS: usize = 52;
 const UNIT_VALUES: &str = "100";
 
@@ -64,7 +65,7 @@ fn file(round: u64) -> String {
             } else {
                 text.push_str(&format!(
                     "{date},Brand {brand},{}.{round:02}\n",
-                    brand * 1000 + week
+                    brand * 100 + week
                 ));
             }
         }
