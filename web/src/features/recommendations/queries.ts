@@ -106,12 +106,11 @@ export function useDecide() {
   const client = useQueryClient()
   return useMutation({
     mutationFn: async ({ seen, decision }: { seen: Opened; decision: Decision }) => decide(seen, decision),
-    onSuccess: async (next) => {
+    // The lists are read again without waiting: until they are here a person may already have pressed U.
+    onSuccess: (next) => {
       client.setQueryData(detailKey(next.detail.recommendation.id), next)
-      await Promise.all([
-        client.invalidateQueries({ queryKey: ['recommendations', 'list'] }),
-        client.invalidateQueries({ queryKey: ['portfolio'] }),
-      ])
+      void client.invalidateQueries({ queryKey: ['recommendations', 'list'] })
+      void client.invalidateQueries({ queryKey: ['portfolio'] })
     },
   })
 }
