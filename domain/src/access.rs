@@ -128,11 +128,16 @@ impl Permission {
         match self {
             P::SettingRead | P::UserRead | P::AuditRead => Role::PortfolioManager,
             P::UserWrite | P::SettingWrite => Role::OrgAdmin,
-            P::PortfolioWrite | P::PlanWrite | P::ConstraintWrite | P::ScheduleWrite => Role::PortfolioManager,
-            P::BrandWrite | P::RecommendationDecide | P::DemoAdvance => Role::BrandManager,
-            P::MetricWrite | P::IngestWrite | P::MappingWrite | P::AgentControl | P::RunWrite | P::RecommendationPropose => {
-                Role::Analyst
+            P::PortfolioWrite | P::PlanWrite | P::ConstraintWrite | P::ScheduleWrite => {
+                Role::PortfolioManager
             }
+            P::BrandWrite | P::RecommendationDecide | P::DemoAdvance => Role::BrandManager,
+            P::MetricWrite
+            | P::IngestWrite
+            | P::MappingWrite
+            | P::AgentControl
+            | P::RunWrite
+            | P::RecommendationPropose => Role::Analyst,
             _ => Role::Viewer,
         }
     }
@@ -141,7 +146,10 @@ impl Permission {
 impl Role {
     /// The permissions of this role. A stronger role holds all of a weaker one's.
     pub fn permissions(self) -> BTreeSet<Permission> {
-        Permission::ALL.into_iter().filter(|p| self <= p.least_role()).collect()
+        Permission::ALL
+            .into_iter()
+            .filter(|p| self <= p.least_role())
+            .collect()
     }
 }
 
@@ -161,7 +169,12 @@ pub enum AgentKind {
 
 impl AgentKind {
     /// All four.
-    pub const ALL: [AgentKind; 4] = [Self::Optimisation, Self::Metrics, Self::Forecasting, Self::Strategy];
+    pub const ALL: [AgentKind; 4] = [
+        Self::Optimisation,
+        Self::Metrics,
+        Self::Forecasting,
+        Self::Strategy,
+    ];
 
     /// The stable name, as in URLs and the database.
     pub fn name(self) -> &'static str {
@@ -178,10 +191,16 @@ impl std::str::FromStr for AgentKind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
-            Error::not_found("agent.unknown", format!("there is no agent called {text:?}"))
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| {
+                Error::not_found(
+                    "agent.unknown",
+                    format!("there is no agent called {text:?}"),
+                )
                 .advise("the agents are optimisation, metrics, forecasting and strategy")
-        })
+            })
     }
 }
 
@@ -218,7 +237,11 @@ pub struct Principal {
 impl Principal {
     /// A person with a role.
     pub fn user(org: OrgId, user: UserId, role: Role) -> Self {
-        Self { org, actor: Actor::User(user), permissions: role.permissions() }
+        Self {
+            org,
+            actor: Actor::User(user),
+            permissions: role.permissions(),
+        }
     }
 
     /// An agent: reads everything, proposes, and writes what it computed. It never decides.
@@ -226,13 +249,21 @@ impl Principal {
         let mut permissions = Role::Analyst.permissions();
         permissions.insert(P::PlanWrite);
         permissions.remove(&P::AgentControl);
-        Self { org, actor: Actor::Agent(kind), permissions }
+        Self {
+            org,
+            actor: Actor::Agent(kind),
+            permissions,
+        }
     }
 
     /// The installation acting within one organisation (imports from the command line, schedules, applying what
     /// a person approved).
     pub fn system(org: OrgId) -> Self {
-        Self { org, actor: Actor::System, permissions: Permission::ALL.into_iter().collect() }
+        Self {
+            org,
+            actor: Actor::System,
+            permissions: Permission::ALL.into_iter().collect(),
+        }
     }
 
     /// The organisation.
@@ -256,10 +287,18 @@ impl Principal {
     /// `access.forbidden` when the principal does not hold it.
     pub fn grant(&self, permission: Permission) -> Result<Grant, Error> {
         if !self.permissions.contains(&permission) {
-            return Err(Error::new(ErrorKind::Forbidden, "access.forbidden", format!("this needs the permission {permission:?}"))
-                .advise("ask an administrator of your organisation for a role that holds it"));
+            return Err(Error::new(
+                ErrorKind::Forbidden,
+                "access.forbidden",
+                format!("this needs the permission {permission:?}"),
+            )
+            .advise("ask an administrator of your organisation for a role that holds it"));
         }
-        Ok(Grant { org: self.org, actor: self.actor, permission })
+        Ok(Grant {
+            org: self.org,
+            actor: self.actor,
+            permission,
+        })
     }
 }
 
@@ -299,10 +338,19 @@ mod tests {
 
     #[test]
     fn a_stronger_role_holds_everything_a_weaker_one_does() {
-        let roles =
-            [Role::SystemAdmin, Role::OrgAdmin, Role::PortfolioManager, Role::BrandManager, Role::Analyst, Role::Viewer];
+        let roles = [
+            Role::SystemAdmin,
+            Role::OrgAdmin,
+            Role::PortfolioManager,
+            Role::BrandManager,
+            Role::Analyst,
+            Role::Viewer,
+        ];
         for pair in roles.windows(2) {
-            assert!(pair[1].permissions().is_subset(&pair[0].permissions()), "{pair:?}");
+            assert!(
+                pair[1].permissions().is_subset(&pair[0].permissions()),
+                "{pair:?}"
+            );
         }
         assert_eq!(Role::SystemAdmin.permissions().len(), Permission::ALL.len());
     }
@@ -311,11 +359,22 @@ mod tests {
     fn an_agent_proposes_but_never_decides() {
         let agent = Principal::agent(OrgId::derive(&["o"]), AgentKind::Strategy);
         assert!(agent.grant(P::RecommendationPropose).is_ok());
-        assert_eq!(agent.grant(P::RecommendationDecide).expect_err("agents do not decide").code, "access.forbidden");
+        assert_eq!(
+            agent
+                .grant(P::RecommendationDecide)
+                .expect_err("agents do not decide")
+                .code,
+            "access.forbidden"
+        );
     }
 
     #[test]
     fn a_viewer_holds_only_permissions_that_read() {
-        assert!(Role::Viewer.permissions().into_iter().all(Permission::is_read));
+        assert!(
+            Role::Viewer
+                .permissions()
+                .into_iter()
+                .all(Permission::is_read)
+        );
     }
 }

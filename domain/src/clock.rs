@@ -32,12 +32,18 @@ impl ManualClock {
 
     /// Moves the clock by `delta`.
     pub fn advance(&self, delta: TimeDelta) {
-        *self.0.lock().expect("no thread panics while it holds the clock") += delta;
+        *self
+            .0
+            .lock()
+            .expect("no thread panics while it holds the clock") += delta;
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> DateTime<Utc> {
-        *self.0.lock().expect("no thread panics while it holds the clock")
+        *self
+            .0
+            .lock()
+            .expect("no thread panics while it holds the clock")
     }
 }

@@ -58,7 +58,12 @@ pub struct Error {
 impl Error {
     /// An error of `kind` with a stable `code`.
     pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into(), advice: None }
+        Self {
+            kind,
+            code,
+            message: message.into(),
+            advice: None,
+        }
     }
 
     /// The input breaks a rule.

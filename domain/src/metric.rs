@@ -99,7 +99,8 @@ impl Granularity {
             Self::Month => date.with_day(1).expect("every month has a first day"),
             Self::Quarter => {
                 let month = (date.month0() / 3) * 3 + 1;
-                NaiveDate::from_ymd_opt(date.year(), month, 1).expect("every quarter has a first day")
+                NaiveDate::from_ymd_opt(date.year(), month, 1)
+                    .expect("every quarter has a first day")
             }
         }
     }
@@ -178,8 +179,14 @@ mod tests {
     #[test]
     fn weeks_start_on_monday_and_quarters_on_their_first_day() {
         let sunday = NaiveDate::from_ymd_opt(2017, 1, 1).expect("a date");
-        assert_eq!(Granularity::Week.start_of(sunday), NaiveDate::from_ymd_opt(2016, 12, 26).expect("a date"));
+        assert_eq!(
+            Granularity::Week.start_of(sunday),
+            NaiveDate::from_ymd_opt(2016, 12, 26).expect("a date")
+        );
         let june = NaiveDate::from_ymd_opt(2024, 6, 30).expect("a date");
-        assert_eq!(Granularity::Quarter.start_of(june), NaiveDate::from_ymd_opt(2024, 4, 1).expect("a date"));
+        assert_eq!(
+            Granularity::Quarter.start_of(june),
+            NaiveDate::from_ymd_opt(2024, 4, 1).expect("a date")
+        );
     }
 }

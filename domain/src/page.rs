@@ -16,7 +16,10 @@ pub struct PageRequest {
 
 impl Default for PageRequest {
     fn default() -> Self {
-        Self { limit: 50, after: None }
+        Self {
+            limit: 50,
+            after: None,
+        }
     }
 }
 
@@ -32,6 +35,9 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// The same page with each row mapped.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
-        Page { rows: self.rows.into_iter().map(f).collect(), next: self.next }
+        Page {
+            rows: self.rows.into_iter().map(f).collect(),
+            next: self.next,
+        }
     }
 }

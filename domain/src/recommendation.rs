@@ -351,7 +351,13 @@ pub const MOVES: &[(State, Move, State, Mover, Guard)] = {
         (S::Approved, M::StartApplying, S::Applying, Runtime, G::Due),
         (S::Applying, M::Finish, S::Applied, Runtime, G::None),
         (S::Applying, M::Fail, S::Failed, Runtime, G::None),
-        (S::Applied, M::StartMeasuring, S::Measuring, Runtime, G::None),
+        (
+            S::Applied,
+            M::StartMeasuring,
+            S::Measuring,
+            Runtime,
+            G::None,
+        ),
         (S::Applied, M::RollBack, S::RolledBack, Person, G::Reason),
         (S::Measuring, M::RollBack, S::RolledBack, Person, G::Reason),
         (S::Measuring, M::Verify, S::Verified, Runtime, G::None),
@@ -376,11 +382,17 @@ impl State {
             .ok_or_else(|| {
                 let decision = matches!(step, Move::Approve | Move::Reject | Move::Snooze);
                 if decision && !self.is_open() {
-                    Error::conflict("recommendation.already_decided", format!("it is already {self:?}"))
-                        .advise("reload it to see who decided what")
+                    Error::conflict(
+                        "recommendation.already_decided",
+                        format!("it is already {self:?}"),
+                    )
+                    .advise("reload it to see who decided what")
                 } else {
-                    Error::conflict("recommendation.illegal_move", format!("{step:?} is not possible while it is {self:?}"))
-                        .advise("reload it to see what is possible now")
+                    Error::conflict(
+                        "recommendation.illegal_move",
+                        format!("{step:?} is not possible while it is {self:?}"),
+                    )
+                    .advise("reload it to see what is possible now")
                 }
             })
     }
@@ -480,15 +492,22 @@ mod tests {
 
     #[test]
     fn a_second_approval_is_the_documented_conflict() {
-        let (approved, _) = State::InReview.after(Move::Approve, Mover::Person).expect("legal");
-        let error = approved.after(Move::Approve, Mover::Person).expect_err("decided");
+        let (approved, _) = State::InReview
+            .after(Move::Approve, Mover::Person)
+            .expect("legal");
+        let error = approved
+            .after(Move::Approve, Mover::Person)
+            .expect_err("decided");
         assert_eq!(error.code, "recommendation.already_decided");
     }
 
     #[test]
     fn no_agent_or_runtime_move_decides() {
         for (_, step, _, who, _) in MOVES {
-            if matches!(step, Move::Approve | Move::Reject | Move::Snooze | Move::Undo | Move::RollBack) {
+            if matches!(
+                step,
+                Move::Approve | Move::Reject | Move::Snooze | Move::Undo | Move::RollBack
+            ) {
                 assert_eq!(*who, Mover::Person);
             }
         }

@@ -32,7 +32,14 @@ impl MetricTable {
     }
 
     /// Adds a row.
-    pub fn push(&mut self, project: ProjectId, brand: BrandId, metric: MetricId, period: NaiveDate, value: f64) {
+    pub fn push(
+        &mut self,
+        project: ProjectId,
+        brand: BrandId,
+        metric: MetricId,
+        period: NaiveDate,
+        value: f64,
+    ) {
         self.project.push(project);
         self.brand.push(brand);
         self.metric.push(metric);

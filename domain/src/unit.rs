@@ -54,8 +54,26 @@ mod tests {
 
     #[test]
     fn an_interval_that_touches_zero_does_not_exclude_it() {
-        assert!(!Interval { low: 0.0, high: 2.0 }.excludes_zero());
-        assert!(Interval { low: 0.1, high: 2.0 }.excludes_zero());
-        assert!(Interval { low: -3.0, high: -0.1 }.excludes_zero());
+        assert!(
+            !Interval {
+                low: 0.0,
+                high: 2.0
+            }
+            .excludes_zero()
+        );
+        assert!(
+            Interval {
+                low: 0.1,
+                high: 2.0
+            }
+            .excludes_zero()
+        );
+        assert!(
+            Interval {
+                low: -3.0,
+                high: -0.1
+            }
+            .excludes_zero()
+        );
     }
 }
