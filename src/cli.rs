@@ -48,7 +48,7 @@ pub(crate) struct Common {
     /// Settings file [default: digi-cadence.toml in the working folder, where it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Database URL: sqlite:<file> or postgres://user:password@host/name
+    /// Database URL: sqlite:FILE or postgres://user:password@host/name
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
     /// How results are written to standard output

@@ -2,7 +2,7 @@
 //!
 //! Every decision is one unit of work: the state's conditional update, its history, its event and its audit row commit
 //! together or not at all. Of many at once one wins; the others are told `recommendation.already_decided`. Approving only
-//! writes down the decision and when it takes effect; the [applier](crate::applier) does what was approved.
+//! writes down the decision and when it takes effect; the `applier` does what was approved.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{

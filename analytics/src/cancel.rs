@@ -9,7 +9,7 @@ pub struct Cancelled;
 
 /// A question that long computations ask between steps: should I stop?
 ///
-/// Any `Fn() -> bool` closure is a `Cancel`; [`never`] is one that lets everything finish.
+/// Any `Fn() -> bool` closure is a `Cancel`; [`never()`] is one that lets everything finish.
 pub trait Cancel {
     /// Whether the caller wants the computation to stop.
     fn is_cancelled(&self) -> bool;

@@ -4,7 +4,7 @@
 //! of the last three. A backtest from several origins measures each on values it has not seen; the champion is
 //! the combination unless another model is better by a margin and by evidence, and a naive method takes over where it is
 //! more than 2 % better and consistently so. Interval widths come from the backtest's own errors, step by step,
-//! shrunk towards what a large public collection of series taught (see [`interval`]).
+//! shrunk towards what a large public collection of series taught (see `forecast/interval.rs`).
 //!
 //! Everything is deterministic: no seed is needed.
 

@@ -204,7 +204,7 @@ impl World {
     /// The panel that an importer of all rows so far would hand to the estimators.
     ///
     /// # Errors
-    /// [`PanelError`](crate::panel::PanelError) when the rows cannot be read back, which a test rules out.
+    /// [`PanelError`] when the rows cannot be read back, which a test rules out.
     pub fn panel(&self) -> Result<Panel, PanelError> {
         let rows = self.rows(0, self.weeks());
         let text = |f: &dyn Fn(&Row) -> &'static str| {

@@ -175,7 +175,7 @@ mirror! {
         state: RecommendationState,
         /// What is applied.
         action: Action,
-        /// [`Action::hash`] of `action`.
+        /// SHA-256 of `action`.
         action_hash: String,
         /// Expected effect; absent where the kind has none (a data fix).
         effect: Option<Effect>,

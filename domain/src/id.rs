@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::Error;
 
-/// Name space of ids that are derived from names (see [`derive`]).
+/// Name space of ids that are derived from names (see [`derive()`]).
 const NAMESPACE: Uuid = Uuid::from_u128(0x0b4a_91f2_6c1d_4f0e_9a57_d161_cade_0001);
 
 /// A stable id made from a path of names, for things whose identity *is* their name within an organisation
@@ -26,7 +26,7 @@ macro_rules! ids {
             /// The prefix of the text form, without the underscore.
             pub const PREFIX: &'static str = $prefix;
 
-            /// A stable id made from a path of names; see [`derive`].
+            /// A stable id made from a path of names; see [`derive()`].
             pub fn derive(path: &[&str]) -> Self {
                 let mut full = vec![Self::PREFIX];
                 full.extend_from_slice(path);

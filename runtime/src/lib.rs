@@ -28,7 +28,7 @@
 //! A message between actors is delivered at most once: one that its receiver held when it died is lost, and whoever
 //! waits for an answer gets `runtime.not_running`. What must not be lost is an event or a job.
 //!
-//! Every [mailbox](mailbox) is bounded and refuses with `runtime.overloaded`. Handlers only await; the processor works
+//! Every [mailbox] is bounded and refuses with `runtime.overloaded`. Handlers only await; the processor works
 //! in the [`compute`] pools. Every actor shows its state in the [`tree`]. The [`supervisor`] starts in order,
 //! stops in reverse within budgets, and restarts with backoff up to an intensity.
 

@@ -54,7 +54,7 @@ pub enum TableError {
 
 /// Backtests every series that was active in at least `min_active` periods, ordered by project, brand and metric.
 ///
-/// The columns of the table are those of [`cut`](crate::series::cut).
+/// The columns of the table are those of [`crate::series::cut`].
 ///
 /// # Errors
 /// [`TableError`].

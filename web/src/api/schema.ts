@@ -3505,7 +3505,7 @@ export interface components {
          */
         Recommendation: {
             action: components["schemas"]["Action"];
-            /** @description [`Action::hash`] of `action`. */
+            /** @description SHA-256 of `action`. */
             action_hash: string;
             agent: components["schemas"]["AgentKind"];
             /**
