@@ -1,4 +1,5 @@
-//! What promotions did to sales: a regression per brand of one category.
+//! What promotions did to sales: a regression per brand of one category, of its own promotions or of its rivals' too
+//! ([`cross_promotion_effects`]).
 //!
 //! The logarithm of a brand's units (the units themselves where some weeks sold nothing) is explained by the number of its
 //! products on display and in the mailer, a trend, and one swing per year where there are at least two years of data, else two
@@ -15,9 +16,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     inference::{benjamini_hochberg, mean, t_width, two_sided_p},
-    linear::Cholesky,
     series::{Series, cut},
 };
+use regression::{Regression, Response, aligned, controls, moves, newey_west};
+
+mod cross;
+mod regression;
+
+pub use cross::{CrossPromotionEffect, cross_promotion_effects};
 
 /// What to estimate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +63,10 @@ pub enum Verdict {
     Unclear,
     /// The promotion hardly moved: in fewer than three periods it was above, or below, its usual level.
     DriverTooStill,
+    /// The history is too short for all that would have to be told apart.
+    TooShort,
+    /// What else happened explains the promotion so well that the two cannot be told apart.
+    Entangled,
 }
 
 /// How the outcome entered the regression.
@@ -67,6 +77,33 @@ pub enum Form {
     Log,
     /// Itself, with effects given as a share of its mean.
     Linear,
+}
+
+impl Form {
+    /// What coefficient `position` says: the change of the outcome as a share.
+    fn share(self, fit: &Regression, position: usize) -> Share {
+        let (k, error) = (fit.coefficients[position], fit.errors[position]);
+        let half = t_width(0.95, fit.dof) * error;
+        let share = |k: f64| match self {
+            Self::Log => k.exp_m1(),
+            Self::Linear => k,
+        };
+        let t = if error > 0.0 { k / error } else { 0.0 };
+        Share {
+            effect: share(k),
+            interval95: (share(k - half), share(k + half)),
+            t,
+            p: two_sided_p(t, fit.dof),
+        }
+    }
+}
+
+/// One coefficient in the terms of the outcome.
+struct Share {
+    effect: f64,
+    interval95: (f64, f64),
+    t: f64,
+    p: f64,
 }
 
 /// What one more promoted product does to a brand's outcome in the same period.
@@ -110,16 +147,7 @@ pub fn promotion_effects(
     category: &str,
     options: &Options,
 ) -> Result<Vec<PromotionEffect>, PolarsError> {
-    let mut brands: BTreeMap<String, BTreeMap<String, Series>> = BTreeMap::new();
-    for series in cut(table, options.granularity)?
-        .into_iter()
-        .filter(|s| s.project == category)
-    {
-        brands
-            .entry(series.brand.clone())
-            .or_default()
-            .insert(series.metric.clone(), series);
-    }
+    let brands = category_series(table, category, options.granularity)?;
     let mut found = Vec::new();
     for (brand, metrics) in &brands {
         let Some(outcome) = metrics
@@ -147,38 +175,61 @@ pub fn promotion_effects(
             options.granularity.per_year(),
         ));
     }
-    let testable: Vec<usize> = (0..found.len())
-        .filter(|i| found[*i].verdict != Verdict::DriverTooStill)
-        .collect();
-    let q = benjamini_hochberg(&testable.iter().map(|i| found[*i].p).collect::<Vec<_>>());
-    for (i, q) in testable.into_iter().zip(q) {
-        found[i].q = q;
-        found[i].verdict = if q <= options.max_q {
-            Verdict::Found
-        } else {
-            Verdict::Unclear
-        };
-    }
+    judge(
+        found
+            .iter_mut()
+            .map(|e| (e.p, &mut e.q, &mut e.verdict))
+            .collect(),
+        options.max_q,
+    );
     Ok(found)
 }
 
-/// A driver on the outcome's calendar; a period without a row had no promotion.
-fn aligned(driver: &Series, outcome: &Series, granularity: Granularity) -> Vec<f64> {
-    let known: BTreeMap<_, _> = driver
-        .values
-        .iter()
-        .enumerate()
-        .map(|(t, v)| (driver.period(t, granularity), *v))
+/// The series of one category, by brand and metric.
+fn category_series(
+    table: &DataFrame,
+    category: &str,
+    granularity: Granularity,
+) -> Result<BTreeMap<String, BTreeMap<String, Series>>, PolarsError> {
+    let mut brands: BTreeMap<String, BTreeMap<String, Series>> = BTreeMap::new();
+    for series in cut(table, granularity)?
+        .into_iter()
+        .filter(|s| s.project == category)
+    {
+        brands
+            .entry(series.brand.clone())
+            .or_default()
+            .insert(series.metric.clone(), series);
+    }
+    Ok(brands)
+}
+
+/// Turns the p-values of one family into q-values, and says of each effect that was tested whether it was found.
+fn judge(family: Vec<(f64, &mut f64, &mut Verdict)>, max_q: f64) {
+    let mut tested: Vec<_> = family
+        .into_iter()
+        .filter(|(_, _, verdict)| **verdict == Verdict::Unclear)
         .collect();
-    (0..outcome.values.len())
-        .map(|t| {
-            known
-                .get(&outcome.period(t, granularity))
-                .copied()
-                .filter(|v| v.is_finite())
-                .unwrap_or(0.0)
-        })
-        .collect()
+    let q = benjamini_hochberg(&tested.iter().map(|(p, _, _)| *p).collect::<Vec<_>>());
+    for ((_, slot, verdict), q) in tested.iter_mut().zip(q) {
+        **slot = q;
+        if q <= max_q {
+            **verdict = Verdict::Found;
+        }
+    }
+}
+
+/// Mean and standard deviation of a driver.
+fn spread(values: &[f64]) -> (f64, f64) {
+    if values.is_empty() {
+        return (0.0, 0.0);
+    }
+    let average = mean(values);
+    let squares: f64 = values.iter().map(|v| (v - average).powi(2)).sum();
+    (
+        average,
+        (squares / (values.len() as f64 - 1.0).max(1.0)).sqrt(),
+    )
 }
 
 fn brand_effects(
@@ -187,155 +238,53 @@ fn brand_effects(
     drivers: &[(&str, Vec<f64>)],
     per_year: usize,
 ) -> Vec<PromotionEffect> {
-    let weeks: Vec<usize> = (0..outcome.len())
-        .filter(|t| outcome[*t].is_finite())
-        .collect();
-    let n = weeks.len();
-    let form = if weeks.iter().all(|t| outcome[*t] > 0.0) {
-        Form::Log
-    } else {
-        Form::Linear
+    let Some(response) = Response::new(outcome) else {
+        return Vec::new();
     };
-    let level = mean(&weeks.iter().map(|t| outcome[*t]).collect::<Vec<_>>());
-    let y: Vec<f64> = weeks
-        .iter()
-        .map(|t| {
-            if form == Form::Log {
-                outcome[*t].ln()
-            } else {
-                outcome[*t] / level
-            }
-        })
-        .collect();
     let moving: Vec<(usize, Vec<f64>)> = drivers
         .iter()
         .enumerate()
-        .filter(|(_, (_, values))| values.len() == outcome.len())
-        .map(|(i, (_, values))| (i, weeks.iter().map(|t| values[*t]).collect::<Vec<f64>>()))
+        .map(|(i, (_, values))| (i, response.cut(values)))
         .filter(|(_, values)| moves(values))
         .collect();
-    let mut columns = controls(&weeks, outcome.len(), per_year);
+    let mut columns = controls(&response.periods, outcome.len(), per_year);
     let first = columns.len();
     columns.extend(moving.iter().map(|(_, values)| values.clone()));
-    let fit = (n > columns.len() + 8 && level > 0.0).then(|| newey_west(&columns, &y));
+    let fit = (response.y.len() > columns.len() + 8).then(|| newey_west(&columns, &response.y));
     drivers
         .iter()
         .enumerate()
         .map(|(i, (driver, values))| {
-            let used: Vec<f64> = weeks
-                .iter()
-                .filter_map(|t| values.get(*t).copied())
-                .collect();
-            let average = if used.is_empty() { 0.0 } else { mean(&used) };
-            let variance = used.iter().map(|v| (v - average).powi(2)).sum::<f64>()
-                / (used.len() as f64 - 1.0).max(1.0);
+            let (average, deviation) = spread(&response.cut(values));
             let mut effect = PromotionEffect {
                 brand: brand.to_owned(),
                 driver: (*driver).to_owned(),
-                form,
+                form: response.form,
                 effect: 0.0,
                 low95: f64::NEG_INFINITY,
                 high95: f64::INFINITY,
                 t: 0.0,
                 p: 1.0,
                 q: 1.0,
-                periods: n,
+                periods: response.y.len(),
                 driver_mean: average,
-                driver_deviation: variance.sqrt(),
+                driver_deviation: deviation,
                 verdict: Verdict::DriverTooStill,
             };
-            let position = moving.iter().position(|(of, _)| *of == i);
-            if let (Some((coefficients, errors, dof)), Some(position)) = (&fit, position) {
-                let (k, se) = (coefficients[first + position], errors[first + position]);
-                let half = t_width(0.95, *dof) * se;
-                let share = |k: f64| if form == Form::Log { k.exp_m1() } else { k };
-                effect.effect = share(k);
-                effect.low95 = share(k - half);
-                effect.high95 = share(k + half);
-                effect.t = if se > 0.0 { k / se } else { 0.0 };
-                effect.p = two_sided_p(effect.t, *dof);
-                effect.verdict = Verdict::Unclear;
+            match (&fit, moving.iter().position(|(of, _)| *of == i)) {
+                (Some(fit), Some(position)) => {
+                    let share = response.form.share(fit, first + position);
+                    effect.effect = share.effect;
+                    (effect.low95, effect.high95) = share.interval95;
+                    (effect.t, effect.p) = (share.t, share.p);
+                    effect.verdict = Verdict::Unclear;
+                }
+                (None, Some(_)) => effect.verdict = Verdict::TooShort,
+                (_, None) => {}
             }
             effect
         })
         .collect()
-}
-
-/// Whether a driver was off its most common value in at least three periods, and on it in at least three.
-fn moves(values: &[f64]) -> bool {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted[sorted.len() / 2];
-    let off = sorted.iter().filter(|v| **v != middle).count();
-    off >= 3 && sorted.first() != sorted.last()
-}
-
-/// Constant, trend, and the year: one pair of waves with at least two years, else two bends over the whole span.
-fn controls(weeks: &[usize], length: usize, per_year: usize) -> Vec<Vec<f64>> {
-    let column =
-        |of: &dyn Fn(f64) -> f64| weeks.iter().map(|t| of(*t as f64)).collect::<Vec<f64>>();
-    let span = (length.max(2) - 1) as f64;
-    let mut columns = vec![column(&|_| 1.0), column(&|t| t / span - 0.5)];
-    if length >= 2 * per_year {
-        let angle = std::f64::consts::TAU / per_year as f64;
-        columns.push(column(&|t| (angle * t).sin()));
-        columns.push(column(&|t| (angle * t).cos()));
-    } else {
-        columns.push(column(&|t| (std::f64::consts::TAU * t / span).cos()));
-        columns.push(column(&|t| (2.0 * std::f64::consts::TAU * t / span).cos()));
-    }
-    columns
-}
-
-/// Least squares with Newey–West standard errors (Bartlett weights, the usual lag 4 (n/100)^(2/9)) and the small-sample factor
-/// n ÷ (n − k). Returns coefficients, errors and degrees of freedom.
-fn newey_west(columns: &[Vec<f64>], y: &[f64]) -> (Vec<f64>, Vec<f64>, f64) {
-    let (n, k) = (y.len(), columns.len());
-    let gram = Cholesky::of_gram(columns, &[]);
-    let moments: Vec<f64> = columns
-        .iter()
-        .map(|c| c.iter().zip(y).map(|(x, y)| x * y).sum())
-        .collect();
-    let coefficients = gram.solve(&moments);
-    let residuals: Vec<f64> = (0..n)
-        .map(|t| {
-            y[t] - columns
-                .iter()
-                .zip(&coefficients)
-                .map(|(c, b)| c[t] * b)
-                .sum::<f64>()
-        })
-        .collect();
-    let lags = ((4.0 * (n as f64 / 100.0).powf(2.0 / 9.0)).floor() as usize).min(n - 1);
-    let scores: Vec<Vec<f64>> = columns
-        .iter()
-        .map(|c| c.iter().zip(&residuals).map(|(x, e)| x * e).collect())
-        .collect();
-    let dof = (n - gram.rank()).max(1) as f64;
-    let errors = (0..k)
-        .map(|i| {
-            let mut unit = vec![0.0; k];
-            unit[i] = 1.0;
-            // Row i of the inverse Gram matrix turns the scores into the influence of each period on coefficient i.
-            let row = gram.solve(&unit);
-            let influence: Vec<f64> = (0..n)
-                .map(|t| scores.iter().zip(&row).map(|(s, r)| s[t] * r).sum::<f64>())
-                .collect();
-            let mut variance: f64 = influence.iter().map(|v| v * v).sum();
-            for lag in 1..=lags {
-                let weight = 1.0 - lag as f64 / (lags + 1) as f64;
-                variance += 2.0
-                    * weight
-                    * influence[lag..]
-                        .iter()
-                        .zip(&influence)
-                        .map(|(a, b)| a * b)
-                        .sum::<f64>();
-            }
-            (variance.max(0.0) * n as f64 / dof).sqrt()
-        })
-        .collect();
-    (coefficients, errors, dof)
 }
 
 #[cfg(test)]

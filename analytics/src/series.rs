@@ -40,6 +40,9 @@ impl Series {
     }
 }
 
+/// A table of columns.
+pub type Frame = DataFrame;
+
 /// The long table that [`cut`] reads, from columns of equal length.
 ///
 /// # Errors

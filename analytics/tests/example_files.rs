@@ -6,7 +6,7 @@ use analytics::{
     cancel::never,
     forecast::{Options, backtest_table},
     ingest::{Item, Limits, Summary, parse, read_mapping},
-    promotion::{self, Verdict, promotion_effects},
+    promotion::{self, Verdict, cross_promotion_effects, promotion_effects},
     series,
 };
 use chrono::NaiveDate;
@@ -186,4 +186,23 @@ fn promotion_effects_of_a_category_come_with_errors_and_verdicts() {
             .iter()
             .any(|e| e.verdict == Verdict::Unclear || e.verdict == Verdict::Found)
     );
+}
+
+#[test]
+fn cross_brand_effects_of_a_category_cover_every_ordered_pair_and_promotion() {
+    let (_, mut values, _) = import("complete_journey_weekly");
+    values.extend(import("complete_journey_promotions").1);
+    let options = promotion::Options::weekly("units", &["display", "mailer"]);
+    let effects =
+        cross_promotion_effects(&table(&values), "SOFT DRINKS", &options).expect("a table");
+    // Four brands sell in at least 40 weeks: twelve ordered pairs, two promotions each.
+    assert_eq!(effects.len(), 24);
+    assert!(effects.iter().all(|e| e.driver_brand != e.affected
+        && e.low95 <= e.effect
+        && e.effect <= e.high95
+        && e.p <= e.q));
+    let tested = effects
+        .iter()
+        .filter(|e| matches!(e.verdict, Verdict::Found | Verdict::Unclear));
+    assert!(tested.count() >= 12, "{effects:#?}");
 }

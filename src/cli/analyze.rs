@@ -60,7 +60,8 @@ enum What {
     Forecasts,
     /// What promotions do to the outcome, by brand, with false-discovery control
     Promotions,
-    /// What one brand's media do to another's sales (runs the agents once)
+    /// What one brand's media do to another's sales (runs the agents once); where no media spend is known, what one
+    /// brand's promotions do to another's sales in the same project
     Synergies,
     /// The best budget at the same total (runs the agents once)
     Plan,
@@ -94,10 +95,22 @@ pub(super) async fn run(config: Config, format: Format, arguments: Arguments) ->
             format,
             &arguments,
         ),
+        What::Synergies if !knows_spend(&database, &organisation).await? => cross_promotions(
+            &load(&database, &organisation, &arguments).await?,
+            format,
+            &arguments,
+        ),
         What::Synergies | What::Plan => {
             thought(&config, &database, &organisation, format, &arguments).await
         }
     }
+}
+
+/// Whether any metric of the organisation is media spend.
+async fn knows_spend(database: &Database, organisation: &Organisation) -> Result<bool, Failure> {
+    let grant = Principal::system(organisation.id).grant(Permission::MetricRead)?;
+    let metrics = database.storage.scope(&grant).metrics().list().await?;
+    Ok(metrics.iter().any(|m| m.role == MetricRole::Spend))
 }
 
 /// The stored values with the names of everything in them.
@@ -369,60 +382,84 @@ async fn forecasts(loaded: Loaded, format: Format, arguments: &Arguments) -> Out
     Ok(())
 }
 
-fn promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
-    let drivers: Vec<&MetricDefinition> = loaded
-        .metrics
-        .values()
-        .filter(|m| m.role == MetricRole::Promotion)
-        .collect();
-    if drivers.is_empty() {
-        return Err(Error::not_found(
-            "metric.unknown",
-            "there is no metric with the role promotion",
-        )
-        .into());
-    }
-    let name = |map: &BTreeMap<ProjectId, String>, id: &ProjectId| {
-        map.get(id).cloned().unwrap_or_default()
-    };
-    let table = &loaded.table;
-    let frame = series::frame(
-        table
+/// What the promotion analyses read: the table with names in it, the options, and the projects.
+struct Promoted {
+    frame: series::Frame,
+    options: promotion::Options,
+    projects: BTreeSet<String>,
+}
+
+impl Promoted {
+    fn new(loaded: &Loaded, arguments: &Arguments) -> Result<Self, Failure> {
+        let drivers: Vec<&str> = loaded
+            .metrics
+            .values()
+            .filter(|m| m.role == MetricRole::Promotion)
+            .map(|m| m.key.as_str())
+            .collect();
+        if drivers.is_empty() {
+            return Err(Error::not_found(
+                "metric.unknown",
+                "there is no metric with the role promotion",
+            )
+            .advise(
+                "import displays, mailers or price cuts with `role = \"promotion\"` in the mapping",
+            )
+            .into());
+        }
+        let table = &loaded.table;
+        let projects: Vec<String> = table
             .project
             .iter()
-            .map(|id| name(&loaded.projects, id))
-            .collect(),
-        table
-            .brand
-            .iter()
-            .map(|id| loaded.brand(*id).to_owned())
-            .collect(),
-        table
-            .metric
-            .iter()
-            .map(|id| {
-                loaded
-                    .metrics
-                    .get(id)
-                    .map(|m| m.key.clone())
-                    .unwrap_or_default()
-            })
-            .collect(),
-        &table.period,
-        table.value.clone(),
-    )
-    .map_err(|error| Error::new(ErrorKind::Internal, "analysis.failed", error.to_string()))?;
-    let keys: Vec<&str> = drivers.iter().map(|m| m.key.as_str()).collect();
-    let options = promotion::Options {
-        min_active: arguments.min_periods,
-        granularity: loaded.outcome.granularity,
-        ..promotion::Options::weekly(&loaded.outcome.key, &keys)
-    };
-    let projects: BTreeSet<String> = table
-        .project
-        .iter()
-        .map(|id| name(&loaded.projects, id))
-        .collect();
+            .map(|id| loaded.projects.get(id).cloned().unwrap_or_default())
+            .collect();
+        let key = |id: &MetricId| loaded.metrics.get(id).map(|m| m.key.clone());
+        Ok(Self {
+            options: promotion::Options {
+                min_active: arguments.min_periods,
+                granularity: loaded.outcome.granularity,
+                ..promotion::Options::weekly(&loaded.outcome.key, &drivers)
+            },
+            frame: series::frame(
+                projects.clone(),
+                table
+                    .brand
+                    .iter()
+                    .map(|id| loaded.brand(*id).to_owned())
+                    .collect(),
+                table
+                    .metric
+                    .iter()
+                    .map(|id| key(id).unwrap_or_default())
+                    .collect(),
+                &table.period,
+                table.value.clone(),
+            )
+            .map_err(failed)?,
+            projects: projects.into_iter().collect(),
+        })
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Internal, "analysis.failed", error.to_string())
+}
+
+/// A share as a signed percentage.
+fn percent(share: f64) -> String {
+    format!("{:+.2} %", 100.0 * share)
+}
+
+/// A verdict in its stored spelling.
+fn verdict(verdict: promotion::Verdict) -> String {
+    json!(verdict)
+        .as_str()
+        .unwrap_or_default()
+        .replace('_', " ")
+}
+
+fn promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
+    let promoted = Promoted::new(loaded, arguments)?;
     let mut printed = Table::new([
         "project",
         "brand",
@@ -434,29 +471,20 @@ fn promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome
         "verdict",
     ]);
     let mut document = Vec::new();
-    for project in projects {
-        let effects =
-            promotion::promotion_effects(&frame, &project, &options).map_err(|error| {
-                Error::new(ErrorKind::Internal, "analysis.failed", error.to_string())
-            })?;
+    for project in &promoted.projects {
+        let effects = promotion::promotion_effects(&promoted.frame, project, &promoted.options)
+            .map_err(failed)?;
         for effect in effects {
             if document.len() < arguments.limit {
                 printed.row([
                     project.clone(),
                     effect.brand.clone(),
                     effect.driver.clone(),
-                    format!("{:+.2} %", 100.0 * effect.effect),
-                    format!(
-                        "{:+.2} … {:+.2} %",
-                        100.0 * effect.low95,
-                        100.0 * effect.high95
-                    ),
+                    percent(effect.effect),
+                    format!("{} … {}", percent(effect.low95), percent(effect.high95)),
                     figure(effect.t, 2),
                     format!("{:.3}", effect.q),
-                    json!(effect.verdict)
-                        .as_str()
-                        .unwrap_or_default()
-                        .to_owned(),
+                    verdict(effect.verdict),
                 ]);
             }
             let mut row = json!(effect);
@@ -465,6 +493,57 @@ fn promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome
         }
     }
     show(format, &printed, &document)
+}
+
+/// Effects of one brand's promotions on another's sales, those told from chance first.
+fn cross_promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
+    let promoted = Promoted::new(loaded, arguments)?;
+    let mut found = Vec::new();
+    for project in &promoted.projects {
+        let effects =
+            promotion::cross_promotion_effects(&promoted.frame, project, &promoted.options)
+                .map_err(failed)?;
+        found.extend(effects.into_iter().map(|effect| (project, effect)));
+    }
+    found.sort_by(|(_, a), (_, b)| a.q.total_cmp(&b.q).then(a.p.total_cmp(&b.p)));
+    let mut printed = Table::new([
+        "project",
+        "driver",
+        "promotion",
+        "affected",
+        "effect per unit",
+        "95 % interval",
+        "t",
+        "q",
+        "verdict",
+    ]);
+    let mut document = Vec::new();
+    for (project, effect) in &found {
+        if document.len() < arguments.limit {
+            printed.row([
+                (*project).clone(),
+                effect.driver_brand.clone(),
+                effect.driver.clone(),
+                effect.affected.clone(),
+                percent(effect.effect),
+                format!("{} … {}", percent(effect.low95), percent(effect.high95)),
+                figure(effect.t, 2),
+                format!("{:.3}", effect.q),
+                verdict(effect.verdict),
+            ]);
+        }
+        let mut row = json!(effect);
+        row["project"] = json!(project);
+        document.push(row);
+    }
+    show(format, &printed, &document)?;
+    if found.is_empty() && format == Format::Table {
+        say(&format!(
+            "\nno pair to look at: it takes two brands of one project with sales in at least {} periods (--min-periods)",
+            arguments.min_periods
+        ))?;
+    }
+    Ok(())
 }
 
 /// What the agents know, after a cycle of theirs on the data as it is.

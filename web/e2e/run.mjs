@@ -19,10 +19,12 @@ const state = { storage: undefined }
 try {
   for (const file of files) {
     const { default: journeys } = await import(new URL(file, folder))
-    for (const { name, run, always = false, viewport = { width: 1440, height: 900 }, allow = [], colorScheme = 'light' } of journeys) {
+    for (const journey of journeys) {
+      // Without motion a dialog is either there or not: nothing is judged, or clicked, while it fades in.
+      const { name, run, always = false, viewport = { width: 1440, height: 900 }, allow = [], colorScheme = 'light', reducedMotion = 'reduce' } = journey
       if (only && !always && !name.includes(only)) continue
       const began = Date.now()
-      const context = await browser.newContext({ baseURL: server.origin, viewport, colorScheme, storageState: state.storage })
+      const context = await browser.newContext({ baseURL: server.origin, viewport, colorScheme, reducedMotion, storageState: state.storage })
       const page = await openPage(context, { allow })
       try {
         await run({ page, context, server, state, accessibility, ask, drawn, openPage, overflow, screenshot, waitForInbox })

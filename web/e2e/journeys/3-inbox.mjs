@@ -28,6 +28,7 @@ async function next(page) {
 export default [
   {
     name: 'a recommendation is approved with the keyboard and the approval is undone',
+    reducedMotion: 'no-preference',
     async run({ page, ask, screenshot, waitForInbox }) {
       await openInbox(page, waitForInbox)
       const id = await next(page)
