@@ -200,7 +200,7 @@ impl Loaded {
         self.brands.get(&id).map_or("", |b| b.name.as_str())
     }
 
-    /// Series of the outcome, long enough, by project and brand; periods without a value are NaN.
+    /// Series of the outcome, long enough, in the order of project and brand names; periods without a value are NaN.
     fn series(&self, min_periods: usize) -> Vec<(String, String, Vec<f64>)> {
         let mut known: BTreeMap<(ProjectId, BrandId), BTreeMap<NaiveDate, f64>> = BTreeMap::new();
         for row in 0..self.table.len() {
@@ -211,7 +211,7 @@ impl Loaded {
                     .insert(self.table.period[row], self.table.value[row]);
             }
         }
-        known
+        let mut series: Vec<(String, String, Vec<f64>)> = known
             .into_iter()
             .filter(|(_, values)| values.values().filter(|v| **v != 0.0).count() >= min_periods)
             .map(|((project, brand), values)| {
@@ -222,7 +222,9 @@ impl Loaded {
                     dense(&values, self.outcome.granularity),
                 )
             })
-            .collect()
+            .collect();
+        series.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        series
     }
 }
 

@@ -294,6 +294,17 @@ mod tests {
     }
 
     #[test]
+    fn a_rival_that_never_promoted_gets_no_effect() {
+        let (units, mut drivers) = world(9, 0.3);
+        drivers[4].values = Vec::new();
+        drivers[5].values = vec![0.0; 52];
+        let found = on_brand("a", &units, &drivers, 52);
+        let still = found.iter().filter(|e| e.driver_brand == "c");
+        assert!(still.clone().all(|e| e.verdict == Verdict::DriverTooStill));
+        assert_eq!(still.count(), 2);
+    }
+
+    #[test]
     fn a_history_too_short_for_so_many_rivals_is_said_to_be_so() {
         let (units, mut drivers) = world(9, 0.3);
         drivers.iter_mut().for_each(|d| d.values.truncate(26));

@@ -77,7 +77,9 @@ pub(super) fn aligned(driver: &Series, outcome: &Series, granularity: Granularit
 pub(super) fn moves(values: &[f64]) -> bool {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let middle = sorted[sorted.len() / 2];
+    let Some(middle) = sorted.get(sorted.len() / 2).copied() else {
+        return false;
+    };
     let off = sorted.iter().filter(|v| **v != middle).count();
     off >= 3 && sorted.first() != sorted.last()
 }
