@@ -28,6 +28,7 @@ use crate::{
     config::Config,
 };
 use market::Market;
+pub(crate) use market::Wanted;
 
 /// Name of the demo's organisation.
 const ORGANISATION: &str = "Demo portfolio";
@@ -56,14 +57,14 @@ pub(crate) struct Demo {
     pub(crate) is_new: bool,
 }
 
-/// Makes the demo of `seed` in this database, or finds the one that is there.
+/// Makes the demo of the `wanted` market in this database, or finds the one that is there.
 ///
 /// # Errors
 /// When the database or the folder cannot be written.
 pub(crate) async fn prepare(
     database: &Database,
     config: &Config,
-    seed: u64,
+    wanted: Wanted,
 ) -> Result<Demo, Failure> {
     let folder = folder(&config.data_dir);
     let importer = app::importer(&database.storage, config)?;
@@ -71,7 +72,7 @@ pub(crate) async fn prepare(
     let known = folder.clone();
     let is_new = tokio::task::spawn_blocking(move || match Market::reopen(&known)? {
         Some(_) => Ok(false),
-        None => Market::create(&known, seed).map(|_| true),
+        None => Market::create(&known, wanted).map(|_| true),
     })
     .await
     .map_err(|error| {

@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// Seed of the simulated market
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
+    /// Simulate a market without anything to find: no brand moves another, and every marginal return is 1
+    #[arg(long)]
+    null_world: bool,
     /// Stop once the inbox is filled and print what was found (also DEMO_ONCE=1)
     #[arg(long)]
     once: bool,
@@ -87,7 +90,10 @@ pub(super) fn run(common: &Common, arguments: Arguments) -> Outcome {
     ));
     let config = common.settings(overrides)?;
     let wanted = Wanted {
-        seed: arguments.seed,
+        market: demo::Wanted {
+            seed: arguments.seed,
+            is_null: arguments.null_world,
+        },
         once,
         report: arguments.report,
         format: common.output,
@@ -106,7 +112,7 @@ fn listen(named: Option<&str>, once: bool) -> String {
 }
 
 struct Wanted {
-    seed: u64,
+    market: demo::Wanted,
     once: bool,
     report: Option<PathBuf>,
     format: Format,
@@ -117,7 +123,7 @@ async fn serve(config: Config, wanted: Wanted) -> Outcome {
     let database = Database::open(&config).await?;
     let progress = Progress::new(0, "demo");
     progress.to(1, "the market is simulated and imported: step");
-    let made = demo::prepare(&database, &config, wanted.seed).await?;
+    let made = demo::prepare(&database, &config, wanted.market).await?;
     progress.to(2, "the agents look at it: step");
     let node = Node::start(&config, &database).await?;
     let principal = Principal::system(made.organisation.id);

@@ -24,10 +24,31 @@ use serde::{Deserialize, Serialize};
 /// Name of the mapping, and source of the demo's values.
 const MAPPING: &str = "demo-market";
 
+/// Which market is simulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wanted {
+    /// Seed of everything random.
+    pub(crate) seed: u64,
+    /// Without anything to find: no brand moves another, and every marginal return is 1.
+    #[serde(default)]
+    pub(crate) is_null: bool,
+}
+
+impl Wanted {
+    fn world(self) -> World {
+        if self.is_null {
+            World::null(self.seed)
+        } else {
+            World::planted(self.seed)
+        }
+    }
+}
+
 /// What is kept of the market between two starts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Kept {
-    seed: u64,
+    #[serde(flatten)]
+    wanted: Wanted,
     /// Weeks simulated after the history, each with the weekly spend of every line.
     segments: Vec<(usize, Vec<f64>)>,
 }
@@ -41,19 +62,19 @@ pub(super) struct Market {
 }
 
 impl Market {
-    /// A new market of `seed`, kept in `folder`.
+    /// A new market, kept in `folder`.
     ///
     /// # Errors
     /// `demo.files` when the folder cannot be written.
-    pub(super) fn create(folder: &Path, seed: u64) -> Result<Self, Error> {
+    pub(super) fn create(folder: &Path, wanted: Wanted) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(|error| files(folder, &error))?;
         let market = Self {
             folder: folder.to_owned(),
             kept: Kept {
-                seed,
+                wanted,
                 segments: Vec::new(),
             },
-            world: World::planted(seed),
+            world: wanted.world(),
         };
         market.keep()?;
         Ok(market)
@@ -77,7 +98,7 @@ impl Market {
                 format!("{}: {error}", path.display()),
             )
         })?;
-        let mut world = World::planted(kept.seed);
+        let mut world = kept.wanted.world();
         for (weeks, spend) in &kept.segments {
             world.advance(*weeks, spend);
         }
@@ -353,10 +374,23 @@ mod tests {
 
     use super::*;
 
+    fn planted(seed: u64) -> Wanted {
+        Wanted {
+            seed,
+            is_null: false,
+        }
+    }
+
+    #[test]
+    fn a_market_kept_by_an_earlier_version_is_a_planted_one() {
+        let kept: Kept = serde_json::from_str(r#"{"seed":7,"segments":[]}"#).expect("it is read");
+        assert_eq!(kept.wanted, planted(7));
+    }
+
     #[test]
     fn the_file_says_what_the_market_says() {
         let folder = tempfile::tempdir().expect("a folder");
-        let market = Market::create(folder.path(), 1_001).expect("a market");
+        let market = Market::create(folder.path(), planted(1_001)).expect("a market");
         let path = market.export(150).expect("a file");
         let mapping = read_mapping(&market.mapping().expect("a mapping")).expect("a sound mapping");
         let rows = market.world().rows(150, HISTORY);
@@ -385,7 +419,7 @@ mod tests {
     #[test]
     fn a_market_that_was_advanced_is_the_same_after_a_restart() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut market = Market::create(folder.path(), 1_002).expect("a market");
+        let mut market = Market::create(folder.path(), planted(1_002)).expect("a market");
         let usual = market.world().baseline();
         market
             .advance(3, |_, brand, channel| {
@@ -404,7 +438,7 @@ mod tests {
     #[test]
     fn margins_are_shares_of_sales() {
         let folder = tempfile::tempdir().expect("a folder");
-        let market = Market::create(folder.path(), 1_003).expect("a market");
+        let market = Market::create(folder.path(), planted(1_003)).expect("a market");
         let margins = market.margins();
         assert_eq!(margins.len(), OWN);
         assert!(

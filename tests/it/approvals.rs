@@ -1,112 +1,17 @@
 //! Thirty-two people approve the same recommendation in the same moment.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::Stdio,
-};
-
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{digi, json as output};
+use crate::support::Demo;
 
 /// How many approve at once.
 const AT_ONCE: usize = 32;
 
-/// A running demo with a token for its owner. Killed when dropped.
-struct Demo {
-    child: std::process::Child,
-    origin: String,
-    token: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Demo {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let dir = folder.path().display().to_string();
-        let mut child = digi(&["demo", "--dir", &dir, "--listen", "127.0.0.1:0"])
-            .env("DIGI_CADENCE_LOG_FILTER", "warn")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let origin = lines
-            .by_ref()
-            .map(|line| line.expect("text"))
-            .find_map(|line| {
-                line.trim()
-                    .split_once("/link#")
-                    .map(|(origin, _)| origin.to_owned())
-            })
-            .expect("it prints a link");
-        std::thread::spawn(move || lines.count());
-        let database = format!("sqlite:{}", folder.path().join("demo.db").display());
-        let made = output(digi(&[
-            "--output",
-            "json",
-            "--database",
-            &database,
-            "user",
-            "token",
-            "--email",
-            "demo@example.org",
-        ]));
-        let token = made["token"].as_str().expect("a token").to_owned();
-        Self {
-            child,
-            origin,
-            token,
-            _folder: folder,
-        }
-    }
-
-    async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        version: Option<&str>,
-        body: Option<Value>,
-    ) -> (StatusCode, Value, Option<String>) {
-        let mut request = reqwest::Client::new()
-            .request(method, format!("{}/api/v1{path}", self.origin))
-            .bearer_auth(&self.token);
-        if let Some(version) = version {
-            request = request.header("if-match", version);
-        }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await.expect("it answers");
-        let status = answer.status();
-        let tag = answer
-            .headers()
-            .get("etag")
-            .and_then(|tag| tag.to_str().ok())
-            .map(str::to_owned);
-        let text = answer.text().await.expect("a body");
-        (
-            status,
-            serde_json::from_str(&text).unwrap_or(Value::String(text)),
-            tag,
-        )
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _gone = self.child.kill();
-        let _gone = self.child.wait();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_approvals_at_once_one_counts_and_a_changed_plan_is_refused() {
-    let demo = tokio::task::spawn_blocking(Demo::start)
-        .await
-        .expect("it starts");
+    let demo = Demo::start(&[]).await;
     let (status, list, _) = demo
         .call(
             Method::GET,

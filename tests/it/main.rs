@@ -4,6 +4,7 @@ mod approvals;
 mod architecture;
 mod beside;
 mod cli;
+mod closed_loop;
 mod contract;
 mod crash;
 mod demo;

@@ -173,6 +173,104 @@ impl Drop for Server {
     }
 }
 
+/// A running demo with a token for its owner. Killed when dropped.
+pub(crate) struct Demo {
+    child: std::process::Child,
+    origin: String,
+    token: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Demo {
+    /// Starts the demo with further arguments and waits until the inbox is filled.
+    pub(crate) async fn start(arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        tokio::task::spawn_blocking(move || Self::start_now(&arguments))
+            .await
+            .expect("it starts")
+    }
+
+    fn start_now(arguments: &[String]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = folder.path().display().to_string();
+        let mut child = digi(&["demo", "--dir", &dir, "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .env("DIGI_CADENCE_LOG_FILTER", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let origin = lines
+            .by_ref()
+            .map(|line| line.expect("text"))
+            .find_map(|line| {
+                line.trim()
+                    .split_once("/link#")
+                    .map(|(origin, _)| origin.to_owned())
+            })
+            .expect("it prints a link");
+        std::thread::spawn(move || lines.count());
+        let database = format!("sqlite:{}", folder.path().join("demo.db").display());
+        let made = json(digi(&[
+            "--output",
+            "json",
+            "--database",
+            &database,
+            "user",
+            "token",
+            "--email",
+            "demo@example.org",
+        ]));
+        let token = made["token"].as_str().expect("a token").to_owned();
+        Self {
+            child,
+            origin,
+            token,
+            _folder: folder,
+        }
+    }
+
+    /// Asks and returns status, body and version.
+    pub(crate) async fn call(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        version: Option<&str>,
+        body: Option<Value>,
+    ) -> (reqwest::StatusCode, Value, Option<String>) {
+        let mut request = reqwest::Client::new()
+            .request(method, format!("{}/api/v1{path}", self.origin))
+            .bearer_auth(&self.token);
+        if let Some(version) = version {
+            request = request.header("if-match", version);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.expect("it answers");
+        let status = answer.status();
+        let tag = answer
+            .headers()
+            .get("etag")
+            .and_then(|tag| tag.to_str().ok())
+            .map(str::to_owned);
+        let text = answer.text().await.expect("a body");
+        (
+            status,
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            tag,
+        )
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
 /// A program that talks to a server with a token.
 #[derive(Clone)]
 pub(crate) struct Client {
