@@ -45,8 +45,10 @@ const OPTIMISATION: &[Parameter] = &[
     whole("horizon_weeks", 12.0, 4.0, 26.0),
     // Largest change of a line, as a share of what is spent now.
     real("max_change", 0.5, 0.05, 0.9),
-    // Least P(effect > 0) of a proposal.
-    real("min_confidence", 0.6, 0.5, 0.99),
+    // Least P(effect > 0) of a plan. The best of very many plans always looks good, so better than even is not enough.
+    real("min_confidence", 0.9, 0.5, 0.99),
+    // Least expected gain of a plan, as a share of what is spent over its weeks: below it the work of moving is not repaid.
+    real("min_gain", 0.01, 0.0, 0.5),
     // Largest q-value of a line's marginal return against break-even for a rule of its own.
     real("false_discovery", 0.05, 0.01, 0.2),
 ];

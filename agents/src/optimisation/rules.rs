@@ -86,10 +86,13 @@ fn plan_over_the_portfolio(sight: &Sight<'_>, plan: &Plan, verdicts: &mut Verdic
         return;
     };
     let least = sight.parameters.get("min_confidence");
-    if effect.value <= 0.0 || confidence < least {
+    let spent = plan.total.amount.to_f64().unwrap_or(0.0);
+    let enough = sight.parameters.get("min_gain") * spent;
+    if effect.value <= 0.0 || effect.value < enough || confidence < least {
         let detail = format!(
-            "the best plan found would bring {} with a probability of {confidence:.2}; it takes {least:.2}",
-            view.money(effect.value)
+            "the best plan found would bring {} with a probability of a gain of {confidence:.2}; it takes {} and {least:.2}",
+            view.money(effect.value),
+            view.money(enough)
         );
         verdicts.decline(
             AGENT,
@@ -515,12 +518,14 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_below_the_least_confidence_or_without_gain_or_without_a_move_is_recorded_only() {
+    fn a_plan_below_the_least_confidence_or_gain_or_without_a_move_is_recorded_only() {
         let still = vec![line("Alder", "search", 100), line("Birch", "search", 100)];
         for weak in [
-            plan(500.0, 0.55, moving()),
-            plan(-5.0, 0.9, moving()),
-            plan(5.0, 0.9, still),
+            plan(500.0, 0.85, moving()),
+            plan(-5.0, 0.95, moving()),
+            // 0.9 % of the 7,200 that are spent.
+            plan(65.0, 0.95, moving()),
+            plan(500.0, 0.95, still),
         ] {
             let verdicts = decided(&a_view(), Some(&weak), &[]);
             assert_eq!(
