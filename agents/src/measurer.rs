@@ -138,9 +138,13 @@ async fn measure(
         }
         Action::ForecastRevision { forecast, .. } => {
             let forecast = scope.forecasts().get(*forecast).await?;
+            let actual = snapshot
+                .series(forecast.metric)
+                .remove(&forecast.brand)
+                .unwrap_or_default();
             Ok(Some(verdict::forecast(
                 &forecast,
-                &snapshot.table,
+                &actual,
                 from,
                 to,
                 promised_gain(of),
@@ -153,18 +157,8 @@ async fn measure(
             to: goal,
             due,
         } => {
-            let is_additive = snapshot
-                .view
-                .metric(*metric)
-                .is_some_and(|m| m.unit.is_additive());
-            Ok(Some(verdict::target(
-                &snapshot.table,
-                *brand,
-                *metric,
-                is_additive,
-                (*start, *goal),
-                *due,
-            )))
+            let values = snapshot.series(*metric).remove(brand).unwrap_or_default();
+            Ok(Some(verdict::target(&values, (*start, *goal), *due)))
         }
         Action::Initiative { .. } => {
             let steps = scope

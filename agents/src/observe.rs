@@ -6,7 +6,7 @@ use chrono::{Days, NaiveDate};
 use domain::{
     access::{Permission, Principal},
     brand::BrandRole,
-    id::{BrandId, ChannelId},
+    id::{BrandId, ChannelId, MetricId},
     metric::{MetricDefinition, MetricRole},
     recommendation::Action,
     series::MetricTable,
@@ -28,6 +28,18 @@ pub(crate) struct Snapshot {
     pub table: Arc<MetricTable>,
     /// Number of distinct weeks of the outcome.
     pub weeks: u64,
+}
+
+impl Snapshot {
+    /// A metric by brand and period over all projects; empty for one that is not defined.
+    pub(crate) fn series(&self, metric: MetricId) -> BTreeMap<BrandId, BTreeMap<NaiveDate, f64>> {
+        let units = self.view.metrics.iter().find(|m| m.counts_units());
+        self.view
+            .metric(metric)
+            .map_or_else(BTreeMap::new, |metric| {
+                self.table.over_projects(metric, units.map(|m| m.id))
+            })
+    }
 }
 
 /// Looks at the whole portfolio. `known` hands over the values of a digest that were read before.
@@ -196,7 +208,7 @@ pub(crate) async fn evidence_digest<E: Executor>(
 
 #[cfg(test)]
 mod tests {
-    use domain::id::{MetricId, ProjectId};
+    use domain::id::ProjectId;
 
     use super::*;
     use crate::view::tests_support::{a_view, brand, channel, metric};

@@ -257,10 +257,11 @@ impl Portfolios {
         let grant = principal.grant(Permission::PortfolioRead)?;
         let scope = self.storage.scope(&grant);
         let brand = scope.brands().get(brand).await?;
+        let all = scope.metrics().list().await?;
+        let units = all.iter().find(|m| m.counts_units()).map(|m| m.id);
         let metric = match metric {
             Some(id) => scope.metrics().get(id).await?,
             None => {
-                let all = scope.metrics().list().await?;
                 let outcome = all.into_iter().find(|m| m.role == MetricRole::Outcome);
                 outcome.ok_or_else(|| {
                     domain::Error::not_found("metric.unknown", "no metric has the role outcome")
@@ -269,28 +270,16 @@ impl Portfolios {
         };
         let query = ValueQuery {
             brands: Some(vec![brand.id]),
-            metrics: Some(vec![metric.id]),
+            metrics: Some(units.into_iter().chain([metric.id]).collect()),
             ..ValueQuery::default()
         };
         let table = scope.values().table(&query).await?;
-        let mut by_period: BTreeMap<NaiveDate, (f64, f64)> = BTreeMap::new();
-        for row in 0..table.len() {
-            let slot = by_period.entry(table.period[row]).or_default();
-            *slot = (slot.0 + table.value[row], slot.1 + 1.0);
-        }
-        let value = |(sum, n): (f64, f64)| {
-            if metric.unit.is_additive() {
-                sum
-            } else {
-                sum / n
-            }
-        };
-        let history: Vec<Point> = by_period
-            .iter()
-            .map(|(period, sum)| Point {
-                period: *period,
-                value: value(*sum),
-            })
+        let history: Vec<Point> = table
+            .over_projects(&metric, units)
+            .remove(&brand.id)
+            .into_iter()
+            .flatten()
+            .map(|(period, value)| Point { period, value })
             .collect();
         let forecast = match scope
             .forecasts()

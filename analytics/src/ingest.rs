@@ -662,7 +662,8 @@ fn name(source: &NameSource, text: &csv::StringRecord) -> Result<String, ()> {
 /// price or rank is not zero.
 fn can_be_nothing(metric: &MetricColumn) -> bool {
     use domain::metric::MetricRole::{Exposure, Outcome, Promotion, Spend};
-    metric.unit.is_additive() && matches!(metric.role, Outcome | Spend | Exposure | Promotion)
+    metric.role.adds_up(metric.unit)
+        && matches!(metric.role, Outcome | Spend | Exposure | Promotion)
 }
 
 /// Whether values can be handed out as they are met.

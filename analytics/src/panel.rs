@@ -1,7 +1,7 @@
 //! The table every estimator reads: cleaned weekly series per brand and metric, summed over projects.
 //!
 //! A panel is built from imported rows only ([`Panel::from_frame`] or [`Panel::from_slices`]). Projects hold disjoint
-//! slices of a brand, so additive metrics are summed over them and the others averaged. Before that every slice is
+//! slices of a brand, so additive metrics are summed over them and the others averaged (prices by the units sold). Before that every slice is
 //! compared with its siblings: a value far from what the other projects imply is treated as wrong, and wrong or absent
 //! values are filled from the siblings. What could not be filled stays absent (NaN) and is left out by the estimators.
 
@@ -99,24 +99,44 @@ impl Panel {
         metrics: Vec<MetricInfo>,
         slices: Vec<Slice>,
     ) -> Self {
+        Self::from_weighted_slices(weeks, brands, metrics, slices, None)
+    }
+
+    /// Builds a panel from slices that share one calendar of weeks. `units` is the position of the metric that counts what
+    /// is sold: a price is weighted by it in every week in which it is known in each of the price's projects.
+    #[must_use]
+    pub fn from_weighted_slices(
+        weeks: Vec<NaiveDate>,
+        brands: Vec<BrandInfo>,
+        metrics: Vec<MetricInfo>,
+        slices: Vec<Slice>,
+        units: Option<usize>,
+    ) -> Self {
         let n = weeks.len();
-        let mut groups: BTreeMap<(usize, usize), Vec<Vec<f64>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(usize, usize), Parts> = BTreeMap::new();
         let mut quality = PanelQuality::default();
         for slice in slices {
             quality.rows += slice.values.iter().filter(|v| v.is_finite()).count();
-            groups
-                .entry((slice.brand, slice.metric))
-                .or_default()
-                .push(slice.values);
+            let parts = groups.entry((slice.brand, slice.metric)).or_default();
+            parts.projects.push(slice.project);
+            parts.values.push(slice.values);
+        }
+        for ((_, m), parts) in &mut groups {
+            repair::repair(&mut parts.values, metrics[*m].additive, &mut quality);
         }
         let mut series = vec![Vec::new(); brands.len() * metrics.len()];
-        for ((b, m), mut parts) in groups {
-            repair::repair(&mut parts, metrics[m].additive, &mut quality);
-            let mut total: Vec<f64> = (0..n).map(|t| parts.iter().map(|p| p[t]).sum()).collect();
-            if !metrics[m].additive {
-                total.iter_mut().for_each(|v| *v /= parts.len() as f64);
-            }
-            series[b * metrics.len() + m] = total;
+        for ((b, m), parts) in &groups {
+            let sold = units
+                .filter(|_| metrics[*m].role == MetricRole::Price)
+                .and_then(|units| groups.get(&(*b, units)));
+            let total = (0..n).map(|t| {
+                if metrics[*m].additive {
+                    return parts.sum(t);
+                }
+                sold.and_then(|sold| parts.weighted_by(sold, t))
+                    .unwrap_or_else(|| parts.sum(t) / parts.values.len() as f64)
+            });
+            series[b * metrics.len() + m] = total.collect();
         }
         Self {
             weeks,
@@ -177,6 +197,35 @@ impl Panel {
     #[must_use]
     pub fn outcome(&self) -> Option<usize> {
         self.with_role(MetricRole::Outcome).next()
+    }
+}
+
+/// One brand's metric in each of its projects.
+#[derive(Debug, Default)]
+struct Parts {
+    projects: Vec<String>,
+    /// Values by week, in the order of the projects.
+    values: Vec<Vec<f64>>,
+}
+
+impl Parts {
+    fn sum(&self, t: usize) -> f64 {
+        self.values.iter().map(|p| p[t]).sum()
+    }
+
+    /// The mean in week `t`, weighted by what was sold in the same projects; `None` when that is not known in all of them.
+    fn weighted_by(&self, sold: &Self, t: usize) -> Option<f64> {
+        let (mut units, mut worth) = (0.0, 0.0);
+        for (project, values) in self.projects.iter().zip(&self.values) {
+            let here = sold.projects.iter().position(|other| other == project)?;
+            let weight = sold.values[here][t];
+            if !weight.is_finite() {
+                return None;
+            }
+            units += weight;
+            worth += weight * values[t];
+        }
+        (units > 0.0).then(|| worth / units)
     }
 }
 

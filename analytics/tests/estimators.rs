@@ -195,3 +195,39 @@ fn a_rivals_push_is_dated_and_plain_noise_is_not_a_push() {
         assert!(strongest(seed, 0.0).effect.p_value > 1e-5);
     }
 }
+
+#[test]
+fn a_price_is_averaged_over_the_units_sold_and_plainly_where_they_are_not_known() {
+    let start = NaiveDate::from_ymd_opt(2024, 1, 1).unwrap();
+    let brand = BrandInfo {
+        key: "a".into(),
+        own: true,
+        margin: 1.0,
+    };
+    let metric = |key: &str, role, additive| MetricInfo {
+        key: key.into(),
+        role,
+        channel: None,
+        higher_is_better: true,
+        additive,
+    };
+    let metrics = vec![
+        metric("units", MetricRole::Outcome, true),
+        metric("price", MetricRole::Price, false),
+    ];
+    let slice = |metric, project: &str, values: [f64; 2]| Slice {
+        project: project.into(),
+        brand: 0,
+        metric,
+        values: values.to_vec(),
+    };
+    let slices = vec![
+        slice(0, "north", [30.0, f64::NAN]),
+        slice(0, "south", [10.0, f64::NAN]),
+        slice(1, "north", [4.0, 4.0]),
+        slice(1, "south", [8.0, 8.0]),
+    ];
+    let weeks = vec![start, start + Days::new(7)];
+    let panel = Panel::from_weighted_slices(weeks, vec![brand], metrics, slices, Some(0));
+    assert_eq!(panel.series(0, 1), Some([5.0, 6.0].as_slice()));
+}

@@ -69,10 +69,11 @@ pub enum MetricUnit {
     Rank,
 }
 
-impl MetricUnit {
-    /// Whether values of several projects add up (money, counts) or must be averaged.
-    pub fn is_additive(self) -> bool {
-        matches!(self, Self::Currency | Self::Count)
+impl MetricRole {
+    /// Whether values of several projects add up or must be averaged. Money and counts add up, except for a price: two shops
+    /// that sell at 4 do not sell at 8.
+    pub fn adds_up(self, unit: MetricUnit) -> bool {
+        self != Self::Price && matches!(unit, MetricUnit::Currency | MetricUnit::Count)
     }
 }
 
@@ -155,6 +156,44 @@ pub struct MetricDefinition {
     pub channel: Option<ChannelId>,
 }
 
+impl MetricDefinition {
+    /// Whether values of several projects add up or must be averaged; see [`MetricRole::adds_up`].
+    pub fn is_additive(&self) -> bool {
+        self.role.adds_up(self.unit)
+    }
+
+    /// Whether it counts what is sold, so that prices can be weighted by it.
+    pub fn counts_units(&self) -> bool {
+        self.role == MetricRole::Outcome && self.unit == MetricUnit::Count
+    }
+
+    /// One value for several projects: their sum where it adds up, otherwise their mean. A price is weighted by the units
+    /// sold at it when they are known in every project; each value comes with those units. `None` without any value.
+    pub fn across_projects(
+        &self,
+        values: impl IntoIterator<Item = (f64, Option<f64>)>,
+    ) -> Option<f64> {
+        let (mut n, mut sum) = (0.0, 0.0);
+        let (mut units, mut worth) = (Some(0.0), 0.0);
+        for (value, sold) in values {
+            n += 1.0;
+            sum += value;
+            worth += value * sold.unwrap_or_default();
+            units = units.zip(sold).map(|(units, sold)| units + sold);
+        }
+        if n == 0.0 {
+            return None;
+        }
+        if self.is_additive() {
+            return Some(sum);
+        }
+        match units.filter(|units| self.role == MetricRole::Price && *units > 0.0) {
+            Some(units) => Some(worth / units),
+            None => Some(sum / n),
+        }
+    }
+}
+
 /// One value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricValue {
@@ -175,6 +214,53 @@ pub struct MetricValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn metric(role: MetricRole, unit: MetricUnit) -> MetricDefinition {
+        MetricDefinition {
+            id: MetricId::derive(&["o", "m"]),
+            version: 1,
+            key: "m".to_owned(),
+            name: "M".to_owned(),
+            section: Section::Marketplace,
+            platform: String::new(),
+            role,
+            unit,
+            direction: Direction::Direct,
+            weight: 1.0,
+            granularity: Granularity::Week,
+            channel: None,
+        }
+    }
+
+    #[test]
+    fn money_and_counts_add_up_over_projects_and_everything_else_is_averaged() {
+        let two = [(4.0, None), (6.0, None)];
+        let one = |role, unit| metric(role, unit).across_projects(two);
+        assert_eq!(one(MetricRole::Spend, MetricUnit::Currency), Some(10.0));
+        assert_eq!(one(MetricRole::Outcome, MetricUnit::Count), Some(10.0));
+        assert_eq!(one(MetricRole::Health, MetricUnit::Ratio), Some(5.0));
+        assert_eq!(one(MetricRole::Price, MetricUnit::Currency), Some(5.0));
+        assert_eq!(
+            metric(MetricRole::Spend, MetricUnit::Currency).across_projects([]),
+            None
+        );
+    }
+
+    #[test]
+    fn a_price_is_weighted_by_the_units_sold_at_it_when_all_are_known() {
+        let price = metric(MetricRole::Price, MetricUnit::Currency);
+        let at =
+            |units: [Option<f64>; 2]| price.across_projects([(4.0, units[0]), (6.0, units[1])]);
+        assert_eq!(at([Some(30.0), Some(10.0)]), Some(4.5));
+        assert_eq!(at([Some(30.0), None]), Some(5.0), "one is unknown");
+        assert_eq!(at([Some(0.0), Some(0.0)]), Some(5.0), "nothing was sold");
+        let rating = metric(MetricRole::Health, MetricUnit::Index);
+        assert_eq!(
+            rating.across_projects([(4.0, Some(30.0)), (6.0, Some(10.0))]),
+            Some(5.0),
+            "only prices are weighted by units"
+        );
+    }
 
     #[test]
     fn weeks_start_on_monday_and_quarters_on_their_first_day() {

@@ -252,33 +252,21 @@ fn scores(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
         .copied()
         .unwrap_or_default();
     let from = last - Days::new(SCORED_DAYS);
-    let mut sums: BTreeMap<(MetricId, BrandId), BTreeMap<NaiveDate, Vec<f64>>> = BTreeMap::new();
-    let mut brands: BTreeSet<BrandId> = BTreeSet::new();
-    for row in 0..loaded.table.len() {
-        if loaded.table.period[row] > from {
-            brands.insert(loaded.table.brand[row]);
-            let key = (loaded.table.metric[row], loaded.table.brand[row]);
-            sums.entry(key)
-                .or_default()
-                .entry(loaded.table.period[row])
-                .or_default()
-                .push(loaded.table.value[row]);
-        }
-    }
-    // Per period the projects' slices are added up (or averaged), then the periods are averaged.
-    let value = |metric: &MetricDefinition, brand: BrandId| -> f64 {
-        let Some(periods) = sums.get(&(metric.id, brand)) else {
-            return f64::NAN;
+    let brands: BTreeSet<BrandId> = (0..loaded.table.len())
+        .filter(|row| loaded.table.period[*row] > from)
+        .map(|row| loaded.table.brand[row])
+        .collect();
+    let units = loaded.metrics.values().find(|m| m.counts_units());
+    // Per period the projects' slices are put together, then the periods are averaged.
+    let values = |metric: &MetricDefinition| -> Vec<f64> {
+        let series = loaded.table.over_projects(metric, units.map(|m| m.id));
+        let level = |brand| {
+            let recent = series.get(brand).into_iter().flatten();
+            let recent = recent.filter(|(period, _)| **period > from);
+            let (n, sum) = recent.fold((0.0, 0.0), |(n, sum), (_, value)| (n + 1.0, sum + value));
+            sum / n
         };
-        let each: Vec<f64> = periods
-            .values()
-            .map(|slices| {
-                let sum: f64 = slices.iter().sum();
-                let adds = metric.unit.is_additive() && metric.role != MetricRole::Price;
-                if adds { sum } else { sum / slices.len() as f64 }
-            })
-            .collect();
-        each.iter().sum::<f64>() / each.len() as f64
+        brands.iter().map(level).collect()
     };
     let columns: Vec<score::MetricColumn> = loaded
         .metrics
@@ -288,7 +276,7 @@ fn scores(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
             direction: m.direction,
             section: m.section,
             weight: m.weight,
-            values: brands.iter().map(|b| value(m, *b)).collect(),
+            values: values(m),
         })
         .collect();
     let mut scored: Vec<(&str, score::BrandScore)> = brands

@@ -42,7 +42,7 @@ struct Series {
     values: Vec<f64>,
 }
 
-/// Forecasts every own brand's outcome, summed over projects.
+/// Forecasts every own brand's outcome over all projects.
 pub(crate) async fn forecast_all(
     compute: &Compute,
     snapshot: Arc<Snapshot>,
@@ -73,15 +73,7 @@ fn series(snapshot: &Snapshot) -> Vec<Series> {
     let Some(outcome) = view.outcome() else {
         return Vec::new();
     };
-    let mut by_brand: BTreeMap<BrandId, BTreeMap<NaiveDate, f64>> = BTreeMap::new();
-    let table = &snapshot.table;
-    for row in (0..table.len()).filter(|row| table.metric[*row] == outcome.id) {
-        *by_brand
-            .entry(table.brand[row])
-            .or_default()
-            .entry(table.period[row])
-            .or_default() += table.value[row];
-    }
+    let by_brand = snapshot.series(outcome.id);
     let own = view.brands.iter().filter(|b| b.role == BrandRole::Primary);
     own.filter_map(|brand| {
         let known = by_brand.get(&brand.id)?;

@@ -16,23 +16,32 @@ pub(crate) fn levels(
     until: NaiveDate,
     weeks: u64,
 ) -> BTreeMap<(BrandId, MetricId), f64> {
-    let mut sums: BTreeMap<(BrandId, MetricId), (f64, f64)> = BTreeMap::new();
+    let metrics = &snapshot.view.metrics;
+    let mut slices: BTreeMap<(BrandId, MetricId), Vec<(ProjectId, f64)>> = BTreeMap::new();
     for one in series
         .iter()
         .filter(|s| project.is_none_or(|p| p == s.project))
     {
         if let Some(level) = one.level(&snapshot.table, until, weeks) {
-            let slot = sums.entry((one.brand, one.metric)).or_default();
-            *slot = (slot.0 + level, slot.1 + 1.0);
+            slices
+                .entry((one.brand, one.metric))
+                .or_default()
+                .push((one.project, level));
         }
     }
-    let is_additive = |metric: MetricId| {
-        snapshot
-            .view
-            .metric(metric)
-            .is_some_and(|m| m.unit.is_additive())
+    let units = metrics.iter().find(|m| m.counts_units()).map(|m| m.id);
+    let sold = |brand: BrandId, project: ProjectId| {
+        let known = slices.get(&(brand, units?))?;
+        known
+            .iter()
+            .find(|(other, _)| *other == project)
+            .map(|(_, level)| *level)
     };
-    sums.into_iter()
-        .map(|(key, (sum, n))| (key, if is_additive(key.1) { sum } else { sum / n }))
-        .collect()
+    let level = |(key, values): (&(BrandId, MetricId), &Vec<(ProjectId, f64)>)| {
+        let values = values
+            .iter()
+            .map(|(project, level)| (*level, sold(key.0, *project)));
+        Some((*key, snapshot.view.metric(key.1)?.across_projects(values)?))
+    };
+    slices.iter().filter_map(level).collect()
 }

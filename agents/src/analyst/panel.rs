@@ -69,10 +69,11 @@ pub(crate) fn weekly(snapshot: &Snapshot) -> Weekly {
         role: m.role,
         channel: m.channel.map(|c: ChannelId| c.to_string()),
         higher_is_better: m.direction == Direction::Direct,
-        additive: m.unit.is_additive(),
+        additive: m.is_additive(),
     });
+    let units = metrics.iter().position(|m| m.counts_units());
     Weekly {
-        panel: Panel::from_slices(weeks, brands.collect(), infos.collect(), slices),
+        panel: Panel::from_weighted_slices(weeks, brands.collect(), infos.collect(), slices, units),
         margins,
     }
 }
@@ -138,7 +139,7 @@ mod tests {
         view.metrics.push(price);
         let mut table = MetricTable::default();
         let monday = NaiveDate::from_ymd_opt(2024, 1, 1).expect("a date");
-        for (key, north, south) in [("units_sold", 10.0, 5.0), ("price", 4.0, 4.0)] {
+        for (key, north, south) in [("units_sold", 10.0, 5.0), ("price", 4.0, 7.0)] {
             for (project, value) in [("north", north), ("south", south)] {
                 for week in [0u64, 1, 3] {
                     table.push(
@@ -167,9 +168,18 @@ mod tests {
     }
 
     #[test]
+    fn a_price_is_the_mean_over_the_units_sold_and_not_the_sum_over_projects() {
+        let snapshot = snapshot();
+        let price = snapshot.view.metrics.len() - 1;
+        let series = weekly(&snapshot).panel;
+        let series = series.series(0, price).expect("observed");
+        assert_eq!(series[0], (10.0 * 4.0 + 5.0 * 7.0) / 15.0);
+    }
+
+    #[test]
     fn the_margin_of_a_unit_is_the_share_of_its_price_and_no_margin_is_invented() {
         let weekly = weekly(&snapshot());
-        assert_eq!(weekly.margins.get(&brand("Alder")), Some(&(0.4 * 4.0)));
+        assert_eq!(weekly.margins.get(&brand("Alder")), Some(&(0.4 * 5.0)));
         assert!(
             !weekly.panel.brands()[1].own,
             "a brand without a margin is not counted in money"

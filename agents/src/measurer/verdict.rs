@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{Days, NaiveDate};
 use domain::{
     forecast::Forecast,
-    id::{BrandId, MetricId},
     outcome::OutcomeVerdict,
     provenance::{DataSlice, Provenance, SOFTWARE},
     recommendation::{Recommendation, State},
-    series::MetricTable,
     unit::Interval,
 };
 
@@ -39,34 +37,14 @@ pub(super) fn by_method(method: &str) -> Provenance {
     }
 }
 
-/// Sum over projects by period.
-pub(super) fn series(
-    table: &MetricTable,
-    brand: BrandId,
-    metric: MetricId,
-    is_additive: bool,
-) -> BTreeMap<NaiveDate, f64> {
-    let mut sums: BTreeMap<NaiveDate, (f64, f64)> = BTreeMap::new();
-    for row in
-        (0..table.len()).filter(|row| table.brand[*row] == brand && table.metric[*row] == metric)
-    {
-        let slot = sums.entry(table.period[row]).or_default();
-        *slot = (slot.0 + table.value[row], slot.1 + 1.0);
-    }
-    sums.into_iter()
-        .map(|(period, (sum, n))| (period, if is_additive { sum } else { sum / n }))
-        .collect()
-}
-
 /// A forecast's error in the window against repeating the last value it knew.
 pub(super) fn forecast(
     forecast: &Forecast,
-    table: &MetricTable,
+    actual: &BTreeMap<NaiveDate, f64>,
     from: NaiveDate,
     to: NaiveDate,
     promised: f64,
 ) -> Measured {
-    let actual = series(table, forecast.brand, forecast.metric, true);
     let last_known = actual
         .range(..=forecast.origin)
         .next_back()
@@ -126,14 +104,10 @@ pub(super) fn forecast(
 
 /// A metric at the date of its target.
 pub(super) fn target(
-    table: &MetricTable,
-    brand: BrandId,
-    metric: MetricId,
-    is_additive: bool,
+    values: &BTreeMap<NaiveDate, f64>,
     (from, to): (f64, f64),
     due: NaiveDate,
 ) -> Measured {
-    let values = series(table, brand, metric, is_additive);
     let recent: Vec<f64> = values
         .range(..=due)
         .rev()
@@ -238,39 +212,22 @@ pub(super) fn fix(is_suspect: bool) -> Measured {
 
 #[cfg(test)]
 mod tests {
-    use domain::id::ProjectId;
-
     use super::*;
-    use crate::view::tests_support::{brand, metric};
 
-    fn table(values: &[f64]) -> (MetricTable, NaiveDate) {
+    fn weeks(values: &[f64]) -> (BTreeMap<NaiveDate, f64>, NaiveDate) {
         let monday = NaiveDate::from_ymd_opt(2024, 1, 1).expect("a date");
-        let mut table = MetricTable::default();
-        for (week, value) in (0..).zip(values) {
-            table.push(
-                ProjectId::derive(&["o"]),
-                brand("Alder"),
-                metric("m"),
-                monday + Days::new(7 * week),
-                *value,
-            );
-        }
-        (table, monday + Days::new(7 * (values.len() as u64 - 1)))
+        let weeks = (0..)
+            .zip(values)
+            .map(|(week, value)| (monday + Days::new(7 * week), *value))
+            .collect();
+        (weeks, monday + Days::new(7 * (values.len() as u64 - 1)))
     }
 
     #[test]
     fn a_target_is_graded_by_how_much_of_the_way_was_gone() {
         let grade = |last: f64| {
-            let (table, due) = table(&[100.0, last, last, last, last]);
-            target(
-                &table,
-                brand("Alder"),
-                metric("m"),
-                true,
-                (100.0, 120.0),
-                due,
-            )
-            .verdict
+            let (values, due) = weeks(&[100.0, last, last, last, last]);
+            target(&values, (100.0, 120.0), due).verdict
         };
         assert_eq!(grade(121.0), OutcomeVerdict::Verified);
         assert_eq!(grade(115.0), OutcomeVerdict::Inconclusive);
@@ -279,15 +236,8 @@ mod tests {
 
     #[test]
     fn a_target_below_todays_value_is_reached_from_above() {
-        let (table, due) = table(&[70.0, 70.0, 70.0, 70.0]);
-        let measured = target(
-            &table,
-            brand("Alder"),
-            metric("m"),
-            true,
-            (100.0, 70.0),
-            due,
-        );
+        let (values, due) = weeks(&[70.0, 70.0, 70.0, 70.0]);
+        let measured = target(&values, (100.0, 70.0), due);
         assert_eq!(
             (measured.verdict, measured.realised),
             (OutcomeVerdict::Verified, Some(-30.0))
@@ -296,15 +246,8 @@ mod tests {
 
     #[test]
     fn a_metric_that_stopped_being_observed_cannot_be_told() {
-        let (table, last) = table(&[100.0, 130.0]);
-        let measured = target(
-            &table,
-            brand("Alder"),
-            metric("m"),
-            true,
-            (100.0, 120.0),
-            last + Days::new(70),
-        );
+        let (values, last) = weeks(&[100.0, 130.0]);
+        let measured = target(&values, (100.0, 120.0), last + Days::new(70));
         assert_eq!(
             (measured.verdict, measured.realised),
             (OutcomeVerdict::Inconclusive, None)
