@@ -4,7 +4,6 @@ mod analyze;
 mod config;
 mod demo;
 mod doctor;
-mod exit;
 mod import;
 mod ingest_worker;
 mod migrate;
@@ -19,10 +18,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{Config, Overrides, Sources},
+    exit::{Exit, Failure, Outcome, TABLE},
     telemetry,
 };
 
-pub(crate) use exit::{Exit, Failure, Outcome};
 pub(crate) use output::{Format, Progress, Table, figure, say, show};
 
 /// Digi-Cadence watches the marketing metrics of a portfolio of brands and tells its owners what to do next.
@@ -34,7 +33,7 @@ pub(crate) use output::{Format, Progress, Table, figure, say, show};
 /// Start with `digi-cadence demo`. For your own data: `digi-cadence serve --database sqlite:my.db`, then `user add` and
 /// `import` in a second terminal.
 #[derive(Debug, Parser)]
-#[command(name = "digi-cadence", version, after_help = exit::TABLE, after_long_help = exit::TABLE, propagate_version = true)]
+#[command(name = "digi-cadence", version, after_help = TABLE, after_long_help = TABLE, propagate_version = true)]
 struct Cli {
     #[command(flatten)]
     common: Common,

@@ -24,8 +24,8 @@ pub(crate) use report::{Report, report};
 
 use crate::{
     app::{self, Database},
-    cli::Failure,
     config::Config,
+    exit::Failure,
 };
 use market::Market;
 pub(crate) use market::Wanted;

@@ -7,28 +7,19 @@ use domain::{
     id::{BrandId, ChannelId},
     response::ResponseFit,
     score::Band,
-    synergy::CrossEffect,
 };
 use serde::Serialize;
 use storage::Storage;
 
 use crate::{Error, analyst::Analyst, metrics, optimisation, strategy};
 
-pub use crate::optimisation::query::{Curve, CurvePoint};
+pub use crate::{
+    metrics::query::Synergies,
+    optimisation::query::{Curve, CurvePoint},
+};
 
 /// Scores of a brand that are shown.
 const SCORE_HISTORY: u32 = 104;
-
-/// The last scan over every pair of own brands.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Synergies {
-    /// Last period used; `None` before the first scan.
-    pub origin: Option<NaiveDate>,
-    /// Pairs that were looked at.
-    pub candidates: u32,
-    /// Every pair, found or not.
-    pub effects: Vec<CrossEffect>,
-}
 
 /// A score on a date.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use domain::{Error, clock::SystemClock, id::OrgId, organisation::Organisation};
 use storage::{KeySource, Storage, System, SystemGrant};
 
-use crate::{cli::Failure, config::Config};
+use crate::{config::Config, exit::Failure};
 
 /// An open database with its schema up to date.
 #[derive(Clone, Debug)]

@@ -19,8 +19,8 @@ use storage::System;
 
 use super::{Database, edge};
 use crate::{
-    cli::{Exit, Failure, Outcome},
     config::Config,
+    exit::{Exit, Failure, Outcome},
 };
 
 /// Tasks that may wait for a compute pool.

@@ -23,9 +23,9 @@ use super::{
     importer,
 };
 use crate::{
-    cli::{Exit, Failure, Outcome},
     config::Config,
     demo::DemoMarket,
+    exit::{Exit, Failure, Outcome},
 };
 
 /// How long the lease of an import's job lasts without a heartbeat. A server that was killed holds its imports up for no

@@ -9,7 +9,7 @@ use domain::{
 use storage::{NewLink, NewUser};
 
 use super::Database;
-use crate::cli::Failure;
+use crate::exit::Failure;
 
 /// Adds a person.
 ///

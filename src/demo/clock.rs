@@ -19,7 +19,7 @@ use domain::{
 use storage::Storage;
 
 use super::market::Market;
-use crate::{app::Database, cli::Failure};
+use crate::{app::Database, exit::Failure};
 
 /// Most weeks one step may take.
 const MOST_WEEKS: u32 = 26;

@@ -20,7 +20,7 @@ use super::{
     market::{Market, brand_name},
     organisation_id,
 };
-use crate::{app::Database, cli::Failure, config::Config};
+use crate::{app::Database, config::Config, exit::Failure};
 
 /// Largest q-value of something that counts as found.
 const FOUND_Q: f64 = 0.05;

@@ -1,12 +1,26 @@
 //! What people read of the multi-brand metrics agent's findings.
 
+use chrono::NaiveDate;
+use domain::synergy::CrossEffect;
+use serde::Serialize;
 use storage::Scope;
 
 use super::rules::Suspect;
-use crate::{Error, analysis::Synergies};
+use crate::Error;
 
 /// Kind under which suspect values are stored.
 pub(crate) const SUSPECTS: &str = "suspect_values";
+
+/// The last scan over every pair of own brands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Synergies {
+    /// Last period used; `None` before the first scan.
+    pub origin: Option<NaiveDate>,
+    /// Pairs that were looked at.
+    pub candidates: u32,
+    /// Every pair, found or not.
+    pub effects: Vec<CrossEffect>,
+}
 
 /// The last scan over every pair.
 pub(crate) async fn synergies(scope: &Scope) -> Result<Synergies, Error> {
