@@ -12,7 +12,9 @@
 //! steps are not recorded again, and proposing twice changes nothing.
 
 pub(crate) mod cycle;
+pub(crate) mod letters;
 pub(crate) mod mailbox;
+pub(crate) mod pause;
 pub(crate) mod propose;
 pub(crate) mod runner;
 
@@ -96,7 +98,7 @@ pub(crate) fn subtree(
     desk: Desk,
     ctx: &Arc<Ctx>,
     arbitrator: BoundedRef<crate::arbitrator::actor::Msg>,
-) -> (ChildSpec, BoundedRef<mailbox::Msg>) {
+) -> (ChildSpec, BoundedRef<letters::ToMailbox>) {
     let (mailbox_ctx, runner_ctx) = (Arc::clone(ctx), Arc::clone(ctx));
     let way_back = Arc::new(OnceLock::new());
     let to_mailbox = Arc::clone(&way_back);

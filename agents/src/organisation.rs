@@ -29,7 +29,7 @@ use storage::Unit;
 
 use crate::{
     Error,
-    agent::{self, DESKS, mailbox},
+    agent::{self, DESKS, letters::ToMailbox},
     applier, arbitrator,
     context::Ctx,
     life, measurer,
@@ -47,7 +47,7 @@ const IMPORT_MOVES: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 /// The ways into an organisation's actors.
 #[derive(Clone, Debug)]
 pub(crate) struct Organisation {
-    pub(crate) agents: BTreeMap<AgentKind, BoundedRef<mailbox::Msg>>,
+    pub(crate) agents: BTreeMap<AgentKind, BoundedRef<ToMailbox>>,
     pub(crate) arbitrator: BoundedRef<arbitrator::actor::Msg>,
     pub(crate) keepers: Vec<BoundedRef<Look>>,
 }
@@ -59,7 +59,7 @@ impl Organisation {
             let _ = keeper.tell(Look);
         }
         for agent in self.agents.values() {
-            let _ = agent.tell(mailbox::Msg::Wake);
+            let _ = agent.tell(ToMailbox::Wake);
         }
         let _ = self.arbitrator.tell(arbitrator::actor::Msg::Wake);
     }
@@ -123,7 +123,7 @@ enum Duty {
 struct Keeper {
     duty: Duty,
     ctx: Arc<Ctx>,
-    agents: BTreeMap<AgentKind, BoundedRef<mailbox::Msg>>,
+    agents: BTreeMap<AgentKind, BoundedRef<ToMailbox>>,
     arbitrator: BoundedRef<arbitrator::actor::Msg>,
     done: usize,
     looked: u64,
@@ -152,7 +152,7 @@ impl Keeper {
                 let runs = watch(&self.ctx).await?;
                 if runs > 0 {
                     self.agents.values().for_each(|agent| {
-                        let _ = agent.tell(mailbox::Msg::Wake);
+                        let _ = agent.tell(ToMailbox::Wake);
                     });
                 }
                 if moved > 0 {

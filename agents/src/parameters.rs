@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::{Error, access::AgentKind};
 use serde_json::{Map, Value};
+use storage::Scope;
 
 /// One threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -208,6 +209,15 @@ fn checked(agent: AgentKind, name: &str, value: &Value) -> Result<(&'static str,
     } else {
         Err(refuse())
     }
+}
+
+/// An agent's thresholds as they are set.
+pub(crate) async fn of(scope: &Scope, kind: AgentKind) -> Result<Parameters, storage::Error> {
+    let stored = scope.settings().get::<Value>(&setting_key(kind)).await?;
+    Ok(Parameters::stored(
+        kind,
+        stored.as_ref().map(|setting| &setting.value),
+    ))
 }
 
 #[cfg(test)]

@@ -374,7 +374,7 @@ impl Plans {
                 .advise("run the optimisation agent first")
         })?;
         let parameters =
-            crate::parameters_of(&scope, domain::access::AgentKind::Optimisation).await?;
+            crate::parameters::of(&scope, domain::access::AgentKind::Optimisation).await?;
         let named = pricing::named(&scope, &ground).await?;
         let brands = named
             .brands

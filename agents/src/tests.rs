@@ -6,8 +6,9 @@ use domain::{
     Classify,
     access::{AgentKind, Permission},
     clock::SystemClock,
+    event::{EventKind, NewEvent},
     recommendation::{Kind, State},
-    run::RunState,
+    run::{RunState, Trigger},
 };
 use runtime::{
     compute::{Compute, PoolSpec},
@@ -18,7 +19,7 @@ use runtime::{
     testkit::wait_for_node,
 };
 use serde_json::json;
-use storage::{on_both, testkit::TestDatabase};
+use storage::{Filter, on_both, testkit::TestDatabase};
 
 use super::*;
 use crate::fixture::House;
@@ -107,7 +108,7 @@ on_both! {
         let run = db
             .unit(&grant, |u| {
                 Box::pin(async move {
-                    let (run, _) = organisation::queue_run(u, AgentKind::Forecasting, domain::run::Trigger::Person).await?;
+                    let (run, _) = organisation::queue_run(u, AgentKind::Forecasting, Trigger::Person).await?;
                     u.runs().start(run.id).await?;
                     u.runs().begin_step(run.id, "observe").await?;
                     u.runs().finish_step(run.id, "observe", &json!({ "by": "an earlier life" })).await?;

@@ -69,7 +69,7 @@ pub(crate) async fn run(desk: &Desk, ctx: Arc<Ctx>, id: RunId) -> Result<Report,
         .map(|_| run.parameters.clone());
     let parameters = match stored {
         Some(own) => parameters::Parameters::stored(desk.kind, Some(&own)),
-        None => crate::parameters_of(&ctx.storage.scope(&grant), desk.kind).await?,
+        None => parameters::of(&ctx.storage.scope(&grant), desk.kind).await?,
     };
     let Conclusion {
         results,

@@ -9,27 +9,20 @@ use runtime::{
 };
 use serde_json::{Value, json};
 
-use super::{Desk, runner};
+use super::{
+    Desk,
+    letters::{ToMailbox, ToRunner},
+    pause,
+};
 use crate::{Error, context::Ctx};
 
 /// How often it looks even when nobody woke it: what a lost wake-up delays at most.
 const SWEEP: Duration = Duration::from_secs(20);
 
-/// Letters to an agent.
-#[derive(Clone, Debug)]
-pub(crate) enum Msg {
-    /// Look whether there is something to do. Sent after every change that could matter, and by the sweep.
-    Wake,
-    /// The runner came to life; what it had in hand before is to be done again.
-    RunnerStarted,
-    /// The runner ended a run.
-    Ended,
-}
-
 pub(crate) struct Mailbox {
     desk: Desk,
     ctx: Arc<Ctx>,
-    runner: BoundedRef<runner::Msg>,
+    runner: BoundedRef<ToRunner>,
     /// The run in the runner's hand.
     current: Option<RunId>,
     is_paused: bool,
@@ -38,7 +31,7 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    pub(crate) fn new(desk: Desk, ctx: Arc<Ctx>, runner: BoundedRef<runner::Msg>) -> Self {
+    pub(crate) fn new(desk: Desk, ctx: Arc<Ctx>, runner: BoundedRef<ToRunner>) -> Self {
         Self {
             desk,
             ctx,
@@ -53,7 +46,7 @@ impl Mailbox {
     async fn look(&mut self) -> Result<(), Error> {
         let grant = self.ctx.agent(self.desk.kind).grant(Permission::RunRead)?;
         let scope = self.ctx.storage.scope(&grant);
-        self.is_paused = crate::is_paused(&scope, self.desk.kind).await?;
+        self.is_paused = pause::is_paused(&scope, self.desk.kind).await?;
         if self.is_paused || self.current.is_some() {
             return Ok(());
         }
@@ -64,7 +57,7 @@ impl Mailbox {
             .into_iter()
             .find(|run| run.agent == self.desk.kind);
         if let Some(run) = next {
-            self.runner.tell(runner::Msg::Run(run.id))?;
+            self.runner.tell(ToRunner::Run(run.id))?;
             self.current = Some(run.id);
         }
         Ok(())
@@ -72,20 +65,24 @@ impl Mailbox {
 }
 
 impl Behaviour for Mailbox {
-    type Msg = Msg;
+    type Msg = ToMailbox;
     const KIND: &'static str = "agent";
 
-    async fn start(&mut self, ctx: &Context<Msg>) -> Result<(), Failure> {
-        ctx.every(SWEEP, || Msg::Wake);
-        ctx.after(Duration::ZERO, Msg::Wake);
+    async fn start(&mut self, ctx: &Context<ToMailbox>) -> Result<(), Failure> {
+        ctx.every(SWEEP, || ToMailbox::Wake);
+        ctx.after(Duration::ZERO, ToMailbox::Wake);
         Ok(())
     }
 
-    async fn handle(&mut self, ctx: &Context<Msg>, message: Msg) -> Result<(), Failure> {
+    async fn handle(
+        &mut self,
+        ctx: &Context<ToMailbox>,
+        message: ToMailbox,
+    ) -> Result<(), Failure> {
         match message {
-            Msg::Wake => self.wakes += 1,
-            Msg::RunnerStarted => self.current = None,
-            Msg::Ended => {
+            ToMailbox::Wake => self.wakes += 1,
+            ToMailbox::RunnerStarted => self.current = None,
+            ToMailbox::Ended => {
                 self.finished += 1;
                 self.current = None;
             }

@@ -12,22 +12,17 @@ use runtime::{
 };
 use serde_json::{Value, json};
 
-use super::{Desk, cycle, mailbox};
-use crate::{Error, arbitrator, context::Ctx};
-
-/// Letters to a runner.
-pub(crate) enum Msg {
-    /// Do this run and tell the mailbox when it has ended. Ignored while another one is under way.
-    Run(RunId),
-    /// The cycle's task ended.
-    Ended(RunId, Result<Result<cycle::Report, Error>, runtime::Error>),
-}
+use super::{
+    Desk, cycle,
+    letters::{ToMailbox, ToRunner},
+};
+use crate::{arbitrator, context::Ctx};
 
 pub(crate) struct Runner {
     desk: Desk,
     ctx: Arc<Ctx>,
     arbitrator: BoundedRef<arbitrator::actor::Msg>,
-    mailbox: Arc<OnceLock<BoundedRef<mailbox::Msg>>>,
+    mailbox: Arc<OnceLock<BoundedRef<ToMailbox>>>,
     current: Option<RunId>,
     last: Option<cycle::Report>,
 }
@@ -40,7 +35,7 @@ impl Runner {
         desk: Desk,
         ctx: Arc<Ctx>,
         arbitrator: BoundedRef<arbitrator::actor::Msg>,
-        mailbox: Arc<OnceLock<BoundedRef<mailbox::Msg>>>,
+        mailbox: Arc<OnceLock<BoundedRef<ToMailbox>>>,
     ) -> Self {
         Self {
             desk,
@@ -54,30 +49,30 @@ impl Runner {
 }
 
 impl Behaviour for Runner {
-    type Msg = Msg;
+    type Msg = ToRunner;
     const KIND: &'static str = "cycle";
 
-    async fn start(&mut self, _: &Context<Msg>) -> Result<(), Failure> {
+    async fn start(&mut self, _: &Context<ToRunner>) -> Result<(), Failure> {
         if let Some(mailbox) = self.mailbox.get() {
             // Not running yet at the very first start, and then it has nothing to be told.
-            let _ = mailbox.tell(mailbox::Msg::RunnerStarted);
+            let _ = mailbox.tell(ToMailbox::RunnerStarted);
         }
         Ok(())
     }
 
-    async fn handle(&mut self, ctx: &Context<Msg>, message: Msg) -> Result<(), Failure> {
+    async fn handle(&mut self, ctx: &Context<ToRunner>, message: ToRunner) -> Result<(), Failure> {
         match message {
-            Msg::Run(run) => {
+            ToRunner::Run(run) => {
                 if self.current.is_none() {
                     self.current = Some(run);
                     let (desk, shared) = (self.desk, Arc::clone(&self.ctx));
                     ctx.pipe(
                         async move { cycle::run(&desk, shared, run).await },
-                        move |outcome| Msg::Ended(run, outcome),
+                        move |outcome| ToRunner::Ended(run, outcome),
                     );
                 }
             }
-            Msg::Ended(run, outcome) => {
+            ToRunner::Ended(run, outcome) => {
                 self.current = None;
                 match outcome {
                     Ok(Ok(report)) => self.last = Some(report),
@@ -97,7 +92,7 @@ impl Behaviour for Runner {
                     }
                 }
                 if let Some(mailbox) = self.mailbox.get() {
-                    mailbox.tell_within(mailbox::Msg::Ended, PATIENCE).await?;
+                    mailbox.tell_within(ToMailbox::Ended, PATIENCE).await?;
                 }
                 // Refused only when it has more wake-ups than it needs.
                 let _ = self.arbitrator.tell(arbitrator::actor::Msg::Wake);

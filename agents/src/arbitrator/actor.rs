@@ -144,7 +144,8 @@ async fn somebody_is_at_work(ctx: &Ctx, scope: &storage::Scope) -> Result<bool, 
             < chrono::TimeDelta::from_std(ctx.config.cycle_timeout)
                 .unwrap_or(chrono::TimeDelta::MAX);
         if is_fresh
-            && (run.state == RunState::Running || !crate::is_paused(scope, run.agent).await?)
+            && (run.state == RunState::Running
+                || !crate::agent::pause::is_paused(scope, run.agent).await?)
         {
             return Ok(true);
         }
