@@ -17,7 +17,7 @@ use domain::{
 };
 use storage::{Drafted, Storage, Transition, Unit};
 
-use crate::{Error, decisions::domain_date, observe::evidence_digest};
+use crate::{Error, calendar::domain_date, observe::evidence_digest};
 
 /// What one round did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,20 +7,15 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     ErrorKind,
-    access::{AgentKind, Grant, Permission, Principal},
+    access::{Grant, Permission, Principal},
     id::{PlanId, RecommendationId},
     outcome::Outcome,
     recommendation::{Action, Guard, HistoryEntry, Kind, Move, Mover, Recommendation, State},
 };
 use serde::{Deserialize, Serialize};
-use storage::{Drafted, Executor, Filter, Storage, Transition, Unit};
+use storage::{Drafted, Edit, Filter, Storage, Transition, Unit};
 
-use crate::{
-    Error, applier,
-    observe::evidence_digest,
-    plans::{Plans, Priced},
-    view::evidence,
-};
+use crate::{Error, applier, calendar::domain_date, observe::evidence_digest, plans::Plans};
 
 /// Why a person rejects a recommendation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -149,8 +144,8 @@ impl Decisions {
         self.detail(principal, id).await
     }
 
-    /// Approves the action whose hash is named, as it is or as `edited`. An edit is priced again, gets a hash of its own and
-    /// is approved under that.
+    /// Approves the action whose hash is named, as it is or as `edited`. An edit is priced and worded again, gets a hash of
+    /// its own and is approved under that. Taking the approval back leaves the edit in review.
     ///
     /// # Errors
     /// `recommendation.plan_changed` when the action is no longer the one that was looked at,
@@ -167,7 +162,7 @@ impl Decisions {
         let grant = principal.grant(Permission::RecommendationDecide)?;
         let hash = action_hash.to_owned();
         let edit = match edited {
-            Some(action) => Some(self.priced_edit(principal, id, action).await?),
+            Some(action) => Some(self.edited(principal, id, action).await?),
             None => None,
         };
         self.decide(&grant, move |u| {
@@ -184,19 +179,10 @@ impl Decisions {
                     .advise("reload it, look at the new plan and decide again")
                     .into());
                 }
-                let (version, hash) = match edit.filter(|(action, _)| action.hash() != hash) {
-                    Some((action, priced)) => {
-                        let (effect, confidence) =
-                            priced.map_or((None, None), |p| (Some(p.effect), Some(p.confidence)));
+                let (version, hash) = match edit.filter(|edit| edit.action.hash() != hash) {
+                    Some(edit) => {
                         let edited = recommendations
-                            .edit(
-                                id,
-                                version,
-                                &action,
-                                effect.as_ref(),
-                                confidence,
-                                "edited before approval",
-                            )
+                            .edit(id, version, &edit, "edited before approval")
                             .await?;
                         (edited.version, edited.action_hash)
                     }
@@ -264,12 +250,7 @@ impl Decisions {
     ) -> Result<Detail, Error> {
         let grant = principal.grant(Permission::RecommendationDecide)?;
         let scope = self.storage.scope(&grant);
-        let today = scope
-            .organisations()
-            .get()
-            .await?
-            .as_of
-            .unwrap_or(self.storage.now().await?.date_naive());
+        let today = domain_date(scope.organisations(), self.storage.now().await?).await?;
         let expires = scope.recommendations().get(id).await?.expires_on;
         if until <= today {
             let error = domain::Error::invalid(
@@ -398,13 +379,13 @@ impl Decisions {
         self.storage.unit(grant, work).await.map_err(edge_code)
     }
 
-    /// An edited action with its effect computed anew; kinds without an effect in money keep none.
-    async fn priced_edit(
+    /// An edited action with everything that is told of it.
+    async fn edited(
         &self,
         principal: &Principal,
         id: RecommendationId,
         action: Action,
-    ) -> Result<(Action, Option<Priced>), Error> {
+    ) -> Result<Edit, Error> {
         let grant = principal.grant(Permission::RecommendationRead)?;
         let before = self.storage.scope(&grant).recommendations().get(id).await?;
         if before.kind != action.kind() {
@@ -414,12 +395,7 @@ impl Decisions {
             )
             .into());
         }
-        let action = self
-            .plans
-            .completed(principal, &before.action, action)
-            .await?;
-        let priced = self.plans.price(principal, &action).await?;
-        Ok((action, priced))
+        self.plans.edited(principal, &before, action).await
     }
 }
 
@@ -457,36 +433,6 @@ fn allowed(
         .filter(|(_, step)| is_legal(*step))
         .map(|(name, _)| *name)
         .collect()
-}
-
-/// The agent under whose name a person's plan stands in the inbox.
-pub(crate) const SUBMITTED_TO: AgentKind = AgentKind::Optimisation;
-
-/// Domain date of an organisation within a unit or scope.
-pub(crate) async fn domain_date<E: Executor>(
-    organisations: storage::Organisations<'_, E>,
-    now: DateTime<Utc>,
-) -> Result<NaiveDate, storage::Error> {
-    Ok(organisations
-        .get()
-        .await?
-        .as_of
-        .unwrap_or_else(|| now.date_naive()))
-}
-
-/// Evidence of a plan that a person made: who says so.
-pub(crate) fn made_by(
-    author: &str,
-    provenance: &domain::provenance::Provenance,
-) -> domain::recommendation::Evidence {
-    evidence(
-        "made by hand",
-        f64::NAN,
-        "",
-        None,
-        format!("submitted by {author}; there is no proof that no plan is better"),
-        provenance,
-    )
 }
 
 #[cfg(test)]

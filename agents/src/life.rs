@@ -7,7 +7,7 @@ use domain::{
 };
 use storage::{Filter, Storage, Transition};
 
-use crate::{Error, decisions::domain_date};
+use crate::{Error, calendar::domain_date};
 
 /// Moves everything whose date has come by the domain clock. Doing it again changes nothing. Returns how many moved.
 ///

@@ -27,7 +27,10 @@ use serde_json::json;
 use storage::{Filter, Scope, Transition};
 
 use crate::{
-    Error, applier, context::Ctx, decisions::domain_date, observe::Snapshot, plans::next_monday,
+    Error, applier,
+    calendar::{domain_date, next_monday},
+    context::Ctx,
+    observe::Snapshot,
 };
 use verdict::Measured;
 

@@ -3,13 +3,13 @@
 //! A what-if reads the stored fit, never the values, and the decoded fit is kept in memory: it answers in milliseconds.
 
 mod edit;
-mod pricing;
+mod wording;
 
 use std::{collections::BTreeMap, time::Instant};
 
 use chrono::NaiveDate;
 use domain::{
-    access::{Actor, Permission, Principal},
+    access::{Actor, AgentKind, Permission, Principal},
     budget::{Constraint, Plan, PlanLine, PlanStatus},
     id::{BrandId, ChannelId, PlanId, RecommendationId},
     metric::Granularity,
@@ -19,7 +19,7 @@ use domain::{
     recommendation::{Action, Recommendation, State},
     unit::{Effect, Money},
 };
-use rust_decimal::{Decimal, prelude::FromPrimitive, prelude::ToPrimitive};
+use rust_decimal::{Decimal, prelude::ToPrimitive};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use storage::{Scope, Storage};
@@ -28,16 +28,18 @@ use crate::{
     Error,
     analyst::{Analyst, Fit},
     arbitrator::violation,
-    decisions::{SUBMITTED_TO, domain_date, made_by},
-    optimisation::rules::plan_evidence,
+    calendar::{domain_date, next_monday},
+    money::cents,
+    pricing::{self, Priced},
+    view::View,
 };
-
-pub(crate) use pricing::{Priced, Pricing, shares};
 
 /// Start of the dedupe keys of plans that people submitted.
 pub(crate) const SUBMITTED: &str = "person|";
 /// Weeks of a plan that is carried on from actual spend.
 const CARRIED_ON_WEEKS: u32 = 12;
+/// The agent under whose name a person's plan stands in the inbox.
+const SUBMITTED_TO: AgentKind = AgentKind::Optimisation;
 /// Most weeks a plan may cover.
 const MOST_WEEKS: u32 = 104;
 /// Weeks until a submitted plan expires.
@@ -373,9 +375,8 @@ impl Plans {
             domain::Error::conflict("plan.no_fit", "no response curve was fitted yet")
                 .advise("run the optimisation agent first")
         })?;
-        let parameters =
-            crate::parameters::of(&scope, domain::access::AgentKind::Optimisation).await?;
-        let named = pricing::named(&scope, &ground).await?;
+        let parameters = crate::parameters::of(&scope, AgentKind::Optimisation).await?;
+        let named = named(&scope, &ground).await?;
         let brands = named
             .brands
             .iter()
@@ -454,23 +455,10 @@ impl Plans {
             total: plan.total.clone(),
             lines: plan.lines.clone(),
         };
-        let moved: Decimal = plan
-            .lines
-            .iter()
-            .map(|l| (l.weekly - l.current).max(Decimal::ZERO))
-            .sum();
-        let mut brands: Vec<BrandId> = plan
-            .lines
-            .iter()
-            .filter(|l| l.weekly != l.current)
-            .map(|l| l.brand)
-            .collect();
-        brands.sort();
-        brands.dedup();
         let author = principal.actor().to_string();
-        let view = crate::plans::pricing::named(&scope, &ground).await?;
-        let mut numbers = plan_evidence(&view, &plan, moved.to_f64().unwrap_or(f64::NAN));
-        numbers.push(made_by(&author, &plan.provenance));
+        let view = named(&scope, &ground).await?;
+        let moved = wording::moved(&plan.lines);
+        let numbers = wording::numbers(&view, &plan, &author);
         let now = self.storage.now().await?;
         let key = format!("{SUBMITTED}{}|{}", plan.id, plan.version);
         Ok(Recommendation {
@@ -482,10 +470,10 @@ impl Plans {
             title: plan.name.clone(),
             summary: format!(
                 "A plan that {author} made by hand: {} a week is moved. Approved, it is the plan of record from {}.",
-                view.money(moved.to_f64().unwrap_or_default()),
+                view.money(moved),
                 plan.start
             ),
-            brands,
+            brands: wording::brands(&plan.lines),
             objective: "as its author states".to_owned(),
             state: State::Draft,
             action_hash: action.hash(),
@@ -628,14 +616,23 @@ fn checked_weeks(weeks: u32) -> Result<(), Error> {
     .into())
 }
 
-/// The Monday after a date.
-pub(crate) fn next_monday(date: NaiveDate) -> NaiveDate {
-    Granularity::Week.add(Granularity::Week.start_of(date), 1)
-}
-
-/// An amount in whole cents.
-pub(crate) fn cents(amount: f64) -> Decimal {
-    Decimal::from_f64((amount * 100.0).round() / 100.0)
-        .unwrap_or_default()
-        .round_dp(2)
+/// A view that knows names and money, for texts about a plan.
+async fn named(scope: &Scope, ground: &Ground) -> Result<View, Error> {
+    Ok(View {
+        organisation: ground.organisation.clone(),
+        as_of: ground.as_of,
+        digest: String::new(),
+        data_until: None,
+        brands: scope.brands().list().await?,
+        channels: scope.channels().list().await?,
+        metrics: scope.metrics().list().await?,
+        projects: scope.projects().list().await?,
+        constraints: Vec::new(),
+        targets: Vec::new(),
+        current: ground
+            .current
+            .iter()
+            .map(|(line, weekly)| (*line, weekly.to_f64().unwrap_or_default()))
+            .collect(),
+    })
 }

@@ -19,7 +19,7 @@ use domain::{
 use serde::Serialize;
 use storage::{Filter, Scope, Storage, ValueQuery};
 
-use crate::{AgentStatus, Agents, Error, decisions::domain_date};
+use crate::{AgentStatus, Agents, Error, calendar::domain_date};
 use sales::{BrandMoney, MoneyMetrics, money};
 
 /// Weeks of the portfolio's history that are shown.

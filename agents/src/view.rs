@@ -7,7 +7,7 @@ use domain::{
     brand::{Brand, BrandRole, Channel},
     budget::Constraint,
     id::{BrandId, ChannelId, MetricId, ProjectId},
-    metric::{Granularity, MetricDefinition, MetricRole},
+    metric::{MetricDefinition, MetricRole},
     organisation::Organisation,
     outcome::Target,
     project::Project,
@@ -141,7 +141,7 @@ impl View {
 
     /// The Monday after the domain date.
     pub(crate) fn next_monday(&self) -> NaiveDate {
-        Granularity::Week.add(Granularity::Week.start_of(self.as_of), 1)
+        crate::calendar::next_monday(self.as_of)
     }
 
     /// The domain date `weeks` from now.
@@ -238,7 +238,7 @@ pub(crate) mod tests_support {
 
     use domain::{
         id::{OrgId, PlanId},
-        metric::{Direction, MetricUnit, Section},
+        metric::{Direction, Granularity, MetricUnit, Section},
     };
 
     use super::*;

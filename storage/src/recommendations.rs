@@ -7,7 +7,9 @@ use domain::{
     event::{EventKind, NewEvent},
     id::{BrandId, RecommendationId, RunId},
     page::{Page, PageRequest},
-    recommendation::{Action, Considered, HistoryEntry, Kind, Move, Recommendation, State},
+    recommendation::{
+        Action, Considered, Evidence, HistoryEntry, Kind, Move, Recommendation, State,
+    },
     unit::Effect,
 };
 use sea_orm::Value;
@@ -49,6 +51,25 @@ impl Filter {
             ..Self::default()
         }
     }
+}
+
+/// An edited action with everything that is told of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    /// What approving does now.
+    pub action: Action,
+    /// One line for the list.
+    pub title: String,
+    /// What it does in plain words.
+    pub summary: String,
+    /// Brands it touches.
+    pub brands: Vec<BrandId>,
+    /// The numbers behind it.
+    pub evidence: Vec<Evidence>,
+    /// Expected effect; `None` where the kind has none that can be stated.
+    pub effect: Option<Effect>,
+    /// P(effect > 0).
+    pub confidence: Option<f64>,
 }
 
 /// What became of a draft.
@@ -365,10 +386,7 @@ impl Recommendations<'_, Unit> {
                 ],
             )
             .await?;
-        let sql = "INSERT INTO recommendation_brands (org_id, recommendation_id, brand_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-        for brand in &new.brands {
-            self.0.execute(sql, params![new.id.0, brand.0]).await?;
-        }
+        self.write_brands(new.id, &new.brands).await?;
         self.write_history(new.id, None, State::Draft, None, &hash)
             .await?;
         Ok(Drafted::Inserted(self.get(new.id).await?))
@@ -401,8 +419,8 @@ impl Recommendations<'_, Unit> {
         Ok(())
     }
 
-    /// Replaces the action of an open recommendation by an edited one; its hash changes, so nobody can approve the old
-    /// one any more. `note` says what was edited.
+    /// Replaces the action of an open recommendation by an edited one, and with it every word and number told of it; its
+    /// hash changes, so nobody can approve the old one any more. `note` says what was edited.
     ///
     /// # Errors
     /// `recommendation.changed` (stale) when it no longer has `expected_version`, `recommendation.already_decided`, and
@@ -411,9 +429,7 @@ impl Recommendations<'_, Unit> {
         &self,
         id: RecommendationId,
         expected_version: u32,
-        action: &Action,
-        effect: Option<&Effect>,
-        confidence: Option<f64>,
+        edit: &Edit,
         note: &str,
     ) -> Result<Recommendation, Error> {
         transition::may_decide(self.0)?;
@@ -426,23 +442,27 @@ impl Recommendations<'_, Unit> {
                     .into(),
             );
         }
-        if before.kind != action.kind() {
+        if before.kind != edit.action.kind() {
             return Err(domain::Error::invalid(
                 "recommendation.kind_changed",
                 "an edit cannot change the kind of action",
             )
             .into());
         }
-        let hash = action.hash();
+        let hash = edit.action.hash();
         let sql = "UPDATE recommendations SET version = version + 1, state = 'in_review', snoozed_until = NULL, action = $3, \
-                   action_hash = $4, effect = $5, confidence = $6, updated_at = $7 WHERE org_id = $1 AND id = $2 AND version = $8 \
-                   AND state = $9";
+                   action_hash = $4, effect = $5, confidence = $6, title = $7, summary = $8, brands = $9, evidence = $10, \
+                   updated_at = $11 WHERE org_id = $1 AND id = $2 AND version = $12 AND state = $13";
         let params = params![
             id.0,
-            json(action)?,
+            json(&edit.action)?,
             hash.clone(),
-            json_opt(&effect)?,
-            confidence,
+            json_opt(&edit.effect)?,
+            edit.confidence,
+            edit.title.clone(),
+            edit.summary.clone(),
+            json(&edit.brands)?,
+            json(&edit.evidence)?,
             self.0.now(),
             i64::from(expected_version),
             name(&before.state)
@@ -450,6 +470,9 @@ impl Recommendations<'_, Unit> {
         if self.0.execute(sql, params).await? == 0 {
             return Err(transition::stale(self.get(id).await?.version));
         }
+        let sql = "DELETE FROM recommendation_brands WHERE org_id = $1 AND recommendation_id = $2";
+        self.0.execute(sql, params![id.0]).await?;
+        self.write_brands(id, &edit.brands).await?;
         self.write_history(id, None, State::InReview, Some(note), &hash)
             .await?;
         self.tell(id, EventKind::RecommendationChanged).await?;
@@ -462,6 +485,14 @@ impl Recommendations<'_, Unit> {
             )
             .await?;
         self.get(id).await
+    }
+
+    async fn write_brands(&self, id: RecommendationId, brands: &[BrandId]) -> Result<(), Error> {
+        let sql = "INSERT INTO recommendation_brands (org_id, recommendation_id, brand_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        for brand in brands {
+            self.0.execute(sql, params![id.0, brand.0]).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn write_history(

@@ -186,7 +186,7 @@ async fn board(
         .filter(|r| now[&query_key(&r.action, &metrics)] != r.evidence_digest)
         .map(|r| r.id)
         .collect();
-    let as_of = crate::decisions::domain_date(scope.organisations(), now_at).await?;
+    let as_of = crate::calendar::domain_date(scope.organisations(), now_at).await?;
     let holds = |r: &&Recommendation| match (&r.action, r.state) {
         (_, State::InReview | State::Approved | State::Applying) => true,
         // While its effect is being measured a plan's lines stay as they are.

@@ -60,10 +60,18 @@ on_both! {
         let (id, version) = (seen.id, seen.version);
         let other = Rule::Cap { brand: Some(house.alder), channel: Some(house.search), weekly: 50.into() };
         let grant = house.manager().grant(Permission::RecommendationDecide).expect("held");
-        let action = Action::Guard { rule: other };
+        let edit = storage::Edit {
+            action: Action::Guard { rule: other },
+            title: seen.title.clone(),
+            summary: seen.summary.clone(),
+            brands: seen.brands.clone(),
+            evidence: seen.evidence.clone(),
+            effect: None,
+            confidence: None,
+        };
         db.unit(&grant, move |u| {
-            let action = action.clone();
-            Box::pin(async move { u.recommendations().edit(id, version, &action, None, None, "somebody edits").await })
+            let edit = edit.clone();
+            Box::pin(async move { u.recommendations().edit(id, version, &edit, "somebody edits").await })
         })
         .await
         .expect("an edit");
@@ -124,6 +132,51 @@ on_both! {
         apply_due(&db, &house.system()).await.expect("applied");
         let grant = house.system().grant(Permission::PlanRead).expect("held");
         assert_eq!(db.scope(&grant).constraints().active().await.expect("read")[0].rule, rule);
+    }
+
+    async fn the_text_says_what_the_action_does_after_an_edit_and_after_its_undo(db: TestDatabase) {
+        let house = House::build(&db).await;
+        let seen = house.guard(&db).await;
+        let decisions = decisions(&db);
+        let cap = |weekly: i64| Action::Guard {
+            rule: Rule::Cap { brand: Some(house.alder), channel: Some(house.search), weekly: weekly.into() },
+        };
+        let approve = async |of: &Recommendation, action: Action| {
+            decisions.approve(&house.manager(), of.id, of.version, &of.action_hash, Some(action), None).await.expect("approved").recommendation
+        };
+        let edited = approve(&seen, cap(85)).await;
+        assert_eq!(edited.title, "Cap Paid search of Alder at EUR 85 a week");
+        let undone = decisions.undo(&house.manager(), seen.id).await.expect("in time").recommendation;
+        assert_eq!((undone.state, &undone.action, &undone.title), (State::InReview, &cap(85), &edited.title));
+        let again = approve(&undone, cap(70)).await;
+        assert_eq!(again.title, "Cap Paid search of Alder at EUR 70 a week");
+        assert_eq!(again.action, cap(70));
+    }
+
+    async fn the_text_of_an_edited_plan_follows_its_lines(db: TestDatabase) {
+        let house = House::build(&db).await;
+        let decisions = decisions(&db);
+        let plan = decisions.plans.current(&house.manager()).await.expect("carried on");
+        let with = |alder: i64, birch: i64| {
+            let mut lines = plan.lines.clone();
+            for line in &mut lines {
+                let by = if line.brand == house.alder { alder } else { birch };
+                line.weekly = line.current + rust_decimal::Decimal::from(by);
+            }
+            Action::BudgetPlan { plan: plan.id, start: plan.start, weeks: plan.weeks, total: plan.total.clone(), lines }
+        };
+        let seen = house.propose(&db, "portfolio", with(-50, 50)).await;
+        let approve = async |of: &Recommendation, action: Action| {
+            decisions.approve(&house.manager(), of.id, of.version, &of.action_hash, Some(action), None).await.expect("approved").recommendation
+        };
+        let edited = approve(&seen, with(-20, 20)).await;
+        assert_eq!(edited.title, "Shift EUR 20 a week within the same budget");
+        assert!(edited.summary.contains("EUR 20 a week less for Paid search of Alder"), "{}", edited.summary);
+        let undone = decisions.undo(&house.manager(), seen.id).await.expect("in time").recommendation;
+        assert_eq!((&undone.title, &undone.summary, &undone.action), (&edited.title, &edited.summary, &edited.action));
+        let again = approve(&undone, with(0, 30)).await;
+        assert_eq!((again.title.as_str(), again.brands), ("Spend EUR 30 a week more", vec![house.birch]));
+        assert_eq!(again.evidence[0].value, Some(30.0), "the numbers follow too");
     }
 
     async fn an_edit_cannot_turn_a_rule_into_one_about_something_else(db: TestDatabase) {

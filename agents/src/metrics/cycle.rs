@@ -13,7 +13,7 @@ use crate::{
     context::Ctx,
     observe::Snapshot,
     parameters::Parameters,
-    plans,
+    pricing::{Pricing, shares},
 };
 
 pub(crate) async fn conclude(
@@ -41,7 +41,7 @@ pub(crate) async fn conclude(
             scan::cross_effects(
                 &scanned.weekly.panel,
                 &scanned.findings,
-                &plans::shares(view),
+                &shares(view),
                 parameters.get("false_discovery"),
                 origin,
                 &method,
@@ -52,7 +52,7 @@ pub(crate) async fn conclude(
     let weeks = parameters.count("horizon_weeks");
     let pricing = scanned
         .as_ref()
-        .map(|scanned| plans::Pricing::of(scanned, &snapshot));
+        .map(|scanned| Pricing::of(scanned, &snapshot));
     let what_if = |changes: &[_]| {
         pricing
             .as_ref()

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::{
     Error,
     analyst::model::{Line, Model},
-    plans::cents,
+    money::cents,
 };
 
 /// What a plan is asked for.

@@ -11,9 +11,10 @@ use crate::{
     agent::{Conclusion, Results},
     analyst::{OPTIMISATION, Scanned, model::Model, provenance, scan},
     context::Ctx,
+    money::cents,
     observe::Snapshot,
     parameters::Parameters,
-    plans::{self, cents},
+    pricing::{Pricing, shares},
     view::View,
 };
 
@@ -44,7 +45,7 @@ pub(crate) async fn conclude(
     let request = allocation::Request {
         org: ctx.org,
         currency: view.organisation.currency.clone(),
-        start: plans::next_monday(view.as_of),
+        start: view.next_monday(),
         weeks,
         total: None,
         current: view.current.clone(),
@@ -76,7 +77,7 @@ pub(crate) async fn conclude(
             None
         }
     };
-    let pricing = plans::Pricing::of(&scanned, &snapshot);
+    let pricing = Pricing::of(&scanned, &snapshot);
     let what_if = |changes: &[_]| pricing.estimate(view, changes, weeks);
     let sight = rules::Sight {
         view,
@@ -110,7 +111,7 @@ fn fit(scanned: &Scanned, snapshot: &Snapshot, model: &Model) -> Result<Response
             &scanned.seed.to_string(),
         ]),
         origin: scanned.findings.period.1,
-        curves: scan::curves(&scanned.findings, &plans::shares(view))?,
+        curves: scan::curves(&scanned.findings, &shares(view))?,
         model: serde_json::to_value(model).map_err(|error| Error::Analysis(error.to_string()))?,
         provenance: source,
     })
@@ -128,7 +129,7 @@ fn obeyed(view: &View, scanned: &Scanned, snapshot: &Snapshot) -> Result<Vec<Rul
     let effects = scan::cross_effects(
         &scanned.weekly.panel,
         &scanned.findings,
-        &plans::shares(view),
+        &shares(view),
         scanned.params.false_discovery_rate,
         scanned.findings.period.1,
         &source,

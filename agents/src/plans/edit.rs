@@ -2,28 +2,88 @@
 
 use domain::{
     access::{Permission, Principal},
-    budget::Rule,
+    budget::{Plan, PlanStatus, Rule},
     id::{BrandId, ChannelId},
-    recommendation::Action,
+    recommendation::{Action, Recommendation},
 };
 use rust_decimal::{Decimal, prelude::ToPrimitive};
+use storage::Edit;
 
-use super::{Ground, Plans, Priced, Spend, WhatIfLine, pricing};
-use crate::Error;
+use super::{Ground, Plans, Spend, WhatIfLine, named, wording};
+use crate::{
+    Error,
+    pricing::{self, Priced},
+};
 
 impl Plans {
-    /// An edited action, checked against the one it replaces and completed with what follows from it.
+    /// An edited action, checked against the one it replaces and completed with what follows from it: its effect, its words
+    /// and, for a plan, the numbers behind it.
     ///
     /// # Errors
     /// `recommendation.edit_invalid` for what cannot be edited, `plan.infeasible` when a standing rule is broken.
-    pub(crate) async fn completed(
+    pub(crate) async fn edited(
         &self,
         principal: &Principal,
-        before: &Action,
+        before: &Recommendation,
         edited: Action,
-    ) -> Result<Action, Error> {
+    ) -> Result<Edit, Error> {
         let grant = principal.grant(Permission::RecommendationRead)?;
-        let ground = self.ground(&self.storage.scope(&grant)).await?;
+        let scope = self.storage.scope(&grant);
+        let ground = self.ground(&scope).await?;
+        let action = ground.completed(&before.action, edited)?;
+        let (effect, confidence) = match ground.worth(&action) {
+            Some(priced) => (Some(priced.effect), Some(priced.confidence)),
+            None => (None, None),
+        };
+        let view = named(&scope, &ground).await?;
+        let wording = wording::of(&view, before, &action, effect.as_ref());
+        let mut edit = Edit {
+            title: wording.title,
+            summary: wording.summary,
+            brands: before.brands.clone(),
+            evidence: before.evidence.clone(),
+            effect,
+            confidence,
+            action,
+        };
+        if let Action::BudgetPlan {
+            plan,
+            start,
+            weeks,
+            total,
+            lines,
+        } = &edit.action
+        {
+            let plan = Plan {
+                id: *plan,
+                version: 1,
+                name: edit.title.clone(),
+                status: PlanStatus::Draft,
+                start: *start,
+                weeks: *weeks,
+                total: total.clone(),
+                lines: lines.clone(),
+                effect: edit.effect.clone(),
+                confidence: edit.confidence,
+                certificate: None,
+                recommendation: Some(before.id),
+                created_by: principal.actor(),
+                created_at: before.created_at,
+                provenance: ground.provenance("plan.by_hand"),
+            };
+            edit.brands = wording::brands(lines);
+            edit.evidence = wording::numbers(&view, &plan, &principal.actor().to_string());
+        }
+        Ok(edit)
+    }
+}
+
+/// Weeks over which a rule is priced.
+const RULE_WEEKS: u32 = 12;
+
+impl Ground {
+    /// The edited action when it may replace `before`, with what follows from it.
+    fn completed(&self, before: &Action, edited: Action) -> Result<Action, Error> {
         match (before, edited) {
             (
                 Action::BudgetPlan { plan, total, .. },
@@ -42,22 +102,22 @@ impl Plans {
                         weekly: l.weekly,
                     })
                     .collect();
-                let spend = ground.spend_with(&asked, weeks)?;
-                if let Some(first) = ground.violations(&spend).into_iter().next() {
+                let spend = self.spend_with(&asked, weeks)?;
+                if let Some(first) = self.violations(&spend).into_iter().next() {
                     return Err(domain::Error::conflict("plan.infeasible", first)
                         .advise("keep to the rule, or take it out of force first")
                         .into());
                 }
                 let total = domain::unit::Money {
                     currency: total.currency.clone(),
-                    ..ground.total(&spend, weeks)
+                    ..self.total(&spend, weeks)
                 };
                 Ok(Action::BudgetPlan {
                     plan: *plan,
                     start,
                     weeks,
                     total,
-                    lines: ground.lines(&spend),
+                    lines: self.lines(&spend),
                 })
             }
             (Action::Guard { rule: old }, Action::Guard { rule }) => Ok(Action::Guard {
@@ -83,7 +143,7 @@ impl Plans {
             ) => {
                 if (*brand, *metric) != (new_brand, new_metric)
                     || !to.is_finite()
-                    || due <= ground.as_of
+                    || due <= self.as_of
                 {
                     return Err(refused(
                         "a target keeps its brand and metric, and is due after today",
@@ -158,14 +218,8 @@ impl Plans {
     }
 
     /// What an action is worth in money; `None` for kinds whose effect is not known in money.
-    pub(crate) async fn price(
-        &self,
-        principal: &Principal,
-        action: &Action,
-    ) -> Result<Option<Priced>, Error> {
-        let grant = principal.grant(Permission::RecommendationRead)?;
-        let ground = self.ground(&self.storage.scope(&grant)).await?;
-        Ok(match action {
+    fn worth(&self, action: &Action) -> Option<Priced> {
+        match action {
             Action::BudgetPlan { lines, weeks, .. } => {
                 let asked: Vec<WhatIfLine> = lines
                     .iter()
@@ -175,18 +229,13 @@ impl Plans {
                         weekly: l.weekly,
                     })
                     .collect();
-                ground.price(&asked, *weeks)
+                self.price(&asked, *weeks)
             }
-            Action::Guard { rule } | Action::Synergy { rule } => ground.price_rule(rule),
+            Action::Guard { rule } | Action::Synergy { rule } => self.price_rule(rule),
             _ => None,
-        })
+        }
     }
-}
 
-/// Weeks over which a rule is priced.
-const RULE_WEEKS: u32 = 12;
-
-impl Ground {
     /// A rule is worth what bringing its lines to its limit brings, all of them by the same factor.
     fn price_rule(&self, rule: &Rule) -> Option<Priced> {
         let (brand, channel, weekly) = match rule {

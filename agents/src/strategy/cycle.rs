@@ -18,7 +18,7 @@ use crate::{
     context::Ctx,
     observe::Snapshot,
     parameters::Parameters,
-    plans,
+    pricing::{Pricing, shares},
 };
 
 pub(crate) async fn conclude(
@@ -47,7 +47,7 @@ pub(crate) async fn conclude(
         if let Some(outcome) = view.outcome() {
             indicators = scan::indicators(panel, findings, outcome.id, &scanned.weekly.margins)?;
         }
-        curves = scan::curves(findings, &plans::shares(view))?;
+        curves = scan::curves(findings, &shares(view))?;
         margins.clone_from(&scanned.weekly.margins);
     }
     let levels = match view.data_until {
@@ -63,7 +63,7 @@ pub(crate) async fn conclude(
     let weeks = parameters.count("target_weeks");
     let pricing = scanned
         .as_ref()
-        .map(|scanned| plans::Pricing::of(scanned, &snapshot));
+        .map(|scanned| Pricing::of(scanned, &snapshot));
     let what_if = |changes: &[_]| {
         pricing
             .as_ref()

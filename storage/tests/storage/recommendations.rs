@@ -88,11 +88,17 @@ on_both! {
         let other = p.draft(r.id, "pair:a-b", "k1", 250);
         let (id, version) = (r.id, r.version);
         let edited = db.unit(&p.decide, move |u| {
-            let action = other.action.clone();
-            Box::pin(async move { u.recommendations().edit(id, version, &action, None, None, "a higher cap").await })
+            let edit = storage::Edit {
+                action: other.action.clone(), title: "a higher cap".to_owned(), summary: "at most 250".to_owned(), brands: Vec::new(),
+                evidence: other.evidence.clone(), effect: None, confidence: None,
+            };
+            Box::pin(async move { u.recommendations().edit(id, version, &edit, "a higher cap").await })
         }).await.expect("an open one can be edited");
         assert_ne!(edited.action_hash, r.action_hash);
         assert_eq!(edited.state, State::InReview);
+        assert_eq!((edited.title.as_str(), edited.summary.as_str(), edited.effect.clone()), ("a higher cap", "at most 250", None));
+        let filter = storage::Filter { brand: r.brands.first().copied(), ..storage::Filter::default() };
+        assert_eq!(db.scope(&p.decide).recommendations().all(&filter).await.expect("read"), [], "it no longer touches the brand");
         let old = make(&db, &p, Transition::by_person(r.id, Move::Approve).hash(r.action_hash.clone())).await;
         assert_eq!(code(old), "recommendation.plan_changed");
         let unseen = make(&db, &p, Transition::by_person(r.id, Move::Approve)).await;

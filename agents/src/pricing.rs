@@ -7,12 +7,9 @@ use domain::{
     provenance::Provenance,
     unit::{Effect, Interval},
 };
-use rust_decimal::prelude::ToPrimitive;
 use serde_json::json;
 
-use super::Ground;
 use crate::{
-    Error,
     analyst::{Scanned, model::Model, provenance},
     observe::Snapshot,
     view::{Estimate, View},
@@ -67,7 +64,7 @@ impl Pricing {
 }
 
 /// Expected change of profit with its 80 % interval and the share of draws above zero.
-pub(super) fn priced(
+pub(crate) fn priced(
     model: &Model,
     current: &BTreeMap<(BrandId, ChannelId), f64>,
     changes: &[(BrandId, ChannelId, f64)],
@@ -96,25 +93,4 @@ pub(crate) fn shares(view: &View) -> BTreeMap<BrandId, f64> {
         .iter()
         .filter_map(|b| Some((b.id, b.margin.filter(|share| *share > 0.0)?)))
         .collect()
-}
-
-/// A view that knows names and money, for texts about a plan.
-pub(super) async fn named(scope: &storage::Scope, ground: &Ground) -> Result<View, Error> {
-    Ok(View {
-        organisation: ground.organisation.clone(),
-        as_of: ground.as_of,
-        digest: String::new(),
-        data_until: None,
-        brands: scope.brands().list().await?,
-        channels: scope.channels().list().await?,
-        metrics: Vec::new(),
-        projects: Vec::new(),
-        constraints: Vec::new(),
-        targets: Vec::new(),
-        current: ground
-            .current
-            .iter()
-            .map(|(line, weekly)| (*line, weekly.to_f64().unwrap_or_default()))
-            .collect(),
-    })
 }
