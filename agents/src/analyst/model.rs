@@ -73,19 +73,26 @@ impl Model {
         Some(evaluate(&value, &spend, weeks))
     }
 
-    /// Change of profit that the last `weeks` observed weeks made against spending `before` every week, for the lines that
-    /// `before` names. `None` when none of them has a curve.
+    /// Change of profit that `weeks` weeks made against spending `before` every week, for the lines that `before` names;
+    /// `later` is the number of observed weeks after those, which are left out. `None` when no line has a curve that
+    /// remembers that far back.
     pub(crate) fn realised_change(
         &self,
         before: &BTreeMap<Line, f64>,
         weeks: usize,
+        later: usize,
     ) -> Option<ProfitEffect> {
         let mut value = self.value.clone();
-        value
-            .lines
-            .retain(|line| ids(line).is_some_and(|ids| before.contains_key(&ids)));
+        value.lines.retain(|line| {
+            line.recent.len() >= weeks + later
+                && ids(line).is_some_and(|ids| before.contains_key(&ids))
+        });
         if value.lines.is_empty() {
             return None;
+        }
+        for line in &mut value.lines {
+            line.recent
+                .truncate(line.recent.len().saturating_sub(later));
         }
         let baseline: Vec<f64> = value
             .lines
@@ -191,6 +198,25 @@ pub(crate) mod tests {
                 .expected
                 > 0.0
         );
+    }
+
+    #[test]
+    fn what_was_spent_after_the_window_is_not_counted_in_it() {
+        let mut late = model();
+        let cedar = (brand("Cedar"), channel("search"));
+        let line = &mut late.value.lines[2];
+        line.recent[14..22].fill(150.0);
+        let before = BTreeMap::from([(cedar, 100.0)]);
+        let measured = |model: &Model, later| {
+            model
+                .realised_change(&before, 8, later)
+                .expect("fitted")
+                .expected
+        };
+        let whole = measured(&late, 4);
+        assert!(whole > 0.0, "a line that earns three times its cost gained");
+        late.value.lines[2].recent[22..].fill(1_000.0);
+        assert_eq!(measured(&late, 4), whole);
     }
 
     #[test]

@@ -140,12 +140,17 @@ async fn realised(
         return Ok(cannot("the data do not allow a response fit"));
     };
     let model = Model::of(&scanned);
-    let weeks = snapshot
+    let weeks_until = |first: NaiveDate, last: NaiveDate| {
+        usize::try_from((last - first).num_days().div_euclid(7)).unwrap_or(0)
+    };
+    let later = snapshot
         .view
         .data_until
-        .map_or(0, |until| ((until - from).num_days() / 7 + 1).max(0));
-    let Some(made) = model.realised_change(before, usize::try_from(weeks).unwrap_or(0)) else {
-        return Ok(cannot("no line has a fitted curve"));
+        .map_or(0, |until| weeks_until(to, until));
+    let Some(made) = model.realised_change(before, weeks_until(from, to) + 1, later) else {
+        return Ok(cannot(
+            "no line has a fitted curve that reaches back to the window",
+        ));
     };
     let (value, interval) = (
         made.expected,
