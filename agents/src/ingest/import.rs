@@ -163,6 +163,10 @@ impl Importer {
                     lives -= 1;
                     tracing::warn!(%batch, lives, "the parsing process was killed; the import goes on from its offset");
                 }
+                Err(error) if is_taken_over(&error) && lives > 1 => {
+                    lives -= 1;
+                    tracing::info!(%batch, lives, "another process imports the same content; this one goes on from its offset");
+                }
                 Err(error) => {
                     self.settle(principal, batch, &error).await?;
                     return Err(error);
@@ -254,10 +258,12 @@ impl Importer {
         error: &Error,
     ) -> Result<(), Error> {
         use domain::Classify;
-        if !matches!(
-            error.kind(),
-            ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Conflict
-        ) {
+        if is_taken_over(error)
+            || !matches!(
+                error.kind(),
+                ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Conflict
+            )
+        {
             return Ok(());
         }
         let grant = principal.grant(Permission::IngestWrite)?;
@@ -266,6 +272,10 @@ impl Importer {
             .unit(&grant, move |u| {
                 let message = message.clone();
                 Box::pin(async move {
+                    // Another process may have ended it; then it was announced already.
+                    if u.ingest().get(batch).await?.state != BatchState::Open {
+                        return Ok(());
+                    }
                     let ended = u.ingest().fail(batch, &message).await?;
                     announce(u, &ended).await
                 })
@@ -353,6 +363,12 @@ impl Importer {
         }
         Err(domain::Error::conflict("ingest.too_often", "this file was imported too often").into())
     }
+}
+
+/// Whether another process moved or ended the import meanwhile: nothing is wrong with the content.
+fn is_taken_over(error: &Error) -> bool {
+    use domain::Classify;
+    matches!(error.code(), "ingest.gap" | "ingest.closed")
 }
 
 /// First period that may still be restated; `None` is any.
@@ -571,6 +587,40 @@ mod tests {
             value["restatement_weeks"] = weeks.into();
         }
         serde_json::from_value(value).expect("a mapping")
+    }
+
+    storage::on_both! {
+        async fn an_import_that_another_process_moved_or_ended_is_not_failed_or_announced_again(db: TestDatabase) {
+            let house = crate::fixture::House::build(&db).await;
+            let settings = Settings {
+                program: Program {
+                    path: "nowhere".into(),
+                    arguments: Vec::new(),
+                },
+                limits: Limits::default(),
+                unit_values: 10,
+            };
+            let importer = Importer::new(Storage::clone(&db), settings);
+            let system = house.system();
+            let grant = system.grant(Permission::IngestWrite).expect("held");
+            let ledger = db.scope(&grant).ingest().get(house.batch).await.expect("read");
+            let open = importer.open(&system, ledger.mapping, None).await.expect("opened");
+            let moved = db
+                .unit(&grant, move |u| {
+                    Box::pin(async move { u.ingest().commit_chunk(open.id, 5, 7, &BatchCounts::default(), &[]).await })
+                })
+                .await
+                .expect_err("it stands at 0");
+            importer.settle(&system, open.id, &moved.into()).await.expect("settled");
+            let state = async || db.scope(&grant).ingest().get(open.id).await.expect("read").state;
+            assert_eq!(state().await, BatchState::Open, "the other process goes on");
+            let wrong: Error = domain::Error::invalid("ingest.no_header", "no header").into();
+            importer.settle(&system, open.id, &wrong).await.expect("settled");
+            importer.settle(&system, open.id, &wrong).await.expect("settled again");
+            assert_eq!(state().await, BatchState::Failed);
+            let ended = db.scope(&grant).audit().of_subject(&open.id.to_string(), 100).await.expect("read");
+            assert_eq!(ended.iter().filter(|row| row.action == "import.ended").count(), 1);
+        }
     }
 
     #[test]
