@@ -283,6 +283,8 @@ async fn harmful(
         .collect())
 }
 
+/// Carries a decision out as one unit. When somebody moved one of the candidates since they were looked at, nothing is done,
+/// and the next look decides anew: what a person took into review meanwhile is not taken away again.
 async fn write(
     u: &Unit,
     candidates: &[Recommendation],
@@ -293,7 +295,9 @@ async fn write(
     for id in &decision.chosen {
         if by_id[id].state == State::Draft {
             u.recommendations()
-                .transition(&Transition::by_runtime(*id, Move::Propose))
+                .transition(
+                    &Transition::by_runtime(*id, Move::Propose).expecting(by_id[id].version),
+                )
                 .await?;
         }
     }
@@ -314,7 +318,11 @@ async fn write(
             None => refusal.detail.clone(),
         };
         u.recommendations()
-            .transition(&step.note(format!("{}: {against}", refusal.reason)))
+            .transition(
+                &step
+                    .expecting(loser.version)
+                    .note(format!("{}: {against}", refusal.reason)),
+            )
             .await?;
         considered.push((
             loser.agent,
@@ -331,4 +339,38 @@ async fn write(
     u.recommendations()
         .record_considered(None, &considered)
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{budget::Rule, recommendation::Action};
+    use storage::on_both;
+
+    use super::*;
+    use crate::{
+        arbitrator::Refusal,
+        fixture::{House, decisions},
+    };
+
+    on_both! {
+        async fn what_a_person_takes_into_review_meanwhile_is_not_taken_away(db: TestDatabase) {
+            let house = House::build(&db).await;
+            let seen = house.guard(&db).await;
+            let rule = Rule::Cap { brand: Some(house.birch), channel: Some(house.search), weekly: 70.into() };
+            let other = house.propose(&db, "line:Birch/search", Action::Guard { rule }).await;
+            let refusal = Refusal { reason: "budget_line_taken", detail: "worth less".to_owned(), winner: Some(other.id) };
+            let decision = Decision { chosen: BTreeSet::from([other.id]), refused: BTreeMap::from([(seen.id, refusal)]) };
+            let candidates = vec![seen.clone(), other];
+            decisions(&db).open(&house.manager(), seen.id).await.expect("opened");
+            let grant = house.system().grant(Permission::RecommendationPropose).expect("held");
+            let written = db
+                .unit(&grant, move |u| {
+                    let (candidates, decision) = (candidates.clone(), decision.clone());
+                    Box::pin(async move { write(u, &candidates, &decision).await })
+                })
+                .await;
+            assert!(matches!(&written, Err(storage::Error::Domain(error)) if error.code == "recommendation.changed"), "{written:?}");
+            assert_eq!(house.stored(&db, seen.id).await.state, State::InReview);
+        }
+    }
 }
