@@ -1,11 +1,14 @@
 //! Does what was approved, once, and takes it back.
 //!
 //! An approval takes effect when its undo window has passed by database time. Then the evidence is checked again: if the
-//! values it rests on changed, the recommendation is withdrawn and nothing happens. Otherwise the change itself and the two
+//! values it rests on changed, or a plan would break a rule that came into force meanwhile, the recommendation is withdrawn
+//! and nothing happens. Otherwise the change itself and the two
 //! moves `applying` and `applied` are one unit of work: a crash at any moment leaves either nothing or everything, and of
 //! several appliers the first wins. An action that cannot be carried out ends as `failed` with nothing changed.
 
-use chrono::NaiveDate;
+use std::collections::BTreeMap;
+
+use chrono::{Days, NaiveDate};
 use domain::{
     access::{Permission, Principal},
     budget::{Constraint, Plan, PlanStatus},
@@ -17,7 +20,7 @@ use domain::{
 };
 use storage::{Drafted, Storage, Transition, Unit};
 
-use crate::{Error, calendar::domain_date, observe::evidence_digest};
+use crate::{Error, arbitrator::violation, calendar::domain_date, observe::evidence_digest};
 
 /// What one round did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +37,9 @@ pub struct Applied {
 const APPLIED_ON: &str = "applied on ";
 /// Stands before the id of what was replaced, in the same note.
 const REPLACED: &str = ", replaced ";
+
+/// Days after its start for which a step of an initiative can be decided on at least.
+const STEP_STAYS_OPEN: u64 = 28;
 
 /// Carries out every approval of the organisation that is due. Running it again, or several at once, changes nothing more.
 ///
@@ -99,6 +105,16 @@ async fn apply_one(u: &Unit, id: RecommendationId) -> Result<Option<State>, stor
             .await?;
         return Ok(Some(State::Withdrawn));
     }
+    if let Some(why) = broken_rule(u, &seen.action).await? {
+        recommendations
+            .transition(
+                &Transition::by_runtime(id, Move::Withdraw)
+                    .expecting(seen.version)
+                    .note(why),
+            )
+            .await?;
+        return Ok(Some(State::Withdrawn));
+    }
     let applying = recommendations
         .transition(&Transition::by_runtime(id, Move::StartApplying).expecting(seen.version))
         .await?;
@@ -112,6 +128,37 @@ async fn apply_one(u: &Unit, id: RecommendationId) -> Result<Option<State>, stor
         .expecting(applying.version)
         .note(note);
     Ok(Some(recommendations.transition(&finish).await?.state))
+}
+
+/// A rule that came into force after a plan was proposed and that the plan would break, in words.
+async fn broken_rule(u: &Unit, action: &Action) -> Result<Option<String>, storage::Error> {
+    let Action::BudgetPlan { lines, .. } = action else {
+        return Ok(None);
+    };
+    let mut current: BTreeMap<_, _> = lines
+        .iter()
+        .map(|l| ((l.brand, l.channel), l.current))
+        .collect();
+    for line in u
+        .plans()
+        .of_record()
+        .await?
+        .into_iter()
+        .flat_map(|p| p.lines)
+    {
+        current.insert((line.brand, line.channel), line.weekly);
+    }
+    let mut spend = current.clone();
+    spend.extend(lines.iter().map(|l| ((l.brand, l.channel), l.weekly)));
+    let rules = u.constraints().active().await?;
+    Ok(rules.iter().find_map(|constraint| {
+        violation(&constraint.rule, &spend, &current).map(|why| {
+            format!(
+                "a rule is in force that it would break: {why} ({})",
+                constraint.reason
+            )
+        })
+    }))
 }
 
 async fn fail(
@@ -241,11 +288,13 @@ async fn carry_out(u: &Unit, of: &Recommendation) -> Result<Option<String>, stor
         }
         Action::Initiative { steps, .. } => {
             let metrics = u.metrics().list().await?;
+            let today = domain_date(u.organisations(), u.now()).await?;
             for (index, step) in steps.iter().enumerate() {
                 let child = child(
                     of,
                     index,
                     step,
+                    today,
                     evidence_digest(u.values(), &step.action, &metrics).await?,
                 );
                 if let Drafted::Inserted(child) = u.recommendations().draft(&child).await? {
@@ -286,6 +335,7 @@ fn child(
     parent: &Recommendation,
     index: usize,
     step: &domain::recommendation::InitiativeStep,
+    today: NaiveDate,
     digest: String,
 ) -> Recommendation {
     let key = format!("{}|step {}", parent.dedupe_key, index + 1);
@@ -307,6 +357,11 @@ fn child(
         confidence: None,
         dedupe_key: key,
         evidence_digest: digest,
+        proposed_on: today,
+        // Approved late or to be begun late, a step still has time to be decided on.
+        expires_on: parent
+            .expires_on
+            .max(step.start.max(today) + Days::new(STEP_STAYS_OPEN)),
         snoozed_until: None,
         applies_at: None,
         superseded_by: None,
@@ -342,11 +397,15 @@ pub(crate) async fn take_back(u: &Unit, of: &Recommendation) -> Result<(), stora
             tell(u, EventKind::ConstraintChanged, id.to_string()).await
         }
         Action::ForecastRevision { forecast, .. } => {
-            match replaced::<ForecastId>(u, of.id).await? {
-                Some(before) => {
-                    u.forecasts().set_of_record(before).await?;
+            let before = replaced::<ForecastId>(u, of.id).await?;
+            // As with plans: a later revision is not thrown out by taking an earlier one back.
+            if u.forecasts().get(*forecast).await?.of_record {
+                match before {
+                    Some(before) => {
+                        u.forecasts().set_of_record(before).await?;
+                    }
+                    None => u.forecasts().clear_of_record(*forecast).await?,
                 }
-                None => u.forecasts().clear_of_record(*forecast).await?,
             }
             tell(u, EventKind::ForecastsComputed, forecast.to_string()).await
         }

@@ -179,6 +179,89 @@ on_both! {
         assert_eq!(again.evidence[0].value, Some(30.0), "the numbers follow too");
     }
 
+    async fn a_plan_that_breaks_a_rule_applied_after_it_was_proposed_is_withdrawn(db: TestDatabase) {
+        let house = House::build(&db).await;
+        let decisions = decisions(&db);
+        let plan = decisions.plans.current(&house.manager()).await.expect("carried on");
+        let mut lines = plan.lines.clone();
+        for line in &mut lines {
+            line.weekly += rust_decimal::Decimal::from(if line.brand == house.alder { 50 } else { -50 });
+        }
+        let action = Action::BudgetPlan { plan: plan.id, start: plan.start, weeks: plan.weeks, total: plan.total.clone(), lines };
+        let raised = house.propose(&db, "portfolio", action).await;
+        let cap = house.guard(&db).await;
+        for seen in [&cap, &raised] {
+            decisions.approve(&house.manager(), seen.id, seen.version, &seen.action_hash, None, None).await.expect("approved");
+        }
+        pass_the_undo_window(&db);
+        let done = apply_due(&db, &house.system()).await.expect("looked");
+        assert_eq!((done.applied, done.withdrawn), (vec![cap.id], vec![raised.id]));
+        let grant = house.system().grant(Permission::PlanRead).expect("held");
+        assert_eq!(db.scope(&grant).plans().of_record().await.expect("read"), None);
+        let history = decisions.detail(&house.manager(), raised.id).await.expect("read").history;
+        let note = history.last().and_then(|entry| entry.note.clone()).expect("it says why");
+        assert!(note.contains("above the cap"), "{note}");
+    }
+
+    async fn taking_back_a_revision_leaves_a_later_one_of_record(db: TestDatabase) {
+        let house = House::build(&db).await;
+        let decisions = decisions(&db);
+        let ids = [1, 2, 3].map(|n| domain::id::ForecastId::derive(&[&n.to_string()]));
+        let grant = db.grant(house.org, Permission::MetricWrite);
+        db.unit(&grant, move |u| {
+            Box::pin(async move {
+                for id in ids {
+                    u.forecasts().record(&forecast(&house, id)).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+        .expect("recorded");
+        let mut applied = Vec::new();
+        for id in ids {
+            let action = Action::ForecastRevision { forecast: id, brand: house.alder, metric: house.units };
+            let seen = house.propose(&db, &format!("series:{id}"), action).await;
+            decisions.approve(&house.manager(), seen.id, seen.version, &seen.action_hash, None, None).await.expect("approved");
+            pass_the_undo_window(&db);
+            apply_due(&db, &house.system()).await.expect("applied");
+            applied.push(seen.id);
+        }
+        let of_record = async || {
+            let grant = house.system().grant(Permission::MetricRead).expect("held");
+            db.scope(&grant).forecasts().of_record(house.alder, house.units, None).await.expect("read").map(|f| f.id)
+        };
+        assert_eq!(of_record().await, Some(ids[2]));
+        decisions.rollback(&house.manager(), applied[1], "no".to_owned()).await.expect("rolled back");
+        assert_eq!(of_record().await, Some(ids[2]), "the later one stays");
+        decisions.rollback(&house.manager(), applied[2], "no".to_owned()).await.expect("rolled back");
+        assert_ne!(of_record().await, Some(ids[2]), "and goes when it is taken back itself");
+    }
+
+    async fn a_step_of_an_initiative_that_is_approved_late_can_still_be_decided_on(db: TestDatabase) {
+        let house = House::build(&db).await;
+        let action = Action::Initiative {
+            steps: vec![domain::recommendation::InitiativeStep {
+                title: "lower".to_owned(),
+                start: today(),
+                action: Box::new(Action::MetricTarget { brand: house.alder, metric: house.spend, from: 100.0, to: 70.0, due: today() + Days::new(90) }),
+            }],
+            assumptions: Vec::new(),
+            reviews: Vec::new(),
+        };
+        let seen = house.propose(&db, "reallocation", action).await;
+        let late = today() + Days::new(27);
+        set_today(&db, &house, late).await;
+        let decisions = decisions(&db);
+        decisions.approve(&house.manager(), seen.id, seen.version, &seen.action_hash, None, None).await.expect("approved");
+        pass_the_undo_window(&db);
+        apply_due(&db, &house.system()).await.expect("applied");
+        set_today(&db, &house, late + Days::new(7)).await;
+        crate::life::keep_calendar(&db, &house.system()).await.expect("kept");
+        let child = decisions.detail(&house.manager(), seen.id).await.expect("read").children.remove(0);
+        assert_eq!((child.state, child.proposed_on), (State::Proposed, late));
+    }
+
     async fn an_edit_cannot_turn_a_rule_into_one_about_something_else(db: TestDatabase) {
         let house = House::build(&db).await;
         let seen = house.guard(&db).await;
@@ -294,4 +377,20 @@ async fn set_today(db: &TestDatabase, house: &House, date: chrono::NaiveDate) {
     })
     .await
     .expect("the clock moves");
+}
+
+fn forecast(house: &House, id: domain::id::ForecastId) -> domain::forecast::Forecast {
+    domain::forecast::Forecast {
+        id,
+        brand: house.alder,
+        project: None,
+        metric: house.units,
+        origin: crate::fixture::last_week(),
+        granularity: domain::metric::Granularity::Week,
+        model: "naive".to_owned(),
+        points: Vec::new(),
+        backtest: Vec::new(),
+        of_record: false,
+        provenance: domain::provenance::Provenance::default(),
+    }
 }
