@@ -13,12 +13,12 @@ use domain::{
     recommendation::{Action, Guard, HistoryEntry, Kind, Move, Mover, Recommendation, State},
 };
 use serde::{Deserialize, Serialize};
-use storage::{Drafted, Executor, Filter, Storage, Transition, Unit};
+use storage::{Drafted, Edit, Executor, Filter, Storage, Transition, Unit};
 
 use crate::{
     Error, applier,
     observe::evidence_digest,
-    plans::{Plans, Priced},
+    plans::{Plans, edit},
     view::evidence,
 };
 
@@ -184,20 +184,9 @@ impl Decisions {
                     .advise("reload it, look at the new plan and decide again")
                     .into());
                 }
-                let (version, hash) = match edit.filter(|(action, _)| action.hash() != hash) {
-                    Some((action, priced)) => {
-                        let (effect, confidence) =
-                            priced.map_or((None, None), |p| (Some(p.effect), Some(p.confidence)));
-                        let edited = recommendations
-                            .edit(
-                                id,
-                                version,
-                                &action,
-                                effect.as_ref(),
-                                confidence,
-                                "edited before approval",
-                            )
-                            .await?;
+                let (version, hash) = match edit.filter(|edit| edit.action.hash() != hash) {
+                    Some(edit) => {
+                        let edited = recommendations.edit(id, version, &edit).await?;
                         (edited.version, edited.action_hash)
                     }
                     None => (version, hash),
@@ -398,13 +387,13 @@ impl Decisions {
         self.storage.unit(grant, work).await.map_err(edge_code)
     }
 
-    /// An edited action with its effect computed anew; kinds without an effect in money keep none.
+    /// An edited action with its effect computed anew and the words that fit it; kinds without an effect in money keep none.
     async fn priced_edit(
         &self,
         principal: &Principal,
         id: RecommendationId,
         action: Action,
-    ) -> Result<(Action, Option<Priced>), Error> {
+    ) -> Result<Edit, Error> {
         let grant = principal.grant(Permission::RecommendationRead)?;
         let before = self.storage.scope(&grant).recommendations().get(id).await?;
         if before.kind != action.kind() {
@@ -419,7 +408,17 @@ impl Decisions {
             .completed(principal, &before.action, action)
             .await?;
         let priced = self.plans.price(principal, &action).await?;
-        Ok((action, priced))
+        let (effect, confidence) =
+            priced.map_or((None, None), |p| (Some(p.effect), Some(p.confidence)));
+        let (title, summary) = edit::worded(&before, &action, effect.as_ref());
+        Ok(Edit {
+            action,
+            title,
+            summary,
+            effect,
+            confidence,
+            note: "edited before approval".to_owned(),
+        })
     }
 }
 

@@ -20,6 +20,7 @@ use domain::{
     access::{AgentKind, Permission},
     event::{EventKind, NewEvent},
     id::OutcomeId,
+    metric::MetricDefinition,
     outcome::{Outcome, OutcomeVerdict},
     recommendation::{Action, Move, Recommendation, State},
 };
@@ -156,7 +157,7 @@ async fn measure(
             let is_additive = snapshot
                 .view
                 .metric(*metric)
-                .is_some_and(|m| m.unit.is_additive());
+                .is_some_and(MetricDefinition::adds_up);
             Ok(Some(verdict::target(
                 &snapshot.table,
                 *brand,

@@ -2,7 +2,7 @@
 //!
 //! A what-if reads the stored fit, never the values, and the decoded fit is kept in memory: it answers in milliseconds.
 
-mod edit;
+pub(crate) mod edit;
 mod pricing;
 
 use std::{collections::BTreeMap, time::Instant};
@@ -371,7 +371,10 @@ impl Plans {
         checked_weeks(weeks)?;
         let fit = ground.fit.clone().ok_or_else(|| {
             domain::Error::conflict("plan.no_fit", "no response curve was fitted yet")
-                .advise("run the optimisation agent first")
+                .advise(
+                    "it takes media spend and sales of at least one own brand whose margin is stated (on the brand's page); \
+                     then run the optimisation agent",
+                )
         })?;
         let parameters =
             crate::parameters_of(&scope, domain::access::AgentKind::Optimisation).await?;

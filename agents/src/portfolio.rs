@@ -279,11 +279,7 @@ impl Portfolios {
             *slot = (slot.0 + table.value[row], slot.1 + 1.0);
         }
         let value = |(sum, n): (f64, f64)| {
-            if metric.unit.is_additive() {
-                sum
-            } else {
-                sum / n
-            }
+            if metric.adds_up() { sum } else { sum / n }
         };
         let history: Vec<Point> = by_period
             .iter()

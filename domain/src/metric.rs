@@ -70,7 +70,8 @@ pub enum MetricUnit {
 }
 
 impl MetricUnit {
-    /// Whether values of several projects add up (money, counts) or must be averaged.
+    /// Whether amounts in this unit can add up (money, counts). Whether those of a metric do is
+    /// [`MetricDefinition::adds_up`].
     pub fn is_additive(self) -> bool {
         matches!(self, Self::Currency | Self::Count)
     }
@@ -155,6 +156,14 @@ pub struct MetricDefinition {
     pub channel: Option<ChannelId>,
 }
 
+impl MetricDefinition {
+    /// Whether values of several projects add up to the whole (sales, spend, clicks). Prices, shares, ranks and indices must
+    /// be averaged, whatever their unit: the price of two shops is not the sum of their prices.
+    pub fn adds_up(&self) -> bool {
+        self.unit.is_additive() && self.role != MetricRole::Price
+    }
+}
+
 /// One value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricValue {
@@ -175,6 +184,26 @@ pub struct MetricValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sales_in_currency_add_up_and_prices_in_currency_do_not() {
+        let metric = |role| MetricDefinition {
+            id: MetricId::derive(&["m"]),
+            version: 1,
+            key: "m".to_owned(),
+            name: "m".to_owned(),
+            section: Section::Marketplace,
+            platform: String::new(),
+            role,
+            unit: MetricUnit::Currency,
+            direction: Direction::Direct,
+            weight: 0.0,
+            granularity: Granularity::Week,
+            channel: None,
+        };
+        assert!(metric(MetricRole::Outcome).adds_up() && metric(MetricRole::Spend).adds_up());
+        assert!(!metric(MetricRole::Price).adds_up());
+    }
 
     #[test]
     fn weeks_start_on_monday_and_quarters_on_their_first_day() {

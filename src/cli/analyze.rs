@@ -274,8 +274,11 @@ fn scores(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
             .values()
             .map(|slices| {
                 let sum: f64 = slices.iter().sum();
-                let adds = metric.unit.is_additive() && metric.role != MetricRole::Price;
-                if adds { sum } else { sum / slices.len() as f64 }
+                if metric.adds_up() {
+                    sum
+                } else {
+                    sum / slices.len() as f64
+                }
             })
             .collect();
         each.iter().sum::<f64>() / each.len() as f64

@@ -83,7 +83,7 @@ pub use outcomes::Outcomes;
 pub use plans::Plans;
 pub use projects::Projects;
 pub use queue::{Queue, QueueDepth, Retry, Swept};
-pub use recommendations::{ConsideredEntry, Drafted, Filter, Recommendations, Transition};
+pub use recommendations::{ConsideredEntry, Drafted, Edit, Filter, Recommendations, Transition};
 pub use runs::{Runs, StepStart};
 pub use schedules::{DueSchedule, Fired, Schedules, SystemSchedules};
 pub use scope::Scope;

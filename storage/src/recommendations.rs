@@ -23,6 +23,23 @@ mod transition;
 
 pub use transition::Transition;
 
+/// An action as a person changed it, with what follows from the change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    /// The action, of the same kind.
+    pub action: Action,
+    /// The title that fits it.
+    pub title: String,
+    /// What it does in words.
+    pub summary: String,
+    /// Its expected effect; `None` for kinds without one in money.
+    pub effect: Option<Effect>,
+    /// P(effect > 0).
+    pub confidence: Option<f64>,
+    /// What the history says about the change.
+    pub note: String,
+}
+
 /// Recommendations of a scope or unit.
 pub struct Recommendations<'a, E>(pub(crate) &'a E);
 
@@ -401,8 +418,8 @@ impl Recommendations<'_, Unit> {
         Ok(())
     }
 
-    /// Replaces the action of an open recommendation by an edited one; its hash changes, so nobody can approve the old
-    /// one any more. `note` says what was edited.
+    /// Replaces the action of an open recommendation by an edited one, and with it everything that speaks of the action;
+    /// its hash changes, so nobody can approve the old one any more.
     ///
     /// # Errors
     /// `recommendation.changed` (stale) when it no longer has `expected_version`, `recommendation.already_decided`, and
@@ -411,10 +428,7 @@ impl Recommendations<'_, Unit> {
         &self,
         id: RecommendationId,
         expected_version: u32,
-        action: &Action,
-        effect: Option<&Effect>,
-        confidence: Option<f64>,
-        note: &str,
+        edit: &Edit,
     ) -> Result<Recommendation, Error> {
         transition::may_decide(self.0)?;
         let before = self.get(id).await?;
@@ -426,31 +440,33 @@ impl Recommendations<'_, Unit> {
                     .into(),
             );
         }
-        if before.kind != action.kind() {
+        if before.kind != edit.action.kind() {
             return Err(domain::Error::invalid(
                 "recommendation.kind_changed",
                 "an edit cannot change the kind of action",
             )
             .into());
         }
-        let hash = action.hash();
+        let hash = edit.action.hash();
         let sql = "UPDATE recommendations SET version = version + 1, state = 'in_review', snoozed_until = NULL, action = $3, \
-                   action_hash = $4, effect = $5, confidence = $6, updated_at = $7 WHERE org_id = $1 AND id = $2 AND version = $8 \
-                   AND state = $9";
+                   action_hash = $4, effect = $5, confidence = $6, updated_at = $7, title = $10, summary = $11 \
+                   WHERE org_id = $1 AND id = $2 AND version = $8 AND state = $9";
         let params = params![
             id.0,
-            json(action)?,
+            json(&edit.action)?,
             hash.clone(),
-            json_opt(&effect)?,
-            confidence,
+            json_opt(&edit.effect.as_ref())?,
+            edit.confidence,
             self.0.now(),
             i64::from(expected_version),
-            name(&before.state)
+            name(&before.state),
+            edit.title.clone(),
+            edit.summary.clone()
         ];
         if self.0.execute(sql, params).await? == 0 {
             return Err(transition::stale(self.get(id).await?.version));
         }
-        self.write_history(id, None, State::InReview, Some(note), &hash)
+        self.write_history(id, None, State::InReview, Some(&edit.note), &hash)
             .await?;
         self.tell(id, EventKind::RecommendationChanged).await?;
         self.0

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use domain::id::{BrandId, MetricId, ProjectId};
+use domain::{
+    id::{BrandId, MetricId, ProjectId},
+    metric::MetricDefinition,
+};
 
 use super::runs::SeriesRows;
 use crate::observe::Snapshot;
@@ -30,7 +33,7 @@ pub(crate) fn levels(
         snapshot
             .view
             .metric(metric)
-            .is_some_and(|m| m.unit.is_additive())
+            .is_some_and(MetricDefinition::adds_up)
     };
     sums.into_iter()
         .map(|(key, (sum, n))| (key, if is_additive(key.1) { sum } else { sum / n }))

@@ -63,7 +63,17 @@ on_both! {
         let action = Action::Guard { rule: other };
         db.unit(&grant, move |u| {
             let action = action.clone();
-            Box::pin(async move { u.recommendations().edit(id, version, &action, None, None, "somebody edits").await })
+            Box::pin(async move {
+                let edit = storage::Edit {
+                    action: action.clone(),
+                    title: "Edited".to_owned(),
+                    summary: "Somebody edited it.".to_owned(),
+                    effect: None,
+                    confidence: None,
+                    note: "somebody edits".to_owned(),
+                };
+                u.recommendations().edit(id, version, &edit).await
+            })
         })
         .await
         .expect("an edit");
@@ -120,6 +130,9 @@ on_both! {
             .await
             .expect("approved");
         assert_eq!(detail.recommendation.action_hash, edited.hash());
+        // Undone, it is still the edited one, and its words say so.
+        assert!(detail.recommendation.summary.starts_with("Edited: at most "), "{}", detail.recommendation.summary);
+        assert!(detail.recommendation.summary.ends_with(&format!("Before the edit: {}", seen.summary)));
         pass_the_undo_window(&db);
         apply_due(&db, &house.system()).await.expect("applied");
         let grant = house.system().grant(Permission::PlanRead).expect("held");

@@ -4,12 +4,91 @@ use domain::{
     access::{Permission, Principal},
     budget::Rule,
     id::{BrandId, ChannelId},
-    recommendation::Action,
+    recommendation::{Action, Recommendation},
+    unit::Effect,
 };
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 use super::{Ground, Plans, Priced, Spend, WhatIfLine, pricing};
-use crate::Error;
+use crate::{Error, view::grouped};
+
+/// What stands between the words for an edited action and the agent's own, which speak of its proposal.
+const BEFORE_THE_EDIT: &str = " Before the edit: ";
+
+/// Title and summary of an edited recommendation: what the edited action does first, then what the agent had written. Numbers of
+/// the proposal never stand as if they were those of the edit.
+pub(crate) fn worded(
+    before: &Recommendation,
+    action: &Action,
+    effect: Option<&Effect>,
+) -> (String, String) {
+    let title = match action {
+        Action::BudgetPlan { total, lines, .. } => {
+            let shifted: Decimal = lines
+                .iter()
+                .map(|line| (line.weekly - line.current).max(Decimal::ZERO))
+                .sum();
+            format!(
+                "Shift {} a week, as edited",
+                money(&total.currency, shifted)
+            )
+        }
+        _ => before.title.clone(),
+    };
+    let does = match action {
+        Action::BudgetPlan {
+            start,
+            weeks,
+            total,
+            lines,
+            ..
+        } => format!(
+            "Edited: {} lines change, {} in total over {weeks} weeks from {start}.",
+            lines.iter().filter(|l| l.weekly != l.current).count(),
+            money(&total.currency, total.amount)
+        ),
+        Action::Guard { rule } | Action::Synergy { rule } => match rule {
+            Rule::Cap { weekly, .. } | Rule::CannibalisationCap { weekly, .. } => {
+                format!("Edited: at most {} a week.", amount(*weekly))
+            }
+            Rule::Minimum { weekly, .. } | Rule::JointAction { weekly, .. } => {
+                format!("Edited: at least {} a week.", amount(*weekly))
+            }
+            Rule::Exclusion { .. } => "Edited.".to_owned(),
+        },
+        Action::MetricTarget { from, to, due, .. } => {
+            format!("Edited: from {from:.2} to {to:.2} by {due}.")
+        }
+        Action::DataFix { to: Some(to), .. } => format!("Edited: the value becomes {to}."),
+        Action::DataFix { to: None, .. } => "Edited: the value is left out.".to_owned(),
+        Action::Initiative { steps, .. } => format!("Edited: {} steps.", steps.len()),
+        Action::ForecastRevision { .. } => "Edited.".to_owned(),
+    };
+    let expected = effect.map_or_else(String::new, |effect| {
+        format!(
+            " That is expected to bring {} {} over {} weeks.",
+            effect.unit,
+            grouped(effect.value),
+            effect.horizon_weeks
+        )
+    });
+    let proposed = before
+        .summary
+        .split_once(BEFORE_THE_EDIT)
+        .map_or(before.summary.as_str(), |(_, proposed)| proposed);
+    (
+        title,
+        format!("{does}{expected}{BEFORE_THE_EDIT}{proposed}"),
+    )
+}
+
+fn money(currency: &str, weekly: Decimal) -> String {
+    format!("{currency} {}", amount(weekly))
+}
+
+fn amount(weekly: Decimal) -> String {
+    grouped(weekly.to_f64().unwrap_or(f64::NAN))
+}
 
 impl Plans {
     /// An edited action, checked against the one it replaces and completed with what follows from it.

@@ -89,10 +89,20 @@ on_both! {
         let (id, version) = (r.id, r.version);
         let edited = db.unit(&p.decide, move |u| {
             let action = other.action.clone();
-            Box::pin(async move { u.recommendations().edit(id, version, &action, None, None, "a higher cap").await })
+            Box::pin(async move {
+                let edit = storage::Edit {
+                    action: action.clone(),
+                    title: "Edited".to_owned(),
+                    summary: "Somebody edited it.".to_owned(),
+                    effect: None,
+                    confidence: None,
+                    note: "a higher cap".to_owned(),
+                };
+                u.recommendations().edit(id, version, &edit).await
+            })
         }).await.expect("an open one can be edited");
         assert_ne!(edited.action_hash, r.action_hash);
-        assert_eq!(edited.state, State::InReview);
+        assert_eq!((edited.state, edited.title.as_str()), (State::InReview, "Edited"));
         let old = make(&db, &p, Transition::by_person(r.id, Move::Approve).hash(r.action_hash.clone())).await;
         assert_eq!(code(old), "recommendation.plan_changed");
         let unseen = make(&db, &p, Transition::by_person(r.id, Move::Approve)).await;
