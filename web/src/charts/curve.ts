@@ -86,7 +86,7 @@ export function curveOption(curve: Curve, planned: number, currency: string, pal
         z: 5,
         data: [[mark.weekly, salesAt(curve, mark.weekly)]],
         itemStyle: { color: mark.color },
-        label: { show: true, position: 'top', formatter: mark.name, color: mark.color, fontSize: 11, fontWeight: 600 },
+        label: { show: true, position: 'bottom', distance: 8, formatter: mark.name, color: mark.color, fontSize: 11, fontWeight: 600 },
       })),
     ],
   }

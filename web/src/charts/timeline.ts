@@ -42,7 +42,7 @@ export function timelineOption(timeline: Timeline, currency: string, palette: Pa
   const end = dates.at(-1)
   return {
     ...base(palette),
-    grid: { left: 8, right: 14, top: 26, bottom: 8, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
+    grid: { left: 8, right: 14, top: 32, bottom: 8, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
     dataZoom: [{ type: 'inside', zoomOnMouseWheel: 'ctrl', moveOnMouseMove: true }],
     tooltip: {
       ...(base(palette)['tooltip'] as object),
@@ -79,7 +79,7 @@ export function timelineOption(timeline: Timeline, currency: string, palette: Pa
           symbol: ['none', 'circle'],
           symbolSize: 7,
           silent: true,
-          label: { show: marks.length <= 12, color: palette.action, fontSize: 10, distance: 4, formatter: (item: { data?: { count?: number } }) => (item.data?.count ?? 1) > 1 ? String(item.data?.count) : '' },
+          label: { show: marks.length <= 12, color: palette.action, fontSize: 11, fontWeight: 600, distance: 9, formatter: (item: { data?: { count?: number } }) => (item.data?.count ?? 1) > 1 ? String(item.data?.count) : '' },
           lineStyle: { color: palette.action, type: 'dashed', width: 1.2 },
           data: marks.map((mark) => ({ xAxis: at(mark.date), count: mark.count })),
         },

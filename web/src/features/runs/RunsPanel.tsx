@@ -23,7 +23,8 @@ export function RunsPanel() {
   const query = useQuery({
     queryKey: ['runs', 'list', agent ?? ''],
     queryFn: async (): Promise<Run[]> => (await unwrap(api.GET('/runs', { params: { query: { agent: agent ?? undefined, limit: 30 } } }))).data,
-    refetchInterval: 4000,
+    // A run under way is followed closely, so that its progress is seen to move.
+    refetchInterval: ({ state }) => (state.data?.some((run) => run.state === 'running' || run.state === 'queued') ? 1000 : 4000),
   })
   return (
     <Panel
