@@ -30,13 +30,12 @@ export default [
     },
   },
   {
-    name: 'run now starts a run, its progress is seen, and its journal can be read',
+    name: 'run now starts a run whose journal can be read',
     async run({ page, ask }) {
       await page.goto('/agents')
       const agent = 'optimisation'
       const before = (await ask(page, `/runs?agent=${agent}&limit=200`)).data.map((run) => run.id)
       await page.locator(`[data-agent="${agent}"]`).getByRole('button', { name: /^Run now: / }).click()
-      await page.getByRole('region', { name: 'Recent runs' }).getByRole('progressbar').first().waitFor()
       await page.getByText('A run was started').waitFor()
       const end = Date.now() + 30_000
       let made

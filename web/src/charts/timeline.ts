@@ -104,17 +104,17 @@ export function timelineOption(timeline: Timeline, currency: string, palette: Pa
   }
 }
 
-/** Actions of one week are one mark, with their number. */
+/** Actions within seven days are one mark, with their number: on the axis they would stand on one another. */
 function marksOf(timeline: Timeline): Mark[] {
-  const byDate = new Map<string, Mark>()
-  for (const action of timeline.actions) {
-    const found = byDate.get(action.date)
-    if (found) {
-      found.count += 1
-      found.title = `${found.count} actions`
-    } else byDate.set(action.date, { date: action.date, title: action.title, count: 1 })
+  const marks: Mark[] = []
+  for (const action of timeline.actions.toSorted((a, b) => a.date.localeCompare(b.date))) {
+    const last = marks.at(-1)
+    if (last && at(action.date) - at(last.date) < 7 * 86_400_000) {
+      last.count += 1
+      last.title = `${last.count} actions`
+    } else marks.push({ date: action.date, title: action.title, count: 1 })
   }
-  return [...byDate.values()]
+  return marks
 }
 
 /** An area between two edges, drawn as one polygon so that bands may go below zero. */

@@ -101,12 +101,12 @@ function Summary({ plan, lines, whatIf, currency }: { plan: Plan; lines: EditLin
       <div className="what-if-facts">
         <div>
           <Text size="xs" c="dimmed">
-            Expected change of profit against carrying on as now
+            Expected change of profit
           </Text>
           <Text className="stat-value figure" data-testid="what-if-effect">
             {whatIf.data ? words.value : '…'}
           </Text>
-          {changed === 0 ? <Text size="xs" c="dimmed">Nothing is changed yet: move a line.</Text> : whatIf.data?.effect ? <EffectRange effect={whatIf.data.effect} width={120} /> : whatIf.data && <Text size="xs" c="dimmed">No response curves are fitted yet: let the optimisation agent run.</Text>}
+          {changed === 0 ? <Text size="xs" c="dimmed">against carrying on as now; move a line to see it</Text> : whatIf.data?.effect ? <EffectRange effect={whatIf.data.effect} width={120} /> : whatIf.data && <Text size="xs" c="dimmed">No response curves are fitted yet: let the optimisation agent run.</Text>}
         </div>
         <div>
           <Text size="xs" c="dimmed">

@@ -24,6 +24,8 @@ import { RejectDialog } from './RejectDialog'
 import { SnoozeDialog } from './SnoozeDialog'
 import { hint, useInbox } from './useInbox'
 
+const LAYER = '[role="dialog"], [role="menu"]'
+
 export function InboxPage() {
   const search = useSearch({ from: '/app/recommendations' })
   const navigate = useNavigate({ from: '/recommendations' })
@@ -77,7 +79,8 @@ export function InboxPage() {
           ids,
           selected,
           lastIndex: lastIndex.current,
-          dialog: dialog ?? (document.querySelector('[role="dialog"], [role="menu"]') ? 'help' : null),
+          // The Escape that closes a dialog comes here once the dialog is gone; it was meant for the dialog alone.
+          dialog: dialog ?? (document.querySelector(LAYER) || (event.target instanceof Element && event.target.closest(LAYER)) ? 'help' : null),
           allowed: opened?.detail.allowed ?? [],
           editable: recommendation?.action.kind === 'budget_plan',
           undoable: inbox.undoable !== null,
