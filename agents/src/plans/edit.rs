@@ -2,7 +2,7 @@
 
 use domain::{
     access::{Permission, Principal},
-    budget::Rule,
+    budget::{PlanLine, Rule},
     id::{BrandId, ChannelId},
     recommendation::{Action, Recommendation},
     unit::Effect,
@@ -82,6 +82,24 @@ pub(crate) fn worded(
     )
 }
 
+/// Edited lines with the bounds they were proposed under, widened where the person went beyond them.
+fn within(proposed: &[PlanLine], edited: Vec<PlanLine>) -> Vec<PlanLine> {
+    edited
+        .into_iter()
+        .map(|line| {
+            let bounds = proposed
+                .iter()
+                .find(|p| (p.brand, p.channel) == (line.brand, line.channel))
+                .map_or((line.lower, line.upper), |p| (p.lower, p.upper));
+            PlanLine {
+                lower: bounds.0.min(line.weekly),
+                upper: bounds.1.max(line.weekly),
+                ..line
+            }
+        })
+        .collect()
+}
+
 fn money(currency: &str, weekly: Decimal) -> String {
     format!("{currency} {}", amount(weekly))
 }
@@ -105,7 +123,12 @@ impl Plans {
         let ground = self.ground(&self.storage.scope(&grant)).await?;
         match (before, edited) {
             (
-                Action::BudgetPlan { plan, total, .. },
+                Action::BudgetPlan {
+                    plan,
+                    total,
+                    lines: proposed,
+                    ..
+                },
                 Action::BudgetPlan {
                     start,
                     weeks,
@@ -136,7 +159,7 @@ impl Plans {
                     start,
                     weeks,
                     total,
-                    lines: ground.lines(&spend),
+                    lines: within(proposed, ground.lines(&spend)),
                 })
             }
             (Action::Guard { rule: old }, Action::Guard { rule }) => Ok(Action::Guard {
