@@ -9,14 +9,18 @@
 //! Everything is deterministic: no seed is needed.
 
 mod accuracy;
+pub mod arima;
 mod backtest;
 mod damped;
 mod ensemble;
 mod interval;
+mod levenberg_marquardt;
+pub mod mstl;
 mod naive;
 mod prepare;
 mod season;
 mod simplex;
+mod steps;
 mod table;
 mod theta;
 
@@ -25,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use accuracy::{Accuracy, coverage, mase, msis, scale, smape};
 pub use backtest::{Backtest, ModelScore};
 pub use prepare::PrepareError;
+pub use steps::Steps;
 pub use table::{BacktestRow, TableError, backtest_table};
 
 use prepare::Prepared;
