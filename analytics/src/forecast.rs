@@ -11,6 +11,7 @@
 mod accuracy;
 pub mod arima;
 mod backtest;
+pub mod ces;
 mod damped;
 mod ensemble;
 mod interval;
