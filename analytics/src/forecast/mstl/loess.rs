@@ -124,16 +124,18 @@ impl Smoother {
         }
     }
 
-    /// Sum of the squared weights that the fit at `x` gives the values: its variance in units of theirs.
-    pub(super) fn leverage(self, x: f64, n: usize) -> f64 {
+    /// What the fits do to noise in `n` values: the mean weight a value has in the fit at its own place, and the variance of
+    /// the fit one place beyond the last, in units of the noise's.
+    pub(super) fn influence(self, n: usize) -> (f64, f64) {
         let mut unit = vec![0.0; n];
-        let mut sum = 0.0;
+        let (mut own, mut beyond) = (0.0, 0.0);
         for i in 0..n {
             unit[i] = 1.0;
-            sum += self.at(x, &unit, None).powi(2);
+            own += self.at(i as f64, &unit, None);
+            beyond += self.at(n as f64, &unit, None).powi(2);
             unit[i] = 0.0;
         }
-        sum
+        (own / n as f64, beyond)
     }
 }
 
@@ -199,6 +201,7 @@ mod tests {
     #[test]
     fn the_variance_of_a_mean_over_all_is_one_part_in_n() {
         let wide = smoother(1_000_001, Degree::Constant);
-        assert!((wide.leverage(10.0, 10) - 0.1).abs() < 1e-6);
+        let (own, beyond) = wide.influence(10);
+        assert!((own - 0.1).abs() < 1e-6 && (beyond - 0.1).abs() < 1e-6);
     }
 }
