@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::levenberg_marquardt::{Stop, minimise};
 use super::steps::Steps;
-use likelihood::{Likelihood, Shape, log_likelihood};
+use likelihood::{Likelihood, Shape, Treatment, log_likelihood};
 
 pub use search::{Search, auto};
 
@@ -218,7 +218,7 @@ pub fn fit(
     order.check()?;
     let data = Data::new(values, order, constant, regressors)?;
     let estimate = data
-        .estimate(order.shape(), &[], THOROUGH)
+        .estimate(order.shape(), &[], THOROUGH, Treatment::Settling)
         .ok_or(ArimaError::Collinear)?;
     Ok(data.finish(values, order, &estimate))
 }
@@ -325,8 +325,14 @@ impl Data {
     }
 
     /// Maximises the likelihood from the best of `starts` and the origin. `None` when the regressors are collinear.
-    fn estimate(&self, shape: Shape, starts: &[Vec<f64>], stop: Stop) -> Option<Estimate> {
-        let mut likelihood = Likelihood::new(shape, &self.columns, true);
+    fn estimate(
+        &self,
+        shape: Shape,
+        starts: &[Vec<f64>],
+        stop: Stop,
+        treatment: Treatment,
+    ) -> Option<Estimate> {
+        let mut likelihood = Likelihood::new(shape, &self.columns, treatment);
         let n = self.count();
         let mut free = vec![0.0; shape.count()];
         let mut best = score(&mut likelihood, &free)?;
@@ -362,7 +368,7 @@ impl Data {
     }
 
     fn finish(&self, values: &[f64], order: Order, estimate: &Estimate) -> Fitted {
-        let mut likelihood = Likelihood::new(estimate.shape, &self.columns, false);
+        let mut likelihood = Likelihood::new(estimate.shape, &self.columns, Treatment::Exact);
         let n = self.count();
         let skipped = values.len() - n;
         let scale = self.scales[0];

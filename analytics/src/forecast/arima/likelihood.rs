@@ -100,11 +100,9 @@ pub(super) struct Likelihood<'a> {
     states: Vec<f64>,
     /// Standardised innovations of every column.
     innovations: Vec<Vec<f64>>,
-    plain: Vec<f64>,
     /// Innovation variances in units of the error variance.
     variances: Vec<f64>,
-    /// Whether the difference equation takes over when the filter has settled.
-    settles: bool,
+    treatment: Treatment,
     /// Mean over the series of the logarithm of the innovation variances, in units of the error variance.
     pub(super) log_variance: f64,
     /// Coefficients of the regressors.
@@ -113,11 +111,22 @@ pub(super) struct Likelihood<'a> {
     triangle: Vec<f64>,
 }
 
+/// What the recursion does about the values before the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Treatment {
+    /// They have the process' own distribution, and the filter is run to the end, so that its last states are there.
+    Exact,
+    /// The same, with the difference equation taking over once the filter has settled.
+    Settling,
+    /// They are zero: the conditional sum of squares of Box and Jenkins. Fast where lags are long, and close to exact for long series.
+    Conditional,
+}
+
 /// Smallest share of a regressor's variation that may be left beside the other regressors.
 const COLLINEAR: f64 = 1e-8;
 
 impl<'a> Likelihood<'a> {
-    pub(super) fn new(shape: Shape, columns: &'a [Vec<f64>], settles: bool) -> Self {
+    pub(super) fn new(shape: Shape, columns: &'a [Vec<f64>], treatment: Treatment) -> Self {
         let (long_ar, long_ma) = (shape.longest_ar(), shape.longest_ma());
         let r = long_ar.max(long_ma + 1);
         let n = columns[0].len();
@@ -137,9 +146,8 @@ impl<'a> Likelihood<'a> {
             change: vec![0.0; r + 1],
             states: vec![0.0; (r + 1) * columns.len()],
             innovations: vec![vec![0.0; n]; columns.len()],
-            plain: vec![0.0; n],
             variances: vec![1.0; n],
-            settles,
+            treatment,
             log_variance: 0.0,
             coefficients: vec![0.0; k],
             triangle: vec![0.0; k * k],
@@ -269,6 +277,12 @@ impl<'a> Likelihood<'a> {
     /// Runs the filter over every column. `false` when the process is not stationary in numbers.
     fn filter(&mut self, free: &[f64]) -> bool {
         self.expand(free);
+        if self.treatment == Treatment::Conditional {
+            self.states.fill(0.0);
+            self.settle(0);
+            self.log_variance = 0.0;
+            return true;
+        }
         if !self.autocovariances() {
             return false;
         }
@@ -319,7 +333,7 @@ impl<'a> Likelihood<'a> {
         // Products of variances are cheaper than sums of logarithms.
         let mut running = 1.0;
         for t in 0..n {
-            if self.settles && variance - 1.0 < 1e-12 && t >= p && t >= q {
+            if self.treatment == Treatment::Settling && variance - 1.0 < 1e-12 && t >= p && t >= q {
                 settled = t;
                 break;
             }
@@ -367,33 +381,39 @@ impl<'a> Likelihood<'a> {
             }
         }
         logs += running.ln();
-        if settled < n {
-            self.variances[settled..].fill(1.0);
-            // The state holds what the past contributes to the values to come, so that the difference equation begins afresh.
-            for (c, state) in self.states.chunks_exact(r + 1).enumerate() {
-                let out = &mut self.innovations[c];
-                let column = &self.columns[c];
-                let plain = &mut self.plain;
-                for t in settled..n {
-                    let since = t - settled;
-                    let mut error = column[t] - if since < r { state[since] } else { 0.0 };
-                    for (lag, c) in &self.ar_lags {
-                        if *lag <= since {
-                            error -= c * column[t - lag];
-                        }
-                    }
-                    for (lag, c) in &self.ma_lags {
-                        if *lag <= since {
-                            error -= c * plain[t - lag];
-                        }
-                    }
-                    plain[t] = error;
-                    out[t] = error;
-                }
-            }
-        }
+        self.settle(settled);
         self.log_variance = logs / n as f64;
         self.log_variance.is_finite()
+    }
+
+    /// Continues from `start` by the difference equation. The states hold what the past contributes to the values to come, so
+    /// that it begins afresh there.
+    fn settle(&mut self, start: usize) {
+        let n = self.columns[0].len();
+        let r = self.phi.len();
+        self.variances[start..].fill(1.0);
+        for ((column, out), state) in self
+            .columns
+            .iter()
+            .zip(&mut self.innovations)
+            .zip(self.states.chunks_exact(r + 1))
+        {
+            for t in start..n {
+                let since = t - start;
+                let mut error = column[t] - if since < r { state[since] } else { 0.0 };
+                for (lag, c) in &self.ar_lags {
+                    if *lag <= since {
+                        error -= c * column[t - lag];
+                    }
+                }
+                for (lag, c) in &self.ma_lags {
+                    if *lag <= since {
+                        error -= c * out[t - lag];
+                    }
+                }
+                out[t] = error;
+            }
+        }
     }
 
     /// Regresses the innovations of the series on those of the regressors; what is left stays in the first column.
@@ -444,9 +464,9 @@ impl<'a> Likelihood<'a> {
         (self.filter(free) && self.regress()).then(|| self.innovations[0].as_slice())
     }
 
-    /// State of each column after the last value; only right when the filter does not settle.
+    /// State of each column after the last value; only there when treated exactly.
     pub(super) fn states(&self) -> impl Iterator<Item = &[f64]> {
-        debug_assert!(!self.settles);
+        debug_assert_eq!(self.treatment, Treatment::Exact);
         let r = self.phi.len();
         self.states.chunks_exact(r + 1).map(move |s| &s[..r])
     }
@@ -556,10 +576,10 @@ mod tests {
             (shape(0, 0, 0, 0, 1), vec![]),
         ];
         for (shape, free) in cases {
-            for settles in [false, true] {
+            for treatment in [Treatment::Exact, Treatment::Settling] {
                 let y = values(40);
                 let columns = [y.clone()];
-                let mut likelihood = Likelihood::new(shape, &columns, settles);
+                let mut likelihood = Likelihood::new(shape, &columns, treatment);
                 let innovations = likelihood.evaluate(&free).expect("stationary").to_vec();
                 let (phi, theta) = likelihood.expanded();
                 let (log_det, solved) = brute(&covariance(phi, theta, 40), &y);
@@ -567,12 +587,12 @@ mod tests {
                 let ours: f64 = innovations.iter().map(|e| e * e).sum();
                 assert!(
                     (ours - quadratic).abs() < 1e-8 * quadratic.max(1.0),
-                    "{shape:?} {settles}: {ours} {quadratic}"
+                    "{shape:?} {treatment:?}: {ours} {quadratic}"
                 );
                 let ours = likelihood.log_variance * 40.0;
                 assert!(
                     (ours - log_det).abs() < 1e-8,
-                    "{shape:?} {settles}: {ours} {log_det}"
+                    "{shape:?} {treatment:?}: {ours} {log_det}"
                 );
             }
         }
@@ -590,7 +610,7 @@ mod tests {
             .map(|(v, x)| v + 2.0 * x + 5.0)
             .collect();
         let columns = [y.clone(), vec![1.0; n], x.clone()];
-        let mut likelihood = Likelihood::new(shape, &columns, true);
+        let mut likelihood = Likelihood::new(shape, &columns, Treatment::Settling);
         let squares: f64 = likelihood
             .evaluate(&free)
             .expect("stationary")
@@ -623,9 +643,30 @@ mod tests {
     }
 
     #[test]
+    fn conditional_innovations_are_those_of_the_difference_equation() {
+        let y = values(30);
+        let columns = [y.clone()];
+        let shape = shape(1, 1, 1, 0, 4);
+        let mut likelihood = Likelihood::new(shape, &columns, Treatment::Conditional);
+        let ours = likelihood
+            .evaluate(&[0.5, 0.3, 0.4])
+            .expect("stationary")
+            .to_vec();
+        let set = likelihood.polynomials().clone();
+        let (a, b, c) = (set.ar[0], set.ma[0], set.seasonal_ar[0]);
+        let at = |t: usize, lag: usize| if t >= lag { y[t - lag] } else { 0.0 };
+        let mut before = 0.0;
+        for (t, e) in ours.iter().enumerate() {
+            let expected = at(t, 0) - a * at(t, 1) - c * at(t, 4) + a * c * at(t, 5) + b * before;
+            assert!((e - expected).abs() < 1e-12, "{t}");
+            before = expected;
+        }
+    }
+
+    #[test]
     fn equal_regressors_are_refused() {
         let columns = [values(20), vec![1.0; 20], vec![2.0; 20]];
-        let mut likelihood = Likelihood::new(shape(1, 0, 0, 0, 1), &columns, true);
+        let mut likelihood = Likelihood::new(shape(1, 0, 0, 0, 1), &columns, Treatment::Settling);
         assert!(likelihood.evaluate(&[0.3]).is_none());
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::difference::{differences, seasonal_differences};
-use super::likelihood::{Likelihood, Shape};
+use super::likelihood::{Likelihood, Shape, Treatment};
 use super::{ArimaError, Data, Estimate, Fitted, LONGEST_PERIOD, Order, QUICK, THOROUGH, check};
 use crate::cancel::Cancel;
 
@@ -103,17 +103,20 @@ pub fn auto(
         without: Data::new(values, base, false, regressors)?,
         search,
         base,
+        treatment: Treatment::Settling,
         tried: Vec::new(),
         best: None,
+        earlier: Vec::new(),
     };
+    if walk.without.count() * (search.seasonal_largest * period + search.largest) > LONG {
+        walk.treatment = Treatment::Conditional;
+    }
     if d + seasonal_d <= 1 {
         walk.with = Data::new(values, base, true, regressors).ok();
     }
     walk.run(cancel)?;
-    let (candidate, estimate) = match walk.best.take() {
-        Some((candidate, estimate, _)) => (candidate, estimate),
-        None => walk.simplest().ok_or(ArimaError::Collinear)?,
-    };
+    let finalists = walk.finalists(cancel)?;
+    let (candidate, estimate) = finalists.ok_or(ArimaError::Collinear)?;
     let data = walk.data(candidate.constant).unwrap_or(&walk.without);
     let order = Order {
         p: candidate.p,
@@ -122,20 +125,17 @@ pub fn auto(
         seasonal_q: candidate.seasonal_q,
         ..base
     };
-    let finer = data
-        .estimate(
-            estimate.shape,
-            std::slice::from_ref(&estimate.free),
-            THOROUGH,
-        )
-        .unwrap_or(estimate);
-    Ok(data.finish(values, order, &finer))
+    Ok(data.finish(values, order, &estimate))
 }
 
 /// What ordinary least squares on the regressors and a mean leaves of the values.
 fn without(values: &[f64], regressors: &[Vec<f64>]) -> Result<Vec<f64>, ArimaError> {
     let data = Data::new(values, Order::plain(0, 0, 0), true, regressors)?;
-    let mut likelihood = Likelihood::new(Order::plain(0, 0, 0).shape(), &data.columns, true);
+    let mut likelihood = Likelihood::new(
+        Order::plain(0, 0, 0).shape(),
+        &data.columns,
+        Treatment::Settling,
+    );
     likelihood
         .evaluate(&[])
         .map(|left| left.iter().map(|e| e * data.scales[0]).collect())
@@ -148,9 +148,19 @@ struct Walk<'a> {
     without: Data,
     search: &'a Search,
     base: Order,
+    treatment: Treatment,
     tried: Vec<Candidate>,
     best: Option<(Candidate, Estimate, f64)>,
+    /// What was best before, the latest last.
+    earlier: Vec<(Candidate, Estimate, f64)>,
 }
+
+/// Values times longest lag from which on the search goes by conditional sums of squares, and only the last few are
+/// estimated by exact likelihood.
+const LONG: usize = 12_000;
+
+/// Best models of a search by conditional sums of squares that are compared by exact likelihood.
+const FINALISTS: usize = 3;
 
 impl Walk<'_> {
     fn data(&self, constant: bool) -> Option<&Data> {
@@ -208,7 +218,7 @@ impl Walk<'_> {
             .iter()
             .map(|(_, estimate, _)| transfer(estimate, shape))
             .collect();
-        let Some(estimate) = data.estimate(shape, &starts, QUICK) else {
+        let Some(estimate) = data.estimate(shape, &starts, QUICK, self.treatment) else {
             return false;
         };
         let Some(aicc) = data.aicc(&estimate) else {
@@ -218,14 +228,10 @@ impl Walk<'_> {
         if !better {
             return false;
         }
-        let mut likelihood = Likelihood::new(shape, &data.columns, true);
-        if likelihood.evaluate(&estimate.free).is_none()
-            || !likelihood
-                .polynomials()
-                .roots_beyond(self.search.nearest_root, self.base.period)
-        {
+        if !self.is_sound(data, &estimate) {
             return false;
         }
+        self.earlier.extend(self.best.take());
         self.best = Some((candidate, estimate, aicc));
         true
     }
@@ -265,6 +271,49 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether there is a likelihood and no root is near the border.
+    fn is_sound(&self, data: &Data, estimate: &Estimate) -> bool {
+        let mut likelihood = Likelihood::new(estimate.shape, &data.columns, Treatment::Settling);
+        likelihood.evaluate(&estimate.free).is_some()
+            && likelihood
+                .polynomials()
+                .roots_beyond(self.search.nearest_root, self.base.period)
+    }
+
+    /// The best model with its exact maximum of the likelihood.
+    fn finalists(
+        &mut self,
+        cancel: &impl Cancel,
+    ) -> Result<Option<(Candidate, Estimate)>, ArimaError> {
+        let mut finalists = std::mem::take(&mut self.earlier);
+        finalists.extend(self.best.take());
+        finalists.reverse();
+        finalists.truncate(if self.treatment == Treatment::Conditional {
+            FINALISTS
+        } else {
+            1
+        });
+        let mut best: Option<(Candidate, Estimate, f64)> = None;
+        for (candidate, estimate, _) in finalists {
+            cancel.check()?;
+            let Some(data) = self.data(candidate.constant) else {
+                continue;
+            };
+            let start = std::slice::from_ref(&estimate.free);
+            let finer = data
+                .estimate(estimate.shape, start, THOROUGH, Treatment::Settling)
+                .filter(|finer| self.is_sound(data, finer))
+                .unwrap_or(estimate);
+            let aicc = data.aicc(&finer).unwrap_or(f64::INFINITY);
+            if best.as_ref().is_none_or(|(_, _, least)| aicc < *least) {
+                best = Some((candidate, finer, aicc));
+            }
+        }
+        Ok(best
+            .map(|(candidate, estimate, _)| (candidate, estimate))
+            .or_else(|| self.simplest()))
+    }
+
     /// The model without coefficients, with a constant where that can be estimated.
     fn simplest(&self) -> Option<(Candidate, Estimate)> {
         [true, false].into_iter().find_map(|constant| {
@@ -276,7 +325,7 @@ impl Walk<'_> {
                 constant,
             };
             let data = self.data(constant)?;
-            let estimate = data.estimate(self.shape(candidate), &[], QUICK)?;
+            let estimate = data.estimate(self.shape(candidate), &[], QUICK, Treatment::Settling)?;
             Some((candidate, estimate))
         })
     }
