@@ -99,7 +99,7 @@ fn compare(table: &mut Table, collection: &Collection, stride: usize) {
             &format!("Naive2 {name}: sMAPE by our scorer"),
             naive.smape,
             Some((theirs, Source::Stored)),
-            Bar::Within(theirs * 0.9999, theirs * 1.0001),
+            Bar::Within(round(theirs - 0.002), round(theirs + 0.002)),
             "the scorer of the stored figures is another program",
         );
     }
@@ -182,6 +182,11 @@ fn compare(table: &mut Table, collection: &Collection, stride: usize) {
             &format!("{}, intervals included, one thread each", contender.stored),
         );
     }
+}
+
+/// Three decimals, for a readable bar.
+fn round(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
 }
 
 fn interval(steps: Steps) -> Forecast {

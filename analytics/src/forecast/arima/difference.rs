@@ -56,10 +56,10 @@ pub(super) fn kpss(values: &[f64]) -> Option<f64> {
 /// The 5 % point of that statistic.
 const KPSS_LIMIT: f64 = 0.463;
 
-/// Differences that leave a series the test calls stationary, at most two.
-pub(super) fn differences(values: &[f64]) -> usize {
+/// Differences that leave a series the test calls stationary, at most `most`.
+pub(super) fn differences(values: &[f64], most: usize) -> usize {
     let mut left = values.to_vec();
-    for d in 0..2 {
+    for d in 0..most {
         match kpss(&left) {
             Some(statistic) if statistic > KPSS_LIMIT && left.len() > 4 => {
                 left = difference(&left, 1, 0, 1);
@@ -67,7 +67,7 @@ pub(super) fn differences(values: &[f64]) -> usize {
             _ => return d,
         }
     }
-    2
+    most
 }
 
 /// Seasonal strength from which on a season is differenced (Hyndman and Athanasopoulos 2021, section 9.9).
@@ -117,8 +117,9 @@ mod tests {
         let level: Vec<f64> = (0..100).map(wave).collect();
         let line: Vec<f64> = (0..100).map(|t| wave(t) + t as f64).collect();
         let parabola: Vec<f64> = (0..100).map(|t| wave(t) + (t * t) as f64).collect();
-        assert_eq!(differences(&level), 0);
-        assert_eq!(differences(&line), 1);
-        assert_eq!(differences(&parabola), 2);
+        assert_eq!(differences(&level, 2), 0);
+        assert_eq!(differences(&line, 2), 1);
+        assert_eq!(differences(&parabola, 2), 2);
+        assert_eq!(differences(&parabola, 1), 1);
     }
 }
