@@ -117,7 +117,7 @@ impl Smoother {
             spread += w * from * from;
             slope += w * from * value;
         }
-        if spread / total > 1e-6 * (n * n) as f64 * 1e-3 && spread > 0.0 {
+        if spread > 1e-9 * total * (n * n) as f64 {
             mean - middle * slope / spread
         } else {
             mean
