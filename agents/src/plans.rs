@@ -373,7 +373,10 @@ impl Plans {
         checked_weeks(weeks)?;
         let fit = ground.fit.clone().ok_or_else(|| {
             domain::Error::conflict("plan.no_fit", "no response curve was fitted yet")
-                .advise("run the optimisation agent first")
+                .advise(
+                    "it takes media spend and sales of at least one own brand whose margin is stated (on the brand's page); \
+                     then run the optimisation agent",
+                )
         })?;
         let parameters = crate::parameters::of(&scope, AgentKind::Optimisation).await?;
         let named = named(&scope, &ground).await?;

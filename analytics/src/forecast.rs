@@ -9,14 +9,19 @@
 //! Everything is deterministic: no seed is needed.
 
 mod accuracy;
+pub mod arima;
 mod backtest;
+pub mod ces;
 mod damped;
 mod ensemble;
 mod interval;
+mod levenberg_marquardt;
+pub mod mstl;
 mod naive;
 mod prepare;
 mod season;
 mod simplex;
+mod steps;
 mod table;
 mod theta;
 
@@ -25,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use accuracy::{Accuracy, coverage, mase, msis, scale, smape};
 pub use backtest::{Backtest, ModelScore};
 pub use prepare::PrepareError;
+pub use steps::Steps;
 pub use table::{BacktestRow, TableError, backtest_table};
 
 use prepare::Prepared;

@@ -158,7 +158,7 @@ pub struct MetricDefinition {
 
 impl MetricDefinition {
     /// Whether values of several projects add up or must be averaged; see [`MetricRole::adds_up`].
-    pub fn is_additive(&self) -> bool {
+    pub fn adds_up(&self) -> bool {
         self.role.adds_up(self.unit)
     }
 
@@ -184,7 +184,7 @@ impl MetricDefinition {
         if n == 0.0 {
             return None;
         }
-        if self.is_additive() {
+        if self.adds_up() {
             return Some(sum);
         }
         match units.filter(|units| self.role == MetricRole::Price && *units > 0.0) {

@@ -1,6 +1,9 @@
 //! The part of a node that thinks: supervision, compute and the agents, without HTTP and without schedules.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use agents::{Agents, Deps};
 use domain::clock::{Clock, SystemClock};
@@ -15,7 +18,7 @@ use runtime::{
     signals::Signals,
     supervisor::{ChildSpec, Strategy, SupervisorSpec},
 };
-use storage::System;
+use storage::{Storage, System};
 
 use super::{Database, edge};
 use crate::{
@@ -29,11 +32,15 @@ const COMPUTE_QUEUE: usize = 64;
 /// Signals kept for a slow listener.
 const SIGNALS: usize = 1024;
 
+/// How long transactions that are under way may take to end, once nobody starts new ones.
+const LAST_TRANSACTIONS: Duration = Duration::from_secs(5);
+
 /// The thinking part of a node.
 pub(crate) struct Engine {
     /// The agents.
     pub(crate) agents: Agents,
     pub(super) root: Root,
+    storage: Storage,
     pub(super) system: System,
     pub(super) bell: Doorbell,
     pub(super) signals: Signals,
@@ -77,18 +84,25 @@ impl Engine {
         Ok(Self {
             agents,
             root,
+            storage: database.storage.clone(),
             system,
             bell,
             signals,
         })
     }
 
-    /// Stops everything in reverse order of its start, within the settings' time.
+    /// Stops everything in reverse order of its start, within the settings' time, and closes the database once the
+    /// transactions under way have ended: a unit of work outlives the actor that asked for it.
     ///
     /// # Errors
     /// When something had to be cut off.
     pub(crate) async fn stop(&self, config: &Config) -> Outcome {
         let report = self.root.shutdown(config.node.stop).await;
+        match tokio::time::timeout(LAST_TRANSACTIONS, self.storage.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the database was not closed in order"),
+            Err(_) => tracing::warn!("a transaction did not end in time and is rolled back"),
+        }
         tracing::info!(
             elapsed_ms = report.elapsed_ms,
             orderly = report.was_orderly,

@@ -71,6 +71,7 @@ impl Node {
             system,
             bell,
             signals,
+            ..
         } = &engine;
         let importer = importer(&database.storage, config)?;
         let up = root.supervisor();

@@ -74,6 +74,7 @@ async fn close(seed: u64) -> Closed {
     };
     let id = top["id"].as_str().expect("an id").to_owned();
     let path = format!("/recommendations/{id}");
+    the_what_if_agrees(&demo, top).await;
     let (status, opened, tag) = demo
         .call(Method::POST, &format!("{path}/open"), None, Some(json!({})))
         .await;
@@ -110,6 +111,50 @@ async fn close(seed: u64) -> Closed {
         truth: world.plan_gain(&rules, &spend),
         perfect: world.perfect_plan(&rules).bound,
     }
+}
+
+/// A person who enters the plan's lines in the what-if sees what was promised, at the same total.
+async fn the_what_if_agrees(demo: &Demo, plan: &Value) {
+    let action = &get(
+        demo,
+        &format!("/recommendations/{}", plan["id"].as_str().expect("an id")),
+    )
+    .await["recommendation"]["action"];
+    let lines: Vec<Value> = action["lines"]
+        .as_array()
+        .expect("lines")
+        .iter()
+        .map(|l| json!({ "brand": l["brand"], "channel": l["channel"], "weekly": l["weekly"] }))
+        .collect();
+    let asked = json!({ "lines": lines, "weeks": WEEKS });
+    let (status, answer, _) = demo
+        .call(Method::POST, "/plans/what-if", None, Some(asked))
+        .await;
+    assert!(status.is_success(), "{answer}");
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let (promised, seen) = (
+        number(&plan["effect"]["value"]),
+        number(&answer["effect"]["value"]),
+    );
+    assert!(
+        (promised - seen).abs() <= 1e-3 * promised,
+        "promised {promised}, what-if {seen}"
+    );
+    assert_eq!(action["total"], answer["total"], "at the same total");
+    let now = &get(demo, "/plans/current").await["total"];
+    let weekly = |total: &Value, weeks: f64| {
+        let amount: f64 = total["amount"]
+            .as_str()
+            .expect("a decimal")
+            .parse()
+            .expect("a number");
+        amount / weeks
+    };
+    let carried_on = get(demo, "/plans/current").await["weeks"]
+        .as_f64()
+        .expect("weeks");
+    let off = weekly(&action["total"], WEEKS as f64) - weekly(now, carried_on);
+    assert!(off.abs() < 1.0, "{off} a week off what is spent now");
 }
 
 async fn get(demo: &Demo, path: &str) -> Value {

@@ -61,13 +61,17 @@ export async function accessibility(page) {
   return found
 }
 
-export async function screenshot(page, name) {
-  await page.screenshot({ path: `${SHOTS}${name}.png`, fullPage: true })
+export async function screenshot(page, name, fullPage = true) {
+  await page.screenshot({ path: `${SHOTS}${name}.png`, fullPage })
 }
 
-/** Waits until the drawings on the page are there. */
-export async function drawn(page) {
-  await page.waitForFunction(() => [...document.querySelectorAll('.chart-canvas')].every((chart) => chart.dataset.ready === 'true'))
+/** Waits until nothing on the page loads any more and its drawings are there, at least so many of them. */
+export async function drawn(page, least = 1) {
+  await page.waitForFunction((count) => {
+    const charts = [...document.querySelectorAll('.chart-canvas')]
+    const isLoading = document.querySelector('[role="status"][aria-label="Loading"]') !== null
+    return !isLoading && charts.length >= count && charts.every((chart) => chart.dataset.ready === 'true')
+  }, least)
 }
 
 /** Whether the page is wider than the window. */

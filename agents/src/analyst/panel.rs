@@ -69,7 +69,7 @@ pub(crate) fn weekly(snapshot: &Snapshot) -> Weekly {
         role: m.role,
         channel: m.channel.map(|c: ChannelId| c.to_string()),
         higher_is_better: m.direction == Direction::Direct,
-        additive: m.is_additive(),
+        additive: m.adds_up(),
     });
     let units = metrics.iter().position(|m| m.counts_units());
     Weekly {

@@ -84,10 +84,12 @@ pub(crate) fn cross_effects(
         .collect()
 }
 
-/// Every fitted line. `scale` is in sales: the fitted margin over the brand's margin share.
+/// Every fitted line. `scale` is in sales: the fitted margin over the brand's margin share. `now` is what is spent on each line
+/// now, the same amounts that every plan is compared with.
 pub(crate) fn curves(
     findings: &Findings,
     shares: &BTreeMap<BrandId, f64>,
+    now: &BTreeMap<(BrandId, ChannelId), f64>,
 ) -> Result<Vec<ResponseCurve>, Error> {
     let lines = findings.models.iter().flat_map(|model| &model.lines);
     lines
@@ -110,7 +112,7 @@ pub(crate) fn curves(
                 half: line.curve.half,
                 shape: 1.0,
                 scale: line.curve.coefficient / share,
-                current_spend: line.current,
+                current_spend: now.get(&(brand, channel)).copied().unwrap_or(line.current),
                 marginal_return: line.marginal_return,
                 marginal_return80: interval(line.interval80),
                 marginal_return95: interval(line.interval95),

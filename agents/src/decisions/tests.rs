@@ -128,6 +128,9 @@ on_both! {
             .await
             .expect("approved");
         assert_eq!(detail.recommendation.action_hash, edited.hash());
+        // Undone, it is still the edited one, and its words say so.
+        assert!(detail.recommendation.summary.starts_with("Edited: at most "), "{}", detail.recommendation.summary);
+        assert!(detail.recommendation.summary.ends_with(&format!("Before the edit: {}", seen.summary)));
         pass_the_undo_window(&db);
         apply_due(&db, &house.system()).await.expect("applied");
         let grant = house.system().grant(Permission::PlanRead).expect("held");

@@ -111,7 +111,7 @@ fn fit(scanned: &Scanned, snapshot: &Snapshot, model: &Model) -> Result<Response
             &scanned.seed.to_string(),
         ]),
         origin: scanned.findings.period.1,
-        curves: scan::curves(&scanned.findings, &shares(view))?,
+        curves: scan::curves(&scanned.findings, &shares(view), &view.current)?,
         model: serde_json::to_value(model).map_err(|error| Error::Analysis(error.to_string()))?,
         provenance: source,
     })

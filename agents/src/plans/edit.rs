@@ -2,7 +2,7 @@
 
 use domain::{
     access::{Permission, Principal},
-    budget::{Plan, PlanStatus, Rule},
+    budget::{Plan, PlanLine, PlanStatus, Rule},
     id::{BrandId, ChannelId},
     recommendation::{Action, Recommendation},
 };
@@ -86,7 +86,12 @@ impl Ground {
     fn completed(&self, before: &Action, edited: Action) -> Result<Action, Error> {
         match (before, edited) {
             (
-                Action::BudgetPlan { plan, total, .. },
+                Action::BudgetPlan {
+                    plan,
+                    total,
+                    lines: proposed,
+                    ..
+                },
                 Action::BudgetPlan {
                     start,
                     weeks,
@@ -117,7 +122,7 @@ impl Ground {
                     start,
                     weeks,
                     total,
-                    lines: self.lines(&spend),
+                    lines: within(proposed, self.lines(&spend)),
                 })
             }
             (Action::Guard { rule: old }, Action::Guard { rule }) => Ok(Action::Guard {
@@ -274,6 +279,24 @@ impl Ground {
             &self.organisation.currency,
         )
     }
+}
+
+/// Edited lines with the bounds they were proposed under, widened where the person went beyond them.
+fn within(proposed: &[PlanLine], edited: Vec<PlanLine>) -> Vec<PlanLine> {
+    edited
+        .into_iter()
+        .map(|line| {
+            let bounds = proposed
+                .iter()
+                .find(|p| (p.brand, p.channel) == (line.brand, line.channel))
+                .map_or((line.lower, line.upper), |p| (p.lower, p.upper));
+            PlanLine {
+                lower: bounds.0.min(line.weekly),
+                upper: bounds.1.max(line.weekly),
+                ..line
+            }
+        })
+        .collect()
 }
 
 fn matching(

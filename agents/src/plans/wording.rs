@@ -13,6 +13,10 @@ use crate::{
     view::{View, evidence, grouped},
 };
 
+/// Stands between the words for an edited action and the agent's own, which speak of its proposal: numbers of the proposal
+/// never stand as if they were those of the edit.
+const BEFORE_THE_EDIT: &str = " Before the edit: ";
+
 /// Title and summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wording {
@@ -42,7 +46,10 @@ pub(super) fn of(
         ),
         Action::Guard { rule } | Action::Synergy { rule } => (
             rule_title(view, rule),
-            "Once approved, every later plan obeys the rule.".to_owned(),
+            format!(
+                "{}. Once approved, every later plan obeys the rule.",
+                rule_limit(view, rule)
+            ),
         ),
         Action::MetricTarget {
             brand,
@@ -83,7 +90,7 @@ pub(super) fn of(
                 None => format!("Leave {name} out in the week of {period}"),
             };
             let summary = format!(
-                "In {} it was imported as {}. The imported value stays and the correction can be undone.",
+                "in {} it was imported as {}. The imported value stays and the correction can be undone.",
                 view.project_name(*project),
                 number(*from)
             );
@@ -91,16 +98,20 @@ pub(super) fn of(
         }
         Action::Initiative { steps, .. } => (initiative_title(steps), initiative_summary(steps)),
         // It names a stored forecast and nothing in it can be edited.
-        Action::ForecastRevision { .. } => (before.title.clone(), before.summary.clone()),
+        Action::ForecastRevision { .. } => (before.title.clone(), "a forecast.".to_owned()),
     };
-    let summary = match effect {
-        Some(effect) => format!(
-            "{does} Over {} weeks it is expected to bring {} against carrying on. A person changed what was proposed.",
+    let expected = effect.map_or_else(String::new, |effect| {
+        format!(
+            " Over {} weeks it is expected to bring {} against carrying on.",
             effect.horizon_weeks,
             view.money(effect.value)
-        ),
-        None => format!("{does} A person changed what was proposed."),
-    };
+        )
+    });
+    let proposed = before
+        .summary
+        .split_once(BEFORE_THE_EDIT)
+        .map_or(before.summary.as_str(), |(_, proposed)| proposed);
+    let summary = format!("Edited: {does}{expected}{BEFORE_THE_EDIT}{proposed}");
     Wording { title, summary }
 }
 
@@ -191,7 +202,7 @@ fn changes(view: &View, lines: &[PlanLine]) -> String {
         .collect();
     let others = lines.iter().filter(|l| !by(l).is_zero()).count() - told.len();
     match (told.is_empty(), others) {
-        (true, _) => "Every line stays as it is".to_owned(),
+        (true, _) => "every line stays as it is".to_owned(),
         (false, 0) => told.join(", "),
         (false, others) => format!("{}; {others} other lines change too", told.join(", ")),
     }
@@ -246,6 +257,18 @@ fn rule_title(view: &View, rule: &Rule) -> String {
             amount(view, *weekly),
             view.brand_name(*affected)
         ),
+    }
+}
+
+fn rule_limit(view: &View, rule: &Rule) -> String {
+    match rule {
+        Rule::Cap { weekly, .. } | Rule::CannibalisationCap { weekly, .. } => {
+            format!("at most {} a week", amount(view, *weekly))
+        }
+        Rule::Minimum { weekly, .. } | Rule::JointAction { weekly, .. } => {
+            format!("at least {} a week", amount(view, *weekly))
+        }
+        Rule::Exclusion { .. } => "the line stays as it is".to_owned(),
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) async fn conclude(
         if let Some(outcome) = view.outcome() {
             indicators = scan::indicators(panel, findings, outcome.id, &scanned.weekly.margins)?;
         }
-        curves = scan::curves(findings, &shares(view))?;
+        curves = scan::curves(findings, &shares(view), &view.current)?;
         margins.clone_from(&scanned.weekly.margins);
     }
     let levels = match view.data_until {

@@ -33,11 +33,10 @@ export default [
     name: 'run now starts a run whose journal can be read',
     async run({ page, ask }) {
       await page.goto('/agents')
-      const before = (await ask(page, '/runs?agent=metrics&limit=200')).data.map((run) => run.id)
-      await page.getByRole('button', { name: /^Run now: / }).nth(1).click()
+      const agent = 'optimisation'
+      const before = (await ask(page, `/runs?agent=${agent}&limit=200`)).data.map((run) => run.id)
+      await page.locator(`[data-agent="${agent}"]`).getByRole('button', { name: /^Run now: / }).click()
       await page.getByText('A run was started').waitFor()
-      const card = page.locator('[data-agent]').nth(1)
-      const agent = await card.getAttribute('data-agent')
       const end = Date.now() + 30_000
       let made
       while (!made && Date.now() < end) {

@@ -1,5 +1,5 @@
 /** Live updates: server-sent events only say that something changed; what is true is always read again. */
-import type { QueryClient } from '@tanstack/react-query'
+import { skipToken, useQuery, type QueryClient } from '@tanstack/react-query'
 import { useSyncExternalStore } from 'react'
 
 import { BASE } from './client'
@@ -53,6 +53,30 @@ export function useLiveStatus(): LiveStatus {
   )
 }
 
+/** How far a run has come. It is told while the run goes on and stored nowhere: the last word is kept here. */
+export interface RunProgress {
+  share: number
+  note: string
+}
+
+const progressKey = (run: string) => ['run-progress', run] as const
+
+/** What was last heard of a run, if anything. */
+export function useRunProgress(run: string): RunProgress | undefined {
+  return useQuery<RunProgress>({ queryKey: progressKey(run), queryFn: skipToken }).data
+}
+
+/** The run and its progress in the text of a `progress` event; null when it tells of something else. */
+export function readProgress(text: string): { run: string; progress: RunProgress } | null {
+  try {
+    const { body } = JSON.parse(text) as { body?: { run?: unknown; progress?: unknown; note?: unknown } }
+    if (typeof body?.run !== 'string' || typeof body.progress !== 'number') return null
+    return { run: body.run, progress: { share: body.progress, note: typeof body.note === 'string' ? body.note : '' } }
+  } catch {
+    return null
+  }
+}
+
 /** Gathers facts for a moment and reads each touched answer again once. Returns how to stop. */
 export function listen(client: QueryClient): () => void {
   const due = new Set<string>()
@@ -60,6 +84,10 @@ export function listen(client: QueryClient): () => void {
   const source = new EventSource(`${BASE}/events`)
   source.addEventListener('open', () => set('live'))
   source.addEventListener('error', () => set(source.readyState === EventSource.CLOSED ? 'offline' : 'connecting'))
+  source.addEventListener('progress', (event: MessageEvent<string>) => {
+    const told = readProgress(event.data)
+    if (told) client.setQueryData(progressKey(told.run), told.progress)
+  })
   for (const [kind, keys] of Object.entries(CHANGES)) {
     source.addEventListener(kind, () => {
       for (const key of keys) due.add(key)

@@ -19,6 +19,7 @@ export function salesAt(curve: Curve, weekly: number): number | null {
 export function curveOption(curve: Curve, planned: number, currency: string, palette: Palette): ChartOption {
   const style = axisStyle(palette)
   const same = Math.abs(planned - curve.current) < 0.02 * (curve.points.at(-1)?.weekly ?? 1)
+  const most = Math.max(curve.points.at(-1)?.weekly ?? 1, planned)
   const marks = [
     { name: same ? 'now and planned' : 'now', weekly: curve.current, color: palette.history, symbol: 'circle' },
     ...(same ? [] : [{ name: 'planned', weekly: planned, color: palette.planned, symbol: 'diamond' }]),
@@ -49,7 +50,7 @@ export function curveOption(curve: Curve, planned: number, currency: string, pal
       nameTextStyle: { color: palette.muted },
       ...style,
       splitLine: { show: false },
-      max: Math.max(curve.points.at(-1)?.weekly ?? 1, planned),
+      max: most,
       axisLabel: { color: palette.muted, fontSize: 11, hideOverlap: true, formatter: (value: number) => money(value, currency, { compact: true }) },
     },
     yAxis: {
@@ -86,7 +87,8 @@ export function curveOption(curve: Curve, planned: number, currency: string, pal
         z: 5,
         data: [[mark.weekly, salesAt(curve, mark.weekly)]],
         itemStyle: { color: mark.color },
-        label: { show: true, position: 'top', formatter: mark.name, color: mark.color, fontSize: 11, fontWeight: 600 },
+        // The curve rises: above it on the left and under it on the right there is room.
+        label: { show: true, ...(mark.weekly > most * 0.6 ? { position: 'left', offset: [0, -12] } : { position: 'right', offset: [0, 12] }), formatter: mark.name, color: mark.color, fontSize: 11, fontWeight: 600 },
       })),
     ],
   }

@@ -14,9 +14,10 @@ export function effectsOption(effects: CrossEffect[], drivers: string[], affecte
     effect,
   }))
   const label = { color: palette.muted, fontSize: 11, width: 84, overflow: 'truncate' }
+  const title = { color: palette.muted, fontSize: 11 }
   return {
     ...base(palette),
-    grid: { left: 8, right: 8, top: 4, bottom: 52, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
+    grid: { left: 28, right: 8, top: 4, bottom: 76, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
     tooltip: {
       ...(base(palette)['tooltip'] as object),
       trigger: 'item',
@@ -30,8 +31,8 @@ export function effectsOption(effects: CrossEffect[], drivers: string[], affecte
         ])
       },
     },
-    xAxis: { type: 'category', data: affected.map(name), ...style, axisLabel: { ...label, interval: 0, rotate: narrow ? 50 : 0 }, splitLine: { show: true, lineStyle: { color: palette.grid } } },
-    yAxis: { type: 'category', data: drivers.map(name), inverse: true, ...style, axisLabel: label, splitLine: { show: true, lineStyle: { color: palette.grid } } },
+    xAxis: { type: 'category', data: affected.map(name), name: 'brand whose sales change', nameLocation: 'middle', nameGap: narrow ? 52 : 28, nameTextStyle: title, ...style, axisLabel: { ...label, interval: 0, rotate: narrow ? 50 : 0 }, splitLine: { show: true, lineStyle: { color: palette.grid } } },
+    yAxis: { type: 'category', data: drivers.map(name), name: 'brand whose media rise', nameLocation: 'middle', nameGap: 62, nameTextStyle: title, inverse: true, ...style, axisLabel: label, splitLine: { show: true, lineStyle: { color: palette.grid } } },
     visualMap: {
       min: -reach,
       max: reach,
@@ -41,7 +42,7 @@ export function effectsOption(effects: CrossEffect[], drivers: string[], affecte
       bottom: 0,
       itemHeight: 120,
       itemWidth: 10,
-      text: [`+${money(reach, currency, { compact: true })}`, `−${money(reach, currency, { compact: true })}`],
+      text: [`lifts +${money(reach, currency, { compact: true })}`, `takes −${money(reach, currency, { compact: true })}`],
       textStyle: { color: palette.muted, fontSize: 11 },
       inRange: { color: [palette.takes, palette.neutral, palette.lifts] },
     },

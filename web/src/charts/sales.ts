@@ -28,7 +28,6 @@ export function salesOption(points: Point[], currency: string, palette: Palette)
         showSymbol: false,
         lineStyle: { color: palette.history, width: 2 },
         itemStyle: { color: palette.history },
-        areaStyle: { color: palette.history, opacity: 0.08, origin: 'start' },
       },
     ],
   }

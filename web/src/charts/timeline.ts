@@ -42,7 +42,7 @@ export function timelineOption(timeline: Timeline, currency: string, palette: Pa
   const end = dates.at(-1)
   return {
     ...base(palette),
-    grid: { left: 8, right: 14, top: 26, bottom: 8, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
+    grid: { left: 8, right: 14, top: 32, bottom: 8, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
     dataZoom: [{ type: 'inside', zoomOnMouseWheel: 'ctrl', moveOnMouseMove: true }],
     tooltip: {
       ...(base(palette)['tooltip'] as object),
@@ -79,7 +79,7 @@ export function timelineOption(timeline: Timeline, currency: string, palette: Pa
           symbol: ['none', 'circle'],
           symbolSize: 7,
           silent: true,
-          label: { show: marks.length <= 12, color: palette.action, fontSize: 10, distance: 4, formatter: (item: { data?: { count?: number } }) => (item.data?.count ?? 1) > 1 ? String(item.data?.count) : '' },
+          label: { show: marks.length <= 12, color: palette.action, fontSize: 11, fontWeight: 600, distance: 9, formatter: (item: { data?: { count?: number } }) => (item.data?.count ?? 1) > 1 ? String(item.data?.count) : '' },
           lineStyle: { color: palette.action, type: 'dashed', width: 1.2 },
           data: marks.map((mark) => ({ xAxis: at(mark.date), count: mark.count })),
         },
@@ -104,17 +104,17 @@ export function timelineOption(timeline: Timeline, currency: string, palette: Pa
   }
 }
 
-/** Actions of one week are one mark, with their number. */
+/** Actions within seven days are one mark, with their number: on the axis they would stand on one another. */
 function marksOf(timeline: Timeline): Mark[] {
-  const byDate = new Map<string, Mark>()
-  for (const action of timeline.actions) {
-    const found = byDate.get(action.date)
-    if (found) {
-      found.count += 1
-      found.title = `${found.count} actions`
-    } else byDate.set(action.date, { date: action.date, title: action.title, count: 1 })
+  const marks: Mark[] = []
+  for (const action of timeline.actions.toSorted((a, b) => a.date.localeCompare(b.date))) {
+    const last = marks.at(-1)
+    if (last && at(action.date) - at(last.date) < 7 * 86_400_000) {
+      last.count += 1
+      last.title = `${last.count} actions`
+    } else marks.push({ date: action.date, title: action.title, count: 1 })
   }
-  return [...byDate.values()]
+  return marks
 }
 
 /** An area between two edges, drawn as one polygon so that bands may go below zero. */

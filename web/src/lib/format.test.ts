@@ -53,6 +53,9 @@ describe('numbers', () => {
 
   it('writes both ends of an interval in the unit', () => {
     expect(interval({ low: -1000, high: 2500 }, 'EUR', { signed: true })).toBe('−€1,000 to +€2,500')
+    expect(interval({ low: 2.02, high: 3.19 }, 'margin_per_unit')).toBe('2.02 to 3.19 margin per unit')
+    expect(interval({ low: 1, high: 4 }, 'weeks')).toBe('1 week to 4 weeks')
+    expect(interval({ low: 2, high: 4 }, 'weeks')).toBe('2 to 4 weeks')
   })
 })
 

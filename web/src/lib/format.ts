@@ -151,10 +151,12 @@ export function unitName(unit: string, currency: string): string {
   return names[unit] ?? unit
 }
 
-/** Both ends of an interval: "€10k to €40k". */
+/** Both ends of an interval: "€10k to €40k". A unit in words is written once: "2 to 3 margin per unit of spend". */
 export function interval(range: Maybe<{ low: number; high: number }>, unit: string, style: Style = {}): string {
   if (!range) return MISSING
-  return `${quantity(range.low, unit, style)} to ${quantity(range.high, unit, style)}`
+  const [low, high] = [quantity(range.low, unit, style), quantity(range.high, unit, style)]
+  const tail = ` ${unit.replaceAll('_', ' ')}`
+  return `${low.endsWith(tail) && high.endsWith(tail) ? low.slice(0, -tail.length) : low} to ${high}`
 }
 
 export function weeks(count: number): string {

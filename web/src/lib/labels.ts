@@ -1,5 +1,6 @@
 /** The words people read for the names of the contract. Colours only repeat what the words say. */
 import type { Actor, AgentKind, AgentStatus, Band, Kind, Move, Reference, RunState, Section, State, Verdict } from '../api/types'
+import { day } from './format'
 
 export interface Label {
   text: string
@@ -118,6 +119,20 @@ export function labelOf(table: Record<string, Label>, name: string): Label {
 export function words(name: string): string {
   const text = name.replaceAll('_', ' ')
   return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+/** What a proposal is about: `value:Region North/Fern/Units sold/2025-01-27` → "Region North, Fern, Units sold, 27 Jan 2025". */
+export function subjectWords(subject: string): string {
+  return subject
+    .slice(subject.indexOf(':') + 1)
+    .split('>')
+    .map((side) =>
+      side
+        .split('/')
+        .map((part) => (/^\d{4}-\d{2}-\d{2}$/.test(part) ? day(part) : part.replaceAll('_', ' ')))
+        .join(', '),
+    )
+    .join(' → ')
 }
 
 /** Who did it, as people call them. */

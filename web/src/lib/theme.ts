@@ -5,11 +5,16 @@ const cadence: MantineColorsTuple = [
   '#e8f5f7', '#d2e9ee', '#a4d3dc', '#73bbc9', '#4ba8b9', '#3198ab', '#1f8497', '#0f6b7c', '#0b5866', '#064450',
 ]
 
+/** Surfaces and lines of the dark scheme: the library's greys with the hue of the page. */
+const dark: MantineColorsTuple = [
+  '#c9d2d8', '#b3bec6', '#87949d', '#66737c', '#414c54', '#37424a', '#2a333a', '#222a30', '#1b2126', '#14191d',
+]
+
 export const theme = createTheme({
   primaryColor: 'cadence',
   primaryShade: { light: 7, dark: 7 },
   autoContrast: true,
-  colors: { cadence },
+  colors: { cadence, dark },
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif',
   fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace',
   fontSizes: { xs: '0.75rem', sm: '0.8125rem', md: '0.875rem', lg: '1rem', xl: '1.125rem' },

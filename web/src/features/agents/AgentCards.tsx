@@ -28,11 +28,19 @@ export function AgentCards() {
   )
 }
 
+/** How many of its applied proposals were measured, and how many kept what they promised. */
+function trackWords({ applied, verified, refuted, inconclusive }: Agent['track']): string {
+  if (applied === 0) return 'nothing applied yet'
+  const judged = verified + refuted
+  if (judged + inconclusive === 0) return `${number(applied)} applied, none measured yet`
+  const right = judged > 0 ? `, ${number(verified)} of ${number(judged)} as promised (${share(verified / judged)})` : ''
+  return `${number(applied)} applied${right}${inconclusive > 0 ? `, ${number(inconclusive)} inconclusive` : ''}`
+}
+
 function AgentCard({ agent }: { agent: Agent }) {
   const forbidden = useForbidden('agent_control')
   const control = useControl()
-  const { track, last_run: last } = agent
-  const judged = track.verified + track.refuted
+  const { last_run: last } = agent
   const paused = agent.status === 'paused'
   return (
     <Paper p="md" component="section" aria-label={`${agent.title} agent`} className="agent-card" data-agent={agent.kind}>
@@ -65,12 +73,11 @@ function AgentCard({ agent }: { agent: Agent }) {
         <div>
           <dt>Track record</dt>
           <dd>
-            {track.applied === 0 ? 'nothing applied yet' : `${number(track.applied)} applied: ${number(track.verified)} as promised, ${number(track.refuted)} not, ${number(track.inconclusive)} untold`}
-            {judged > 0 && ` (${share(track.verified / judged)} right)`}
+            {trackWords(agent.track)}
           </dd>
         </div>
       </dl>
-      <Group gap="xs" mt="sm">
+      <Group gap="xs" pt="sm" mt="auto">
         <Tooltip label={forbidden ?? 'Starts a cycle now: observe, analyse, decide, propose.'}>
           <Button
             leftSection={<IconRefresh size={14} aria-hidden />}

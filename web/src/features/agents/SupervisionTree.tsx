@@ -107,8 +107,7 @@ function NodeRow({ node, depth, hasChildren, open, onToggle, onShow }: RowProps)
             {name}
           </Button>
           <Text size="xs" c="dimmed" span className="nowrap">
-            {node.kind}
-            {node.strategy && `, ${node.strategy.replaceAll('_', '-')}`}
+            {[node.kind === node.name ? '' : node.kind.replaceAll('_', ' '), node.strategy?.replaceAll('_', '-')].filter(Boolean).join(', ')}
           </Text>
         </Group>
       </th>

@@ -80,7 +80,7 @@ function TimelineView({ timeline, currency }: { timeline: Timeline; currency: st
           <div className="legend" aria-hidden>
             <span className="key key-history">actual</span>
             {forecast && <span className="key key-forecast">forecast, 80% and 95%</span>}
-            {actions.length > 0 && <span className="key key-action">action</span>}
+            {actions.length > 0 && <span className="key key-action">action, with how many</span>}
             {outliers.length > 0 && <span className="key key-outlier">outlier</span>}
           </div>
         }

@@ -33,7 +33,7 @@ export function GapTable({ gaps, names, currency, withBrand = false }: Props) {
           caption={`Gaps to the ${REFERENCES[reference].toLowerCase()}`}
           rows={rows}
           rowKey={(gap) => `${gap.brand}/${gap.metric}`}
-          minWidth={withBrand ? 720 : 480}
+          minWidth={withBrand ? 720 : 400}
           maxHeight={420}
           columns={[
             {
@@ -43,7 +43,7 @@ export function GapTable({ gaps, names, currency, withBrand = false }: Props) {
                 <>
                   {withBrand && `${names.brand(gap.brand)}: `}
                   {names.metric(gap.metric)?.name ?? '…'}{' '}
-                  <Text size="xs" c="dimmed" span>
+                  <Text size="xs" c="dimmed" span display={withBrand ? undefined : 'block'}>
                     {SECTIONS[names.metric(gap.metric)?.section ?? 'marketplace']}
                   </Text>
                 </>
@@ -51,17 +51,22 @@ export function GapTable({ gaps, names, currency, withBrand = false }: Props) {
             },
             { key: 'value', title: 'Brand', numeric: true, cell: (gap) => write(gap, gap.value) },
             { key: 'reference', title: REFERENCES[reference], numeric: true, cell: (gap) => write(gap, gap.reference_value) },
-            {
-              key: 'gap',
-              title: 'Behind by',
-              numeric: true,
-              cell: (gap) => (
-                <span className={gap.gap > 0 ? 'bad' : 'good'}>
-                  {gap.gap > 0 ? write(gap, gap.gap) : `ahead by ${write(gap, -gap.gap)}`}
-                </span>
-              ),
-            },
-            { key: 'relative', title: 'Of reference', numeric: true, cell: (gap) => <Delta value={gap.relative === null || gap.relative === undefined ? null : -gap.relative} text={share(gap.relative === null || gap.relative === undefined ? null : -gap.relative, 0, { signed: true })} size="sm" /> },
+            // On a brand's page there is room for the share only.
+            ...(withBrand
+              ? [
+                  {
+                    key: 'gap',
+                    title: 'Behind by',
+                    numeric: true,
+                    cell: (gap: Gap) => (
+                      <span className={gap.gap > 0 ? 'bad' : 'good'}>
+                        {gap.gap > 0 ? write(gap, gap.gap) : `ahead by ${write(gap, -gap.gap)}`}
+                      </span>
+                    ),
+                  },
+                ]
+              : []),
+            { key: 'relative', title: withBrand ? 'In percent' : 'Behind by', numeric: true, cell: (gap) => <Delta value={gap.relative === null || gap.relative === undefined ? null : -gap.relative} text={share(gap.relative === null || gap.relative === undefined ? null : -gap.relative, 0, { signed: true })} size="sm" /> },
             ...(withBrand ? [{ key: 'without', title: 'Without leader', numeric: true, cell: (gap: Gap) => write(gap, gap.without_leader, true) }] : []),
             { key: 'rank', title: 'Rank', numeric: true, cell: (gap) => `${number(gap.rank)} of ${number(gap.peers)}` },
           ]}

@@ -31,6 +31,7 @@ export function GapsPage() {
       <Panel
         title="Gaps"
         flush
+        note="Widest first, in the metric’s unit and in percent of the reference. Without leader: the gap when the leading brand is left out; plus is behind."
         actions={
           <Select
             size="xs"
@@ -48,7 +49,7 @@ export function GapsPage() {
           {(rows) => <GapTable gaps={brand ? rows : rows.filter((gap) => own.has(gap.brand))} names={names} currency={currency} withBrand={!brand} />}
         </QueryView>
       </Panel>
-      <Panel title="Changes of rivals" flush note="A shift in a rival’s metric that the scan can tell from noise; q is over every candidate.">
+      <Panel title="Changes of rivals" flush note="A shift in a rival’s metric that the scan can tell from noise. The q-value is adjusted for every candidate tried.">
         <QueryView query={rivals} height={160} lines={3} isEmpty={(rows) => rows.length === 0} empty={<EmptyHint title="No rival changed its behaviour">The scan looks at every rival and metric after each import.</EmptyHint>}>
           {(rows) => (
             <DataTable
@@ -62,13 +63,13 @@ export function GapsPage() {
                 { key: 'start', title: 'Since', cell: (row) => day(row.start) },
                 { key: 'estimate', title: 'Change a week', numeric: true, cell: (row) => metricValue(row.estimate, names.metric(row.metric)?.unit ?? 'index', currency, { compact: true, signed: true }) },
                 { key: 'interval', title: '95% interval', numeric: true, cell: (row) => interval(row.interval95, unitOf(row.metric), { compact: true, signed: true }) },
-                { key: 'q', title: 'q', numeric: true, cell: (row) => significance(row.q_value) },
+                { key: 'q', title: 'q-value', numeric: true, cell: (row) => significance(row.q_value) },
               ]}
             />
           )}
         </QueryView>
       </Panel>
-      <Panel title="Leading indicators" flush note="A metric that moves before another one of the same brand.">
+      <Panel title="Leading indicators" flush note="A metric that moves before another one of the same brand, by how many weeks, and how much of the second comes with one unit of the first.">
         <QueryView query={indicators} height={160} lines={3} isEmpty={(rows) => rows.length === 0} empty={<EmptyHint title="No leading indicator was found">Every pair of metrics and lag is tried after each import.</EmptyHint>}>
           {(rows) => (
             <DataTable
@@ -81,9 +82,9 @@ export function GapsPage() {
                 { key: 'indicator', title: 'Moves first', cell: (row) => names.metric(row.indicator)?.name ?? '…' },
                 { key: 'outcome', title: 'Follows', cell: (row) => names.metric(row.outcome)?.name ?? '…' },
                 { key: 'lag', title: 'After', numeric: true, cell: (row) => plural(row.lag, 'week') },
-                { key: 'estimate', title: 'Per unit', numeric: true, cell: (row) => metricValue(row.estimate, names.metric(row.outcome)?.unit ?? 'index', currency, { compact: true, signed: true }) },
+                { key: 'estimate', title: 'Change per unit of it', numeric: true, cell: (row) => metricValue(row.estimate, names.metric(row.outcome)?.unit ?? 'index', currency, { compact: true, signed: true }) },
                 { key: 'interval', title: '95% interval', numeric: true, cell: (row) => interval(row.interval95, unitOf(row.outcome), { compact: true, signed: true }) },
-                { key: 'q', title: 'q', numeric: true, cell: (row) => significance(row.q_value) },
+                { key: 'q', title: 'q-value', numeric: true, cell: (row) => significance(row.q_value) },
               ]}
             />
           )}

@@ -62,7 +62,7 @@ export function ImportsPage() {
                 },
                 { key: 'mapping', title: 'Mapping', cell: (batch) => mappingName(batch.mapping) },
                 { key: 'accepted', title: 'Accepted', numeric: true, cell: (batch) => number(batch.counts.accepted) },
-                { key: 'merged', title: 'Merged', numeric: true, cell: (batch) => number(batch.counts.merged) },
+                { key: 'merged', title: 'Added up', numeric: true, cell: (batch) => number(batch.counts.merged) },
                 { key: 'inserted', title: 'New', numeric: true, cell: (batch) => number(batch.counts.inserted) },
                 { key: 'updated', title: 'Changed', numeric: true, cell: (batch) => number(batch.counts.updated) },
                 { key: 'unchanged', title: 'The same', numeric: true, cell: (batch) => number(batch.counts.unchanged) },

@@ -7,6 +7,14 @@ import { useForbidden } from '../../api/session'
 import { notifyDone } from '../../ui/notify'
 import { ProblemAlert } from '../../ui/ProblemAlert'
 
+const EXAMPLE = `name = "weekly_sales"
+granularity = "week"
+
+[date]
+column = "week"
+format = { kind = "iso" }
+…`
+
 /** Saves a mapping file. Its format is documented with the importer. */
 export function MappingForm() {
   const forbidden = useForbidden('mapping_write')
@@ -27,7 +35,7 @@ export function MappingForm() {
   return (
     <form onSubmit={submit}>
       <Stack gap="sm">
-        <Textarea label="Mapping (TOML)" description="It names itself; an existing name gets its next version." required rows={5} resize="vertical" spellCheck={false} classNames={{ input: 'mono' }} value={text} onChange={(event) => setText(event.currentTarget.value)} />
+        <Textarea label="Mapping (TOML)" description="It names itself; an existing name gets its next version." placeholder={EXAMPLE} required rows={8} resize="vertical" spellCheck={false} classNames={{ input: 'mono' }} value={text} onChange={(event) => setText(event.currentTarget.value)} />
         {save.isError && <ProblemAlert error={save.error} />}
         {forbidden && (
           <Text size="xs" c="dimmed">

@@ -33,7 +33,7 @@ export function UploadForm({ mappings }: { mappings: Mapping[] }) {
     event.preventDefault()
     send.mutate()
   }
-  const why = forbidden ?? (mappings.length === 0 ? 'Add a mapping first.' : null)
+  const why = forbidden ?? (mappings.length === 0 ? 'Add a mapping first.' : !file ? 'Choose a file first.' : !mapping ? 'Choose the mapping that fits the file.' : null)
   return (
     <form onSubmit={submit}>
       <Stack gap="sm">
@@ -53,7 +53,7 @@ export function UploadForm({ mappings }: { mappings: Mapping[] }) {
             {why}
           </Text>
         )}
-        <Button type="submit" size="sm" disabled={!file || !mapping || why !== null} loading={send.isPending}>
+        <Button type="submit" size="sm" disabled={why !== null} loading={send.isPending}>
           Import
         </Button>
       </Stack>

@@ -8,7 +8,7 @@ import { Panel } from '../../ui/Panel'
 import { QueryView } from '../../ui/QueryView'
 import { notifyProblem } from '../../ui/notify'
 import { PlanDetail } from './PlanDetail'
-import { planQuery, useSubmit } from './queries'
+import { planQuery, submissionQuery, useSubmit } from './queries'
 import { ButtonLink } from '../../ui/links'
 
 export function PlanPage() {
@@ -22,17 +22,20 @@ export function PlanPage() {
       onSuccess: (made) => void navigate({ to: '/recommendations', search: { selected: made.id } }),
       onError: notifyProblem,
     })
+  // A draft that was submitted does not name its recommendation; the recommendation names the plan.
+  const submitted = useQuery(submissionQuery(planId))
+  const proposal = query.data?.recommendation ?? submitted.data ?? null
   return (
     <QueryView query={query} height={500} lines={3}>
       {(plan) => (
         <Page
           title={plan.name}
           actions={
-            plan.recommendation ? (
-              <ButtonLink to="/recommendations" search={{ view: 'all', selected: plan.recommendation }} variant="default">
+            proposal ? (
+              <ButtonLink to="/recommendations" search={{ view: 'all', selected: proposal }} variant="default">
                 Its recommendation
               </ButtonLink>
-            ) : plan.status === 'draft' ? (
+            ) : plan.status === 'draft' && !submitted.isPending ? (
               <Tooltip label={forbidden ?? 'A person decides on it in the inbox.'}>
                 <Button disabled={forbidden !== null} loading={submit.isPending} onClick={toInbox}>
                   Submit to the inbox

@@ -34,7 +34,7 @@ export function PlansPage() {
         </ButtonLink>
       }
     >
-      <Panel title={current.data ? (current.data.status === 'of_record' ? `Plan of record: ${current.data.name}` : `Carried on: ${current.data.name}`) : 'Plan of record'}>
+      <Panel title={current.data ? (current.data.status === 'of_record' ? `Plan of record: ${current.data.name}` : 'No plan of record yet: spend goes on as it is') : 'Plan of record'}>
         <QueryView
           query={current}
           height={320}
@@ -42,7 +42,7 @@ export function PlansPage() {
           empty={<EmptyHint title="There is no plan and no spend to carry on">Import a spend metric first.</EmptyHint>}
           isEmpty={(plan) => plan === null}
         >
-          {(plan) => plan && <PlanDetail plan={plan} />}
+          {(plan) => plan && <PlanDetail plan={plan} isBase={plan.status !== 'of_record'} />}
         </QueryView>
       </Panel>
       <Panel title="All plans" flush>

@@ -20,6 +20,13 @@ export function WhatIfLines({ lines, names, currency, marginals, chosen, onChoos
   const brands = [...new Set(lines.map((line) => line.brand))].toSorted((a, b) => names.brand(a).localeCompare(names.brand(b)))
   return (
     <div className="lines">
+      <div className="line line-titles" aria-hidden>
+        <span>Channel</span>
+        <span className="line-slider" />
+        <span>{currency} a week</span>
+        <span className="line-marginal">Marginal return</span>
+        <span>Lock</span>
+      </div>
       {brands.map((brand) => {
         const own = lines.filter((line) => line.brand === brand)
         return (

@@ -53,7 +53,7 @@ function WhatIfForm({ plan }: { plan: Plan }) {
         <Panel
           title="Lines"
           flush
-          note="A locked line keeps its amount when the others make room."
+          note="A locked line keeps its amount when the others make room. Marginal return is the margin of one more unit of spend; below 1× it loses money."
           actions={
             <>
               <Switch size="xs" label="Keep the total" checked={keepTotal} onChange={(event) => setKeepTotal(event.currentTarget.checked)} />
@@ -101,12 +101,12 @@ function Summary({ plan, lines, whatIf, currency }: { plan: Plan; lines: EditLin
       <div className="what-if-facts">
         <div>
           <Text size="xs" c="dimmed">
-            Expected change of profit against carrying on as now
+            Expected change of profit
           </Text>
           <Text className="stat-value figure" data-testid="what-if-effect">
             {whatIf.data ? words.value : '…'}
           </Text>
-          {whatIf.data?.effect ? <EffectRange effect={whatIf.data.effect} width={120} /> : whatIf.data && <Text size="xs" c="dimmed">No response curves are fitted yet: let the optimisation agent run.</Text>}
+          {changed === 0 ? <Text size="xs" c="dimmed">against carrying on as now; move a line to see it</Text> : whatIf.data?.effect ? <EffectRange effect={whatIf.data.effect} width={120} /> : whatIf.data && <Text size="xs" c="dimmed">No response curves are fitted yet: let the optimisation agent run.</Text>}
         </div>
         <div>
           <Text size="xs" c="dimmed">

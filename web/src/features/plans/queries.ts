@@ -67,3 +67,13 @@ export function useSubmit() {
     },
   })
 }
+
+/** The recommendation that a plan became: its id, or null while nobody submitted it. */
+export const submissionQuery = (plan: string) =>
+  queryOptions({
+    queryKey: ['recommendations', 'of-plan', plan],
+    queryFn: async (): Promise<string | null> => {
+      const { data } = await unwrap(api.GET('/recommendations', { params: { query: { kind: 'budget_plan', limit: 200 } } }))
+      return data.find((row) => row.action.kind === 'budget_plan' && row.action.plan === plan)?.id ?? null
+    },
+  })

@@ -1,4 +1,4 @@
-import { Group, SegmentedControl, Text, UnstyledButton } from '@mantine/core'
+import { Box, Group, SegmentedControl, Text, UnstyledButton } from '@mantine/core'
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
@@ -69,7 +69,7 @@ export function BrandTable({ tiles, currency }: { tiles: BrandTile[]; currency: 
     <Panel
       title="Brands"
       flush
-      note="Score 0 to 100 of the latest week; sales of the last 4 weeks; forecast of the next 13 weeks against the last 13."
+      note="Score 0 to 100 and its change in points; sales of the last 4 weeks against the 4 before; forecast of the next 13 weeks against the last 13."
       actions={
         <SegmentedControl
           size="xs"
@@ -85,7 +85,7 @@ export function BrandTable({ tiles, currency }: { tiles: BrandTile[]; currency: 
       {rows.length === 0 ? (
         <EmptyHint title="No brands of this kind">Brands appear with the first import that names them.</EmptyHint>
       ) : (
-        <section className="table-scroll" tabIndex={0} aria-label="Brands">
+        <section className="table-scroll" tabIndex={0} aria-label="Table of the brands">
           <table className="brand-table">
             <thead>
               <tr>
@@ -95,9 +95,9 @@ export function BrandTable({ tiles, currency }: { tiles: BrandTile[]; currency: 
                 {head('change', 'Change')}
                 <th scope="col">26 weeks and forecast</th>
                 {head('forecast', 'Forecast, 13 weeks')}
-                {head('open', 'Open')}
+                {head('open', 'In the inbox')}
                 <th scope="col" className="numeric">
-                  Data until
+                  Latest week
                 </th>
               </tr>
             </thead>
@@ -134,7 +134,11 @@ function BrandRow({ tile, currency }: { tile: BrandTile; currency: string }) {
             <Text fw={650} className="figure" span>
               {number(score.value, 1)}
             </Text>
-            {score.band && <Tag label={labelOf(BANDS, score.band)} title={`Band: ${BANDS[score.band].range}`} />}
+            {score.band && (
+              <Box component="span" visibleFrom="sm">
+                <Tag label={labelOf(BANDS, score.band)} title={`Band: ${BANDS[score.band].range}`} />
+              </Box>
+            )}
             <Delta value={moved} text={number(moved, 1, { signed: true })} against="points against the score before" />
           </Group>
         ) : (
@@ -167,7 +171,7 @@ function BrandRow({ tile, currency }: { tile: BrandTile; currency: string }) {
             </div>
             {end && (
               <Text size="xs" c="dimmed">
-                last week {interval(end.interval80, currency, { compact: true })}
+                80% in week {tile.forecast.length}: {interval(end.interval80, currency, { compact: true })}
               </Text>
             )}
           </>

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 
 import { api, unwrap } from '../../api/client'
-import { AGENTS, KINDS, labelOf, words } from '../../lib/labels'
+import { AGENTS, KINDS, labelOf, subjectWords, words } from '../../lib/labels'
 import { DataTable } from '../../ui/DataTable'
 import { EmptyHint } from '../../ui/EmptyHint'
 import { Panel } from '../../ui/Panel'
@@ -25,7 +25,7 @@ export function ConsideredPanel() {
             minWidth={640}
             maxHeight={380}
             columns={[
-              { key: 'subject', title: 'About', cell: (row) => row.subject },
+              { key: 'subject', title: 'About', cell: (row) => subjectWords(row.subject) },
               { key: 'kind', title: 'Kind', cell: (row) => labelOf(KINDS, row.kind).text },
               { key: 'agent', title: 'Agent', cell: (row) => labelOf(AGENTS, row.agent).text },
               { key: 'reason', title: 'Why not', cell: (row) => words(row.reason) },

@@ -60,10 +60,10 @@ function EditForm({ action, names, currency, busy, error, onClose, onApprove }: 
           <thead>
             <tr>
               <th scope="col">Brand and channel</th>
-              <th scope="col" className="numeric">
+              <th scope="col" className="numeric wide-only">
                 Now
               </th>
-              <th scope="col" className="numeric">
+              <th scope="col" className="numeric wide-only">
                 Proposed
               </th>
               <th scope="col">Planned, a week</th>
@@ -75,9 +75,14 @@ function EditForm({ action, names, currency, busy, error, onClose, onApprove }: 
               const name = `${names.brand(line.brand)}, ${names.channel(line.channel)}`
               return (
                 <tr key={lineKey(line)}>
-                  <th scope="row">{name}</th>
-                  <td className="numeric">{money(line.current, currency)}</td>
-                  <td className="numeric">{money(before[index]?.weekly, currency)}</td>
+                  <th scope="row">
+                    {name}
+                    <Text size="xs" c="dimmed" fw={400} className="figure" hiddenFrom="sm">
+                      {money(line.current, currency)} now, {money(before[index]?.weekly, currency)} proposed
+                    </Text>
+                  </th>
+                  <td className="numeric wide-only">{money(line.current, currency)}</td>
+                  <td className="numeric wide-only">{money(before[index]?.weekly, currency)}</td>
                   <td>
                     <NumberInput
                       aria-label={`Planned weekly spend of ${name}`}

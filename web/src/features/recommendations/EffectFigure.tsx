@@ -40,11 +40,11 @@ export function EffectFigure({ effect, confidence, provenance }: Props) {
     ['Change', words.relative ? `${words.value} (${words.relative})` : words.value],
     ['80% interval', interval(interval80, unit, { compact: true, signed: true })],
     ['Probability of a gain', probability(confidence)],
-    ['Horizon', `${weeks(effect.horizon_weeks)}, carry-over included`],
+    ['Horizon', `${weeks(effect.horizon_weeks)} and carry-over`],
   ]
   return (
     <>
-      <SimpleGrid cols={{ base: 2, xs: 3 }} spacing="xs" mb="xs">
+      <SimpleGrid cols={{ base: 2, lg: facts.length > 4 ? 3 : 4 }} spacing="xs" mb="xs">
         {facts.map(([name, text]) => (
           <div key={name}>
             <Text size="xs" c="dimmed">

@@ -2,6 +2,7 @@ import { Accordion, Group, Text } from '@mantine/core'
 
 import type { Evidence } from '../../api/types'
 import { interval, MISSING, quantity } from '../../lib/format'
+import { words } from '../../lib/labels'
 import { ProvenanceView } from '../../ui/ProvenanceView'
 
 /** The numbers behind a proposal; each opens to show where it comes from. */
@@ -22,7 +23,7 @@ export function EvidenceTable({ evidence, currency }: { evidence: Evidence[]; cu
             <Group justify="space-between" gap="xs" wrap="wrap">
               <div className="evidence-label">
                 <Text size="sm" fw={550}>
-                  {item.label}
+                  {words(item.label)}
                 </Text>
                 {item.note && (
                   <Text size="xs" c="dimmed">

@@ -6,7 +6,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 
 import { useCatalogue } from '../../api/catalogue'
 import { useCurrency, useForbidden, useMe, useToday } from '../../api/session'
-import type { Action } from '../../api/types'
+import type { Action, Recommendation } from '../../api/types'
 import { number } from '../../lib/format'
 import { VIEWS, type InboxSearch, type View } from '../../lib/inbox-search'
 import { AGENTS, KINDS } from '../../lib/labels'
@@ -23,6 +23,8 @@ import { RecommendationView } from './RecommendationView'
 import { RejectDialog } from './RejectDialog'
 import { SnoozeDialog } from './SnoozeDialog'
 import { hint, useInbox } from './useInbox'
+
+const LAYER = '[role="dialog"], [role="menu"]'
 
 export function InboxPage() {
   const search = useSearch({ from: '/app/recommendations' })
@@ -77,7 +79,8 @@ export function InboxPage() {
           ids,
           selected,
           lastIndex: lastIndex.current,
-          dialog: dialog ?? (document.querySelector('[role="dialog"], [role="menu"]') ? 'help' : null),
+          // The Escape that closes a dialog comes here once the dialog is gone; it was meant for the dialog alone.
+          dialog: dialog ?? (document.querySelector(LAYER) || (event.target instanceof Element && event.target.closest(LAYER)) ? 'help' : null),
           allowed: opened?.detail.allowed ?? [],
           editable: recommendation?.action.kind === 'budget_plan',
           undoable: inbox.undoable !== null,
@@ -118,7 +121,7 @@ export function InboxPage() {
   }
 
   return (
-    <Page title="Recommendation inbox" subtitle={list.data ? subtitle(search.view ?? 'open', rows.length, list.hasNextPage) : undefined}>
+    <Page title="Recommendation inbox" subtitle={list.data ? subtitle(search.view ?? 'open', rows, list.hasNextPage) : undefined}>
       {showList && <Filters search={search} brands={names.brands} onChange={(patch) => change({ ...patch, selected: undefined })} />}
       <div className="inbox">
         {showList && (
@@ -207,8 +210,11 @@ export function InboxPage() {
   )
 }
 
-function subtitle(view: View, count: number, more: boolean): string {
-  return `${number(count)}${more ? ' or more' : ''} ${view === 'open' ? 'wait for a decision' : VIEWS[view].text.toLowerCase()}, largest effect first`
+function subtitle(view: View, rows: Recommendation[], hasMore: boolean): string {
+  const snoozed = view === 'open' ? rows.filter((row) => row.state === 'snoozed').length : 0
+  const count = rows.length - snoozed
+  const what = view === 'open' ? (count === 1 ? 'waits for a decision' : 'wait for a decision') : VIEWS[view].text.toLowerCase()
+  return `${number(count)}${hasMore ? ' or more' : ''} ${what}, largest effect first${snoozed > 0 ? `; ${number(snoozed)} snoozed, at the end` : ''}`
 }
 
 function Filters({ search, brands, onChange }: { search: InboxSearch; brands: { id: string; name: string; role: string }[]; onChange: (patch: Partial<InboxSearch>) => void }) {

@@ -29,7 +29,7 @@ export const RecommendationCard = forwardRef<HTMLButtonElement, Props>(function 
   const words = effectWords(effect)
   const names = brands.length > 3 ? plural(brands.length, 'brand') : brands.map(brandName).join(', ')
   return (
-    <UnstyledButton ref={ref} className="inbox-card" data-selected={selected} aria-current={selected ? 'true' : undefined} onClick={onSelect}>
+    <UnstyledButton ref={ref} className="inbox-card" data-id={recommendation.id} data-selected={selected} aria-current={selected ? 'true' : undefined} onClick={onSelect}>
       <Group justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
         <Text fw={600} size="sm" lineClamp={2}>
           {title}

@@ -6,7 +6,7 @@ import type { Catalogue } from '../../api/catalogue'
 import { ApiError, explain } from '../../api/problem'
 import type { Me, Outcome, Verb } from '../../api/types'
 import { day, interval, probability, quantity } from '../../lib/format'
-import { AGENTS, KINDS, labelOf, STATES, words } from '../../lib/labels'
+import { AGENTS, KINDS, labelOf, STATES, subjectWords, words } from '../../lib/labels'
 import { Tag } from '../../ui/Tag'
 import { ActionView } from './ActionView'
 import { EffectFigure } from './EffectFigure'
@@ -86,7 +86,7 @@ export function RecommendationView(props: Props) {
       <Part title="What approving does">
         <ActionView action={action} names={names} currency={currency} />
         <Text size="xs" c="dimmed" mt={6} className="break">
-          Action {recommendation.action_hash.slice(0, 16)}…, about {recommendation.subject}
+          About {subjectWords(recommendation.subject)} · fingerprint of the action {recommendation.action_hash.slice(0, 16)}…
         </Text>
       </Part>
       <Part title={`Evidence (${evidence.length})`}>
@@ -155,7 +155,7 @@ function Decisions({ opened, busy, forbidden, conflict, onReload, onApprove, onU
         </Alert>
       )}
       {open || !can('undo') ? (
-        <Group gap="xs">
+        <Group gap="xs" className="choices">
           <Choice text="Approve" hotkey="A" filled reason={reason('approve')} busy={busy} onClick={onApprove} />
           {recommendation.action.kind === 'budget_plan' && <Choice text="Edit" hotkey="E" reason={reason('approve')} busy={busy} onClick={() => onDialog('edit')} />}
           <Choice text="Reject" hotkey="R" reason={reason('reject')} busy={busy} onClick={() => onDialog('reject')} />

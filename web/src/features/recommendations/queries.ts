@@ -126,7 +126,8 @@ export function undoSeconds(next: Opened): number {
 
 export const UNDO_SECONDS = 10
 
-/** The rows of all pages so far, each once. */
+/** The rows of all pages so far, each once; what is snoozed stands after what waits. */
 export function distinct(pages: { data: Recommendation[] }[]): Recommendation[] {
-  return [...new Map(pages.flatMap((page) => page.data).map((row) => [row.id, row])).values()]
+  const rows = [...new Map(pages.flatMap((page) => page.data).map((row) => [row.id, row])).values()]
+  return rows.toSorted((a, b) => Number(a.state === 'snoozed') - Number(b.state === 'snoozed'))
 }

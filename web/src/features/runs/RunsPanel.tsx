@@ -3,6 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 
 import { api, idempotencyKey, unwrap } from '../../api/client'
+import { useRunProgress } from '../../api/live'
 import { useForbidden } from '../../api/session'
 import type { AgentKind, Run, RunStep } from '../../api/types'
 import { ago, clockTime, duration, preciseInstant, share } from '../../lib/format'
@@ -23,7 +24,8 @@ export function RunsPanel() {
   const query = useQuery({
     queryKey: ['runs', 'list', agent ?? ''],
     queryFn: async (): Promise<Run[]> => (await unwrap(api.GET('/runs', { params: { query: { agent: agent ?? undefined, limit: 30 } } }))).data,
-    refetchInterval: 4000,
+    // A run under way is followed closely, so that its progress is seen to move.
+    refetchInterval: ({ state }) => (state.data?.some((run) => run.state === 'running' || run.state === 'queued') ? 1000 : 4000),
   })
   return (
     <Panel
@@ -52,12 +54,7 @@ export function RunsPanel() {
               {
                 key: 'state',
                 title: 'State',
-                cell: (run) => (
-                  <Group gap={6} wrap="nowrap">
-                    <Tag label={labelOf(RUN_STATES, run.state)} />
-                    {run.state === 'running' && <Progress value={run.progress * 100} w={60} size="sm" aria-label={`${share(run.progress)} done`} />}
-                  </Group>
-                ),
+                cell: (run) => <RunStatus run={run} />,
               },
               { key: 'trigger', title: 'Started by', cell: (run) => TRIGGERS[run.trigger] ?? words(run.trigger) },
               { key: 'at', title: 'When', cell: (run) => <span title={preciseInstant(run.created_at)}>{ago(run.started_at ?? run.created_at)}</span> },
@@ -70,6 +67,31 @@ export function RunsPanel() {
         {shown && <RunJournal id={shown} />}
       </Drawer>
     </Panel>
+  )
+}
+
+/** The state of a run, and while it goes on how far it is and at what. */
+function RunStatus({ run }: { run: Run }) {
+  const told = useRunProgress(run.id)
+  if (run.state !== 'running') return <Tag label={labelOf(RUN_STATES, run.state)} />
+  const done = Math.max(run.progress, told?.share ?? 0)
+  return (
+    <div>
+      <Group gap={6} wrap="nowrap">
+        <Tag label={labelOf(RUN_STATES, run.state)} />
+        <Progress.Root w={60} size="sm">
+          <Progress.Section value={done * 100} aria-label={`${share(done)} done`} />
+        </Progress.Root>
+        <Text size="xs" className="figure">
+          {share(done)}
+        </Text>
+      </Group>
+      {told?.note && (
+        <Text size="xs" c="dimmed">
+          {told.note}
+        </Text>
+      )}
+    </div>
   )
 }
 
@@ -105,7 +127,9 @@ function RunJournal({ id }: { id: string }) {
           {run.error && <Text className="bad">{run.error}</Text>}
           <Timeline bulletSize={12} lineWidth={2} active={steps.filter((step) => step.ended_at).length}>
             {steps.map((step) => (
-              <Step key={step.key} step={step} />
+              <Timeline.Item key={step.key} title={<Text size="sm" fw={550}>{words(step.key)}</Text>}>
+                <Step step={step} />
+              </Timeline.Item>
             ))}
           </Timeline>
           {steps.length === 0 && <Text size="sm">No step has begun.</Text>}
@@ -130,7 +154,7 @@ function RunJournal({ id }: { id: string }) {
 
 function Step({ step }: { step: RunStep }) {
   return (
-    <Timeline.Item title={<Text size="sm" fw={550}>{words(step.key)}</Text>}>
+    <>
       <Text size="xs" c="dimmed">
         {clockTime(step.started_at)} · {step.ended_at ? duration(step.started_at, step.ended_at) : 'under way'}
         {step.attempt > 1 && ` · attempt ${step.attempt}`}
@@ -145,6 +169,6 @@ function Step({ step }: { step: RunStep }) {
           {JSON.stringify(step.output, null, 1)}
         </Code>
       )}
-    </Timeline.Item>
+    </>
   )
 }

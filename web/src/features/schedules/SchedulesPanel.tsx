@@ -83,7 +83,7 @@ function ScheduleCard({ schedule, onEdit }: { schedule: Schedule; onEdit: () => 
         </span>
       </Text>
       <Text size="xs" c="dimmed">
-        While one still runs: {OVERLAPS[schedule.overlap].toLowerCase()} · last {schedule.last_at ? ago(schedule.last_at) : 'never'}
+        While one still runs: {OVERLAPS[schedule.overlap].toLowerCase()} · last tick {schedule.last_at ? ago(schedule.last_at) : 'none yet'}
       </Text>
       <Text size="xs" c="dimmed" mt={4}>
         Next
@@ -99,7 +99,7 @@ function ScheduleCard({ schedule, onEdit }: { schedule: Schedule; onEdit: () => 
           ))}
         </ol>
       )}
-      <Group gap="xs" mt="xs">
+      <Group gap={6} mt="xs" className="schedule-actions">
         <Tooltip label={forbidden ?? ''} disabled={forbidden === null}>
           <Button variant="default" disabled={forbidden !== null} onClick={onEdit} aria-label={`Edit the schedule of ${name}`}>
             Edit

@@ -8,7 +8,7 @@ import type { Score } from '../../api/types'
 import { barsOption } from '../../charts/bars'
 import { ChartFigure } from '../../charts/ChartFigure'
 import { usePalette } from '../../charts/palette'
-import { day, metricValue, MISSING, number, quantity, share } from '../../lib/format'
+import { day, metricValue, MISSING, number, plural, quantity, share } from '../../lib/format'
 import { BANDS, labelOf, SECTIONS, words } from '../../lib/labels'
 import { EmptyHint } from '../../ui/EmptyHint'
 import { Panel } from '../../ui/Panel'
@@ -77,7 +77,14 @@ function ScoreView({ score, names, currency, past }: { score: Score; names: Cata
         <Text size="xs" c="dimmed">
           week of {day(score.period)}, {share(score.coverage)} of the weight is known
         </Text>
-        {past.length > 1 && <Sparkline values={past} label={`Score over the last ${past.length} weeks`} width={120} />}
+        {past.length > 1 && (
+          <Group gap={6} wrap="nowrap">
+            <Sparkline values={past} label={`Score over the last ${past.length} weeks`} width={120} />
+            <Text size="xs" c="dimmed" className="nowrap">
+              last {plural(past.length, 'week')}
+            </Text>
+          </Group>
+        )}
       </Group>
       <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="xs" mb="sm">
         {score.sections.map((section) => (

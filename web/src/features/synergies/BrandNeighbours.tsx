@@ -19,7 +19,7 @@ export function BrandNeighbours({ brandId, names, currency }: { brandId: string;
     <Panel
       title="Neighbours"
       flush
-      note={query.data?.origin ? `Change of sales for +10% of the driver’s media over the observed path, up to ${day(query.data.origin)}` : undefined}
+      note={query.data?.origin ? `Change of sales for +10% of the driver’s media over all observed weeks, up to ${day(query.data.origin)}. A q-value below 0.05 counts as evidence.` : undefined}
       actions={
         <TextLink to="/synergies" size="sm">
           All pairs
@@ -45,7 +45,7 @@ export function BrandNeighbours({ brandId, names, currency }: { brandId: string;
                 { key: 'verdict', title: 'Conclusion', cell: (row) => <Tag label={labelOf(VERDICTS, row.verdict)} /> },
                 { key: 'estimate', title: 'Effect', numeric: true, cell: (row) => <Delta value={row.verdict === 'no_evidence' ? 0 : row.estimate} text={money(row.estimate, currency, { compact: true, signed: true })} size="sm" /> },
                 { key: 'interval', title: '95% interval', numeric: true, cell: (row) => interval(row.interval95, currency, { compact: true, signed: true }) },
-                { key: 'q', title: 'q', numeric: true, cell: (row) => significance(row.q_value) },
+                { key: 'q', title: 'q-value', numeric: true, cell: (row) => significance(row.q_value) },
               ]}
             />
           )

@@ -58,7 +58,7 @@ function Matrix({ data }: { data: Synergies }) {
       >
         <ChartFigure
           title="Effect of +10% media of the row’s brand on sales of the column’s brand"
-          unit={`${currency} over the observed path`}
+          unit={`${currency} over all observed weeks`}
           period={data.origin ? `up to ${day(data.origin)}` : 'no weeks yet'}
           source={source}
           option={option}
