@@ -11,22 +11,28 @@
 //! by one of them: the result has the same bits on one thread and on many.
 
 mod blocks;
+pub mod cluster;
 pub mod granger;
 pub mod graphical_lasso;
 pub mod known;
 mod lagged;
 mod matrix;
+pub mod partial;
 mod series;
+pub mod stability;
 
 use thiserror::Error;
 
 use crate::cancel::{Cancel, Cancelled};
 
+pub use cluster::{Clusters, clusters};
 pub use granger::{GrangerParams, GrangerTest, granger};
 pub use graphical_lasso::{GraphicalLasso, GraphicalLassoParams, graphical_lasso};
 pub use lagged::{Lagged, lagged, prewhitened};
 pub use matrix::{Correlations, pearson, spearman};
+pub use partial::{Partial, Shrunk, partial, shrunk};
 pub use series::SeriesBlock;
+pub use stability::{Stability, StabilityParams, stability};
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Error)]

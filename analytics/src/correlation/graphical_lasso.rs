@@ -1,17 +1,24 @@
 //! The graphical lasso: which series are linked directly, as the sparse inverse of their covariance.
 //!
-//! Minimises −log det Θ + tr(SΘ) + α Σ_{i≠j} |Θ_ij| by proximal Newton steps with coordinate descent on the entries that may be
-//! other than zero (Hsieh, Sustik, Dhillon and Ravikumar 2014). The answer comes with a bound: the dual problem
-//! (Banerjee, El Ghaoui and d'Aspremont 2008) says by how much the objective could be smaller at most.
+//! Minimises −log det Θ + tr(SΘ) + α Σ_{i≠j} |Θ_ij| by alternating directions (Boyd and others 2011, §6.5) with over-relaxation and
+//! a step that adapts. The likelihood is answered by eigenvalues and the links by soft thresholds, so a dominant common factor, on
+//! which coordinate descent stalls or fails, does no harm. The answer comes with a bound: the dual problem (Banerjee, El Ghaoui
+//! and d'Aspremont 2008) says by how much the objective could be smaller at most.
 
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::solvers::DenseSolveCore;
-use faer::{MatRef, Side};
+use faer::{Accum, MatMut, MatRef, Par, Side};
 
 use super::{CorrelationError, SharedCancel};
-use crate::linear::{add_scaled, dot};
+use crate::linear::dot;
 
 /// Most series; beyond, one factorisation takes longer than a cancelled computation may go on.
-pub const MOST_SERIES: usize = 1_000;
+pub const MOST_SERIES: usize = 400;
+
+/// How far each step goes beyond the new point.
+const RELAXATION: f64 = 1.6;
+/// Steps between two looks at whether the step suits the problem.
+const ADAPT_EVERY: usize = 5;
 
 /// How to solve.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,7 +27,7 @@ pub struct GraphicalLassoParams {
     pub penalty: f64,
     /// Largest duality gap as a share of the objective's size.
     pub tolerance: f64,
-    /// Most Newton steps.
+    /// Most steps.
     pub most_steps: usize,
 }
 
@@ -29,7 +36,7 @@ impl Default for GraphicalLassoParams {
         Self {
             penalty: 0.1,
             tolerance: 1e-6,
-            most_steps: 100,
+            most_steps: 500,
         }
     }
 }
@@ -47,7 +54,7 @@ pub struct GraphicalLasso {
     pub objective: f64,
     /// No other Θ has an objective smaller by more than this; infinite when no bound was found.
     pub gap: f64,
-    /// Newton steps taken.
+    /// Steps taken.
     pub steps: usize,
     /// Whether the gap is within the tolerance.
     pub converged: bool,
@@ -87,26 +94,58 @@ pub fn graphical_lasso(
 ) -> Result<GraphicalLasso, CorrelationError> {
     check(covariance, count, params)?;
     let p = count;
-    let mut state = State::diagonal(covariance, p, params.penalty);
+    let problem = Problem::new(covariance, p, params.penalty);
+    let mut state = State {
+        rho: 1.0,
+        sparse: (0..p * p)
+            .map(|at| f64::from(u8::from(at / p == at % p)))
+            .collect(),
+        dual: vec![0.0; p * p],
+    };
+    // The objective on the given scale differs by this.
+    let shift: f64 = problem.scale.iter().map(|s| 2.0 * s.ln()).sum();
+    let mut bound = f64::NEG_INFINITY;
+    let mut best = (problem.primal(&state.sparse), state.sparse.clone());
     let mut steps = 0;
-    loop {
+    let converged = loop {
         cancel.check()?;
-        let gap = state.gap();
-        let size = state.objective.abs().max(1.0);
-        let converged = gap <= params.tolerance * size;
-        if converged || steps == params.most_steps || !state.step(steps, cancel)? {
-            return Ok(GraphicalLasso {
-                count,
-                precision: state.theta,
-                covariance: state.inverse,
-                objective: state.objective,
-                gap,
-                steps,
-                converged,
-            });
+        let dual: Vec<f64> = problem
+            .correlations
+            .iter()
+            .zip(&state.dual)
+            .map(|(s, u)| s + state.rho * u)
+            .collect();
+        bound = bound.max(problem.dual(&dual));
+        let objective = problem.primal(&state.sparse);
+        if objective < best.0 {
+            best = (objective, state.sparse.clone());
+        }
+        if best.0 - bound <= params.tolerance * (best.0 + shift).abs().max(1.0) {
+            break true;
+        }
+        if steps == params.most_steps {
+            break false;
         }
         steps += 1;
-    }
+        state.step(&problem, steps % ADAPT_EVERY == 0)?;
+    };
+    let (objective, theta) = best;
+    let covariance =
+        inverse(&theta, p).expect("an objective that is finite has a positive definite matrix");
+    let at = |at: usize| problem.scale[at / p] * problem.scale[at % p];
+    Ok(GraphicalLasso {
+        count,
+        precision: theta.iter().enumerate().map(|(i, v)| v / at(i)).collect(),
+        covariance: covariance
+            .iter()
+            .enumerate()
+            .map(|(i, v)| v * at(i))
+            .collect(),
+        objective: objective + shift,
+        gap: (objective - bound).max(0.0),
+        steps,
+        converged,
+    })
 }
 
 fn check(
@@ -136,7 +175,7 @@ fn check(
     if count > MOST_SERIES {
         return Err(CorrelationError::Parameter {
             parameter: "the number of series of a graph",
-            range: "at most 1,000",
+            range: "at most 400",
         });
     }
     if covariance.len() != count * count {
@@ -152,170 +191,151 @@ fn check(
     }
 }
 
-struct State<'a> {
+/// The problem on the scale of correlations, where all variances are 1 and one starting step suits every problem; the price of a
+/// link is then its own for every pair.
+struct Problem {
     p: usize,
-    penalty: f64,
-    sample: &'a [f64],
-    theta: Vec<f64>,
-    inverse: Vec<f64>,
-    objective: f64,
+    correlations: Vec<f64>,
+    penalties: Vec<f64>,
+    /// Standard deviations.
+    scale: Vec<f64>,
 }
 
-impl<'a> State<'a> {
-    /// The start: no links.
-    fn diagonal(sample: &'a [f64], p: usize, penalty: f64) -> Self {
-        let (mut theta, mut inverse) = (vec![0.0; p * p], vec![0.0; p * p]);
-        let mut objective = p as f64;
+impl Problem {
+    fn new(covariance: &[f64], p: usize, penalty: f64) -> Self {
+        let scale: Vec<f64> = (0..p).map(|i| covariance[i * p + i].sqrt()).collect();
+        let (mut correlations, mut penalties) = (vec![0.0; p * p], vec![0.0; p * p]);
         for i in 0..p {
-            let variance = sample[i * p + i];
-            theta[i * p + i] = 1.0 / variance;
-            inverse[i * p + i] = variance;
-            objective += variance.ln();
+            for j in 0..i {
+                // A matrix that rounding made asymmetric is read as the mean of both halves.
+                let both = 0.5 * (covariance[i * p + j] + covariance[j * p + i]);
+                let (r, price) = (
+                    both / (scale[i] * scale[j]),
+                    penalty / (scale[i] * scale[j]),
+                );
+                for at in [i * p + j, j * p + i] {
+                    correlations[at] = r;
+                    penalties[at] = price;
+                }
+            }
+            correlations[i * p + i] = 1.0;
         }
         Self {
             p,
-            penalty,
-            sample,
-            theta,
-            inverse,
-            objective,
+            correlations,
+            penalties,
+            scale,
         }
     }
 
-    /// Primal minus dual: the inverse, moved to where the dual allows it, is a dual point.
-    fn gap(&self) -> f64 {
-        let p = self.p;
-        let mut dual: Vec<f64> = self
-            .inverse
+    /// The objective on this scale; infinite where the matrix is not positive definite.
+    fn primal(&self, theta: &[f64]) -> f64 {
+        let price: f64 = theta
             .iter()
-            .zip(self.sample)
-            .map(|(w, s)| s + (w - s).clamp(-self.penalty, self.penalty))
-            .collect();
-        for i in 0..p {
-            dual[i * p + i] = self.sample[i * p + i];
-        }
-        log_determinant(&dual, p).map_or(f64::INFINITY, |l| self.objective - l - p as f64)
+            .zip(&self.penalties)
+            .map(|(t, l)| l * t.abs())
+            .sum();
+        log_determinant(theta, self.p).map_or(f64::INFINITY, |l| {
+            dot(&self.correlations, theta) - l + price
+        })
     }
 
-    /// One Newton step with a line search; false when the objective cannot be made smaller any more.
-    fn step(&mut self, number: usize, cancel: SharedCancel) -> Result<bool, CorrelationError> {
-        let p = self.p;
-        let direction = self.direction(number, cancel)?;
-        let mut slope = 0.0;
-        for (at, d) in direction.iter().enumerate() {
-            slope += (self.sample[at] - self.inverse[at]) * d;
-            if at / p != at % p {
-                slope += self.penalty * ((self.theta[at] + d).abs() - self.theta[at].abs());
-            }
-        }
-        let mut length = 1.0;
-        for _ in 0..40 {
-            cancel.check()?;
-            let mut theta = self.theta.clone();
-            add_scaled(&mut theta, length, &direction);
-            if let Some((determinant, inverse)) = factor(&theta, p) {
-                let objective =
-                    dot(self.sample, &theta) - determinant + self.penalty * links(&theta, p);
-                if objective <= self.objective + 1e-3 * length * slope {
-                    let moved = self.objective - objective;
-                    self.theta = theta;
-                    self.inverse = inverse;
-                    self.objective = objective;
-                    return Ok(moved > 0.0 && moved > 1e-15 * objective.abs());
-                }
-            }
-            length *= 0.5;
-        }
-        Ok(false)
+    /// The dual objective: log det W + p, for a W that differs from the correlations by no more than the penalties.
+    fn dual(&self, w: &[f64]) -> f64 {
+        log_determinant(w, self.p).map_or(f64::NEG_INFINITY, |l| l + self.p as f64)
     }
+}
 
-    /// The Newton direction, by coordinate descent on the quadratic model: with W = Θ⁻¹ the model's gradient at direction D is
-    /// S − W + W D W. `product` keeps W D, row j being column j of D W.
-    ///
-    /// The pairs of one row are done together: what they change in the other rows of D W reaches the later pairs of the
-    /// row through one number (`through`) and one vector (`own`), and is written once at the end of the row.
-    fn direction(&self, number: usize, cancel: SharedCancel) -> Result<Vec<f64>, CorrelationError> {
-        let p = self.p;
-        let (w, s, theta) = (&self.inverse, self.sample, &self.theta);
-        let row = |i: usize| i * p..(i + 1) * p;
-        let active: Vec<Vec<usize>> = (0..p)
-            .map(|i| {
-                (i + 1..p)
-                    .filter(|j| {
-                        let at = i * p + j;
-                        theta[at] != 0.0 || (s[at] - w[at]).abs() > self.penalty
-                    })
-                    .collect()
-            })
+/// Alternating directions between Θ, which answers for the likelihood, and `sparse`, which answers for the links; `dual` is the
+/// scaled multiplier of their difference, and the correlations plus `rho · dual` are a point of the dual problem.
+struct State {
+    rho: f64,
+    sparse: Vec<f64>,
+    dual: Vec<f64>,
+}
+
+impl State {
+    fn step(&mut self, problem: &Problem, adapt: bool) -> Result<(), CorrelationError> {
+        let p = problem.p;
+        let pulled: Vec<f64> = self
+            .sparse
+            .iter()
+            .zip(&self.dual)
+            .zip(&problem.correlations)
+            .map(|((z, u), s)| self.rho * (z - u) - s)
             .collect();
-        let mut direction = vec![0.0; p * p];
-        let mut product = vec![0.0; p * p];
-        let sweeps = 2 + number;
-        for _ in 0..sweeps {
-            let (mut moved, mut size) = (0.0, 0.0);
-            for i in 0..p {
-                cancel.check()?;
-                let wi = &w[row(i)];
-                let mut own: Vec<f64> = (0..p).map(|j| product[j * p + i]).collect();
-                let before = own.clone();
-                let mut steps = vec![0.0; p];
-                let mut through = 0.0;
-                let curvature = |j: usize| {
-                    if j == i {
-                        wi[i] * wi[i]
-                    } else {
-                        wi[j] * wi[j] + wi[i] * w[j * p + j]
-                    }
-                };
-                for j in std::iter::once(i).chain(active[i].iter().copied()) {
-                    let at = i * p + j;
-                    let crossed =
-                        dot(wi, &product[row(j)]) + wi[i] * (own[j] - before[j]) + wi[j] * through;
-                    let gradient = s[at] - w[at] + crossed;
-                    let a = curvature(j);
-                    let now = theta[at] + direction[at];
-                    let next = if j == i {
-                        now - gradient / a
-                    } else {
-                        shrink(now - gradient / a, self.penalty / a)
-                    };
-                    let step = next - now;
-                    if step != 0.0 {
-                        direction[at] += step;
-                        add_scaled(&mut own, step, &w[row(j)]);
-                        if j != i {
-                            direction[j * p + i] += step;
-                            steps[j] = step;
-                            through += step * wi[j];
-                        }
-                    }
-                    moved += step.abs();
-                    size += direction[at].abs();
-                }
-                let any = steps.iter().any(|v| *v != 0.0);
-                for (k, line) in product.chunks_exact_mut(p).enumerate() {
-                    line[i] = own[k];
-                    if any {
-                        // Row j of D W gains its step · row i of W.
-                        add_scaled(line, wi[k], &steps);
-                    }
-                }
-            }
-            if moved <= 1e-3 * size {
-                break;
-            }
+        let theta = likely(&pulled, p, self.rho).ok_or(CorrelationError::Parameter {
+            parameter: "the covariance",
+            range: "of finite size",
+        })?;
+        let before = self.sparse.clone();
+        let (mut apart, mut moved) = (0.0, 0.0);
+        for at in 0..p * p {
+            let relaxed = RELAXATION * theta[at] + (1.0 - RELAXATION) * before[at];
+            let goal = relaxed + self.dual[at];
+            let kept = shrink(goal, problem.penalties[at] / self.rho);
+            self.sparse[at] = kept;
+            self.dual[at] = goal - kept;
+            apart += (theta[at] - kept).powi(2);
+            moved += (kept - before[at]).powi(2);
         }
-        Ok(direction)
+        let (apart, moved) = (apart.sqrt(), self.rho * moved.sqrt());
+        if adapt && (apart > 3.0 * moved || moved > 3.0 * apart) {
+            let factor = if apart > moved { 2.0 } else { 0.5 };
+            self.rho *= factor;
+            self.dual.iter_mut().for_each(|u| *u /= factor);
+        }
+        Ok(())
     }
+}
+
+/// The Θ that minimises −log det Θ + ρ/2 ‖Θ‖² − tr(AΘ): the eigenvectors of A with the positive roots of ρθ² − aθ − 1 = 0.
+fn likely(pulled: &[f64], p: usize, rho: f64) -> Option<Vec<f64>> {
+    let eigen = MatRef::from_column_major_slice(pulled, p, p)
+        .self_adjoint_eigen(Side::Lower)
+        .ok()?;
+    let vectors = eigen.U();
+    let mut stretched = vectors.to_owned();
+    for (column, &value) in stretched
+        .col_iter_mut()
+        .zip(eigen.S().column_vector().iter())
+    {
+        let root = (value * value + 4.0 * rho).sqrt();
+        // For a large negative eigenvalue the sum cancels; its conjugate does not.
+        let theta = if value >= 0.0 {
+            (value + root) / (2.0 * rho)
+        } else {
+            2.0 / (root - value)
+        };
+        column.iter_mut().for_each(|v| *v *= theta.sqrt());
+    }
+    let mut theta = vec![0.0; p * p];
+    let whole = BlockStructure::Rectangular;
+    triangular::matmul(
+        MatMut::from_column_major_slice_mut(&mut theta, p, p),
+        BlockStructure::TriangularLower,
+        Accum::Replace,
+        stretched.as_ref(),
+        whole,
+        stretched.transpose(),
+        whole,
+        1.0,
+        Par::Seq,
+    );
+    for i in 0..p {
+        for j in 0..i {
+            theta[i * p + j] = theta[j * p + i];
+        }
+    }
+    theta.iter().all(|v| v.is_finite()).then_some(theta)
 }
 
 fn shrink(value: f64, by: f64) -> f64 {
-    value.signum() * (value.abs() - by).max(0.0)
-}
-
-/// Σ_{i≠j} |Θ_ij|.
-fn links(theta: &[f64], p: usize) -> f64 {
-    theta.iter().map(|v| v.abs()).sum::<f64>() - (0..p).map(|i| theta[i * p + i].abs()).sum::<f64>()
+    if value.abs() <= by {
+        0.0
+    } else {
+        value - by.copysign(value)
+    }
 }
 
 /// Logarithm of the determinant; nothing when the symmetric matrix is not positive definite.
@@ -328,17 +348,12 @@ fn log_determinant(matrix: &[f64], p: usize) -> Option<f64> {
     sum.is_finite().then_some(sum)
 }
 
-/// Logarithm of the determinant and the inverse.
-fn factor(matrix: &[f64], p: usize) -> Option<(f64, Vec<f64>)> {
-    let factor = MatRef::from_column_major_slice(matrix, p, p)
+/// Inverse of a positive definite matrix.
+fn inverse(matrix: &[f64], p: usize) -> Option<Vec<f64>> {
+    let inverse = MatRef::from_column_major_slice(matrix, p, p)
         .llt(Side::Lower)
-        .ok()?;
-    let lower = factor.L();
-    let sum: f64 = (0..p).map(|i| 2.0 * lower[(i, i)].ln()).sum();
-    let inverse = factor.inverse();
-    let inverse: Vec<f64> = (0..p)
-        .flat_map(|i| (0..p).map(move |j| (i.max(j), i.min(j))))
-        .map(|(i, j)| inverse[(i, j)])
-        .collect();
-    sum.is_finite().then_some((sum, inverse))
+        .ok()?
+        .inverse();
+    let lower = (0..p).flat_map(|i| (0..p).map(move |j| (i.max(j), i.min(j))));
+    Some(lower.map(|at| inverse[at]).collect())
 }

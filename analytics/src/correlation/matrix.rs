@@ -54,6 +54,23 @@ impl Correlations {
         &self.lower
     }
 
+    /// Multiplies every correlation of two different series.
+    pub(super) fn scale_off_diagonal(&mut self, by: f64) {
+        for i in 1..self.count {
+            let row = position(i, 0);
+            self.lower[row..row + i].iter_mut().for_each(|r| *r *= by);
+        }
+    }
+
+    /// Puts other values in place, by row and column.
+    pub(super) fn replace(&mut self, value: impl Fn(usize, usize) -> f64) {
+        for i in 0..self.count {
+            for j in 0..=i {
+                self.lower[position(i, j)] = value(i, j);
+            }
+        }
+    }
+
     /// The whole matrix, row after row.
     ///
     /// # Errors
