@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use analytics::cancel::{Cancelled, never};
 use analytics::correlation::known::{self, BRANDS, CAUSE, DAYS, EFFECT, METRICS};
 use analytics::correlation::{
-    CorrelationError, GrangerParams, GraphicalLassoParams, SeriesBlock, granger, graphical_lasso,
-    lagged, pearson, prewhitened, spearman,
+    CorrelationError, GrangerParams, GraphicalLassoParams, SeriesBlock, StabilityParams, cluster,
+    clusters, granger, graphical_lasso, lagged, partial, pearson, prewhitened, shrunk, spearman,
+    stability,
 };
 
 fn panel() -> &'static [f64] {
@@ -515,4 +516,237 @@ fn two_series_give_the_graph_in_closed_form() {
             .links()
             .is_empty()
     );
+}
+
+#[test]
+fn shrinkage_and_partial_correlations_are_those_of_scikit_learn() {
+    // ledoit_wolf of scikit-learn on standardised series; partial correlations from the inverse of its covariance.
+    let block = metric(0);
+    for threads in [1, 2] {
+        let found = partial(&block, threads, &never).expect("partial correlations");
+        assert!((found.shrinkage - 0.004_255_811_795_180_378).abs() < 1e-12);
+        for (i, j, r) in [
+            (0, 1, 0.025_105_744_467_350_54),
+            (3, 7, 0.055_753_680_776_755_64),
+            (20, 5, -0.032_356_522_311_374_47),
+        ] {
+            assert!((found.correlations.get(i, j).expect("all vary") - r).abs() < 1e-9);
+            assert!((0.0..=1.0).contains(&found.p_value(i, j).expect("more periods than series")));
+        }
+        assert_eq!(
+            (found.correlations.get(4, 4), found.p_value(4, 4)),
+            (Some(1.0), None)
+        );
+    }
+    let short: Vec<Vec<f64>> = block.iter().take(40).map(|s| s[..60].to_vec()).collect();
+    let short = SeriesBlock::from_series(&short).expect("equal lengths");
+    let found = shrunk(&short, 1, &never).expect("correlations");
+    assert!((found.shrinkage - 0.056_017_604_245_561_54).abs() < 1e-12);
+    let plain = pearson(&short, 1, &never)
+        .expect("correlations")
+        .get(7, 3)
+        .expect("all vary");
+    let ours = found.correlations.get(7, 3).expect("all vary");
+    assert!((ours - (1.0 - found.shrinkage) * plain).abs() < 1e-12);
+}
+
+#[test]
+fn more_series_than_periods_still_have_partial_correlations_but_no_test() {
+    let short: Vec<Vec<f64>> = metric(0)
+        .iter()
+        .take(40)
+        .map(|s| s[..25].to_vec())
+        .collect();
+    let short = SeriesBlock::from_series(&short).expect("equal lengths");
+    let found = partial(&short, 1, &never).expect("partial correlations");
+    assert!(found.shrinkage > 0.0 && found.correlations.get(0, 39).is_some());
+    assert_eq!(found.p_value(0, 39), None);
+    let flat =
+        SeriesBlock::from_series(&[vec![1.0; 4], vec![1.0, 2.0, 4.0, 3.0]]).expect("equal lengths");
+    assert_eq!(
+        partial(&flat, 1, &never),
+        Err(CorrelationError::Unusable { series: 0 })
+    );
+    let none = SeriesBlock::new(4, vec![]).expect("no series");
+    assert!(matches!(
+        shrunk(&none, 1, &never),
+        Err(CorrelationError::TooFewSeries { .. })
+    ));
+    let same = SeriesBlock::from_series(&[vec![1.0, 2.0, 3.0], vec![2.0, 4.0, 6.0]])
+        .expect("equal lengths");
+    // Two copies with so few periods: either shrunk enough to be told apart, or refused.
+    match partial(&same, 1, &never) {
+        Ok(found) => assert!(found.correlations.get(0, 1).expect("both vary").abs() <= 1.0),
+        Err(error) => assert!(matches!(error, CorrelationError::Parameter { .. })),
+    }
+}
+
+#[test]
+fn stability_tells_a_link_from_chance_on_any_number_of_threads() {
+    let mut rng = analytics::rng::stream(9, &[2]);
+    let mut series: Vec<Vec<f64>> = (0..3)
+        .map(|_| analytics::rng::autoregression(&mut rng, 0.5, 300))
+        .collect();
+    let linked: Vec<f64> = series[0]
+        .iter()
+        .zip(&series[1])
+        .map(|(a, b)| -0.6 * a + b)
+        .collect();
+    series.push(linked);
+    let block = SeriesBlock::from_series(&series).expect("equal lengths");
+    let params = StabilityParams::default();
+    let found = stability(&block, &params, 1, &never).expect("draws");
+    assert_eq!(found, stability(&block, &params, 2, &never).expect("draws"));
+    assert_eq!(found.block_length, 12);
+    let (low, high) = found.interval(3, 0, 0.95).expect("both vary");
+    assert!(low < found.estimate(0, 3).expect("both vary") && high < 0.0);
+    assert_eq!(found.share(0, 3, 0.2), Some(1.0));
+    let (low, high) = found.interval(0, 2, 0.95).expect("both vary");
+    assert!(low < 0.0 && high > 0.0);
+    assert!(found.share(0, 2, 0.2).expect("both vary") < 0.5);
+    let other = StabilityParams { seed: 2, ..params };
+    assert_ne!(found, stability(&block, &other, 1, &never).expect("draws"));
+}
+
+#[test]
+fn the_spread_of_drawn_histories_is_that_of_the_estimate() {
+    // Independent white series: a correlation's standard deviation is 1 / √n, and 80 % of the draws lie within ±1.28 of it.
+    let mut rng = analytics::rng::stream(4, &[3]);
+    let series: Vec<Vec<f64>> = (0..12)
+        .map(|_| analytics::rng::normals(&mut rng, 400))
+        .collect();
+    let block = SeriesBlock::from_series(&series).expect("equal lengths");
+    let params = StabilityParams {
+        replications: 400,
+        block_length: Some(1),
+        seed: 3,
+    };
+    let found = stability(&block, &params, 2, &never).expect("draws");
+    let widths: Vec<f64> = (0..12)
+        .flat_map(|i| (0..i).map(move |j| (i, j)))
+        .filter_map(|(i, j)| found.interval(i, j, 0.8))
+        .map(|(low, high)| high - low)
+        .collect();
+    let mean = widths.iter().sum::<f64>() / widths.len() as f64;
+    assert!((mean / (2.0 * 1.2816 / 20.0) - 1.0).abs() < 0.06, "{mean}");
+}
+
+#[test]
+fn stability_refuses_nonsense_and_knows_what_does_not_vary() {
+    let block = SeriesBlock::from_series(&[vec![1.0; 9], (0..9).map(f64::from).collect()])
+        .expect("equal lengths");
+    let params = StabilityParams::default();
+    let found = stability(&block, &params, 1, &never).expect("draws");
+    assert_eq!(
+        (
+            found.estimate(0, 1),
+            found.interval(0, 1, 0.8),
+            found.share(1, 0, 0.1)
+        ),
+        (None, None, None)
+    );
+    for wrong in [
+        StabilityParams {
+            block_length: Some(0),
+            ..params
+        },
+        StabilityParams {
+            block_length: Some(10),
+            ..params
+        },
+        StabilityParams {
+            replications: 1,
+            ..params
+        },
+    ] {
+        assert!(matches!(
+            stability(&block, &wrong, 1, &never),
+            Err(CorrelationError::Parameter { .. })
+        ));
+    }
+    assert_eq!(
+        stability(&block, &params, 2, &|| true).map(|_| ()),
+        Err(CorrelationError::Cancelled(Cancelled))
+    );
+}
+
+#[test]
+fn groups_are_those_of_scipy() {
+    // Average linkage of SciPy on the distances of the first 6 metrics of the first 4 brands.
+    let series: Vec<&[f64]> = (0..4)
+        .flat_map(|b| (0..6).map(move |m| &panel()[(b * METRICS + m) * DAYS..][..DAYS]))
+        .collect();
+    let block = SeriesBlock::from_series(&series).expect("equal lengths");
+    let distances =
+        cluster::distances(&pearson(&block, 1, &never).expect("correlations")).expect("all vary");
+    let found = clusters(&distances, 24, 8).expect("groups");
+    let heights = [
+        0.522_997_754_814,
+        0.578_210_082_456,
+        0.592_255_388_087,
+        0.596_549_503_946,
+        0.621_313_367_983,
+        0.621_755_480_416,
+        0.625_063_945_39,
+        0.628_642_322_565,
+        0.635_215_177_149,
+        0.636_456_061_077,
+        0.639_335_983_202,
+        0.644_116_816_555,
+        0.651_661_102_421,
+        0.679_756_091_152,
+        0.694_793_147_707,
+        0.716_400_200_58,
+        0.791_426_813_168,
+        0.797_359_973_192,
+        0.839_258_691_567,
+        0.937_080_272_484,
+        0.970_179_800_064,
+        1.008_768_515_959,
+        1.511_735_506_746,
+    ];
+    for (merger, height) in found.mergers.iter().zip(heights) {
+        assert!((merger.distance - height).abs() < 1e-9);
+    }
+    assert_eq!(found.mergers.len(), 23);
+    assert_eq!(found.count, 2);
+    assert!((found.silhouette - 0.369_912_684_008_631_75).abs() < 1e-9);
+    assert_eq!(found.groups.iter().filter(|g| **g == 1).count(), 1);
+    assert_eq!(found.groups[3], 1);
+}
+
+#[test]
+fn clear_groups_are_found_and_nonsense_is_refused() {
+    // Three groups of three at distances 1 within and 5 between.
+    let distances: Vec<f64> = (0..81)
+        .map(|at| match (at / 9, at % 9) {
+            (i, j) if i == j => 0.0,
+            (i, j) if i % 3 == j % 3 => 1.0,
+            _ => 5.0,
+        })
+        .collect();
+    let found = clusters(&distances, 9, 6).expect("groups");
+    assert_eq!(
+        (found.count, found.groups),
+        (3, vec![0, 1, 2, 0, 1, 2, 0, 1, 2])
+    );
+    assert!((found.silhouette - 0.8).abs() < 1e-12);
+    assert!(matches!(
+        clusters(&[0.0; 4], 2, 2),
+        Err(CorrelationError::TooFewSeries { .. })
+    ));
+    assert!(matches!(
+        clusters(&[0.0; 8], 3, 2),
+        Err(CorrelationError::Unequal { .. })
+    ));
+    assert!(matches!(
+        clusters(&[0.0; 9], 3, 1),
+        Err(CorrelationError::Parameter { .. })
+    ));
+    assert!(matches!(
+        clusters(&[f64::NAN; 9], 3, 2),
+        Err(CorrelationError::Unusable { series: 0 })
+    ));
+    let alike = clusters(&[0.0; 16], 4, 3).expect("groups");
+    assert_eq!((alike.count, alike.silhouette), (2, 0.0));
 }

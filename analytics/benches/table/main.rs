@@ -7,13 +7,17 @@
 mod correlation;
 mod reference;
 mod report;
+mod synergy;
 
 use report::Table;
 
 /// A topic by name, and what measures it.
 type Topic = (&'static str, fn(&mut Table));
 
-const TOPICS: &[Topic] = &[("correlation", correlation::measure)];
+const TOPICS: &[Topic] = &[
+    ("correlation", correlation::measure),
+    ("synergy", synergy::measure),
+];
 
 fn main() {
     let wanted: Vec<String> = std::env::args()
