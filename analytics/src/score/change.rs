@@ -208,11 +208,12 @@ mod tests {
     #[test]
     fn a_change_that_cannot_be_explained_is_refused() {
         let old = columns(&[(50.0, [4.0, 10.0, 8.0])]);
+        let two = columns(&[(50.0, [4.0, 10.0, 8.0]), (50.0, [4.0, 10.0, 8.0])]);
         assert_eq!(
-            explained(&old, &[], 0).map(|_| ()).unwrap_err(),
+            explained(&old, &two, 0).map(|_| ()).unwrap_err(),
             ChangeError::OtherMetrics {
                 before: 1,
-                after: 0
+                after: 2
             }
         );
         let gone = columns(&[(50.0, [f64::NAN, 10.0, 8.0])]);

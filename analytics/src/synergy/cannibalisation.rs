@@ -178,6 +178,7 @@ mod tests {
                 .sum::<f64>()
         };
         for (x, w) in best.iter().zip(&factors) {
+            let (x, w): (f64, f64) = (*x, *w);
             let marginal = w * 4_000.0 / (40.0 + x).powi(2);
             assert!((marginal - 0.626_460_378_526).abs() < 1e-8);
         }
