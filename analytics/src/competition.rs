@@ -3,6 +3,13 @@
 //! A rival's media pressure (in logarithms) is explained by trend and season; every start week and a range of lengths
 //! is tried as a window of raised or lowered pressure. The p-value of a start week pays for the lengths tried; the
 //! start weeks themselves are candidates of the finder's one false-discovery family.
+//!
+//! Beside it: [`voice`] (share of voice and of market), [`momentum`] (growth of late) and [`swot`] (strengths, weaknesses, opportunities and
+//! threats by rule).
+
+pub mod momentum;
+pub mod swot;
+pub mod voice;
 
 use domain::metric::MetricRole;
 

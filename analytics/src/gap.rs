@@ -1,7 +1,9 @@
 //! How far a brand is behind the leader, the benchmark and the category, on one metric.
 //!
 //! A positive gap means behind, whichever direction is better. Each gap is also computed without the leading brand, which
-//! shows how much a single peer decides.
+//! shows how much a single peer decides. [`closing`] ranks where money closes most of a gap.
+
+pub mod closing;
 
 use domain::{
     competition::Reference,

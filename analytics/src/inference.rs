@@ -9,6 +9,19 @@ pub fn two_sided_p(t: f64, dof: f64) -> f64 {
     incomplete_beta(dof / (dof + t * t), 0.5 * dof, 0.5).clamp(0.0, 1.0)
 }
 
+/// Probability that an F statistic with these degrees of freedom exceeds `f`; 1 for a statistic that is no number.
+#[must_use]
+pub fn upper_tail_f(f: f64, numerator: f64, denominator: f64) -> f64 {
+    if f.is_nan() {
+        return 1.0;
+    }
+    if f.is_infinite() {
+        return if f > 0.0 { 0.0 } else { 1.0 };
+    }
+    let share = denominator / (denominator + numerator * f.max(0.0));
+    incomplete_beta(share, 0.5 * denominator, 0.5 * numerator).clamp(0.0, 1.0)
+}
+
 /// Quantile of the t distribution: the value exceeded in absolute terms with probability `1 − level`.
 #[must_use]
 pub fn t_width(level: f64, dof: f64) -> f64 {

@@ -9,6 +9,7 @@
 pub mod budget;
 pub mod cancel;
 pub mod competition;
+pub mod correlation;
 pub mod estimate;
 pub mod finder;
 pub mod forecast;

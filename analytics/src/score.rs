@@ -8,9 +8,15 @@
 //! Three defects of the original are options here and off by default: absent values counted as zero
 //! ([`Absent::Zero`]), points floored to tens, and brands that move their own benchmark. The best value is taken per metric
 //! (the original took it over the whole table).
+//!
+//! [`scalers`] freezes what values are measured by, [`change`](mod@change) takes a change of a score apart, [`robustness`] says how much of a
+//! ranking is the weights' doing.
 
+pub mod change;
 mod frame;
 mod normalise;
+pub mod robustness;
+pub mod scalers;
 
 use domain::{
     metric::{Direction, Section},
@@ -114,11 +120,16 @@ pub struct BrandScore {
 
 /// Scores every brand. All columns must have the same number of values, one per brand.
 pub fn score(metrics: &[MetricColumn], options: &Options) -> Vec<BrandScore> {
-    let brands = metrics.first().map_or(0, |m| m.values.len());
     let points: Vec<Vec<normalise::Points>> = metrics
         .iter()
         .map(|m| normalise::column(m, options))
         .collect();
+    scored(metrics, &points)
+}
+
+/// Scores every brand from its points.
+fn scored(metrics: &[MetricColumn], points: &[Vec<normalise::Points>]) -> Vec<BrandScore> {
+    let brands = metrics.first().map_or(0, |m| m.values.len());
     let means: Vec<Option<f64>> = points
         .iter()
         .map(|column| {
@@ -127,7 +138,7 @@ pub fn score(metrics: &[MetricColumn], options: &Options) -> Vec<BrandScore> {
         })
         .collect();
     (0..brands)
-        .map(|brand| brand_score(metrics, &points, &means, brand))
+        .map(|brand| brand_score(metrics, points, &means, brand))
         .collect()
 }
 

@@ -3,6 +3,13 @@
 //! The driver of a pair is what the other brand's media earn on itself, by week, as far as the response fits know it;
 //! its coefficient comes from the affected brand's joint regression, with that brand's own media, all other siblings
 //! and all controls beside it. Nothing forces the sign.
+//!
+//! [`verdict`] says what is known of each pair and where the data cannot tell, [`cannibalisation`] what a brand's media are worth to
+//! the whole portfolio, [`elasticity`] gives the matrix of elasticities of any outcomes on any drivers.
+
+pub mod cannibalisation;
+pub mod elasticity;
+pub mod verdict;
 
 use crate::estimate::Estimate;
 use crate::linear::{dot, orthonormal, remove, whiten};

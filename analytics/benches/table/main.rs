@@ -4,17 +4,23 @@
 //! *measured* when it was run beside ours just now, and *stored* when it comes from `$DIGI_BENCH_DATA/bench` (default
 //! `../shared`). What cannot be measured here is printed as such and is never ok.
 
+mod correlation;
 mod m3;
 mod models;
 mod reference;
 mod report;
+mod synergy;
 
 use report::Table;
 
 /// A topic by name, and what measures it.
 type Topic = (&'static str, fn(&mut Table));
 
-const TOPICS: &[Topic] = &[("models", models::measure)];
+const TOPICS: &[Topic] = &[
+    ("correlation", correlation::measure),
+    ("models", models::measure),
+    ("synergy", synergy::measure),
+];
 
 fn main() {
     let wanted: Vec<String> = std::env::args()
