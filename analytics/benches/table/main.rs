@@ -4,6 +4,7 @@
 //! *measured* when it was run beside ours just now, and *stored* when it comes from `$DIGI_BENCH_DATA/bench` (default
 //! `../shared`). What cannot be measured here is printed as such and is never ok.
 
+mod attribution;
 mod reference;
 mod report;
 
@@ -12,7 +13,7 @@ use report::Table;
 /// A topic by name, and what measures it.
 type Topic = (&'static str, fn(&mut Table));
 
-const TOPICS: &[Topic] = &[];
+const TOPICS: &[Topic] = &[("attribution", attribution::measure)];
 
 fn main() {
     let wanted: Vec<String> = std::env::args()

@@ -54,7 +54,6 @@ impl Distinct {
 pub(super) struct DeepKernel {
     rules: Vec<Vec<(f64, f64)>>,
     beta: Vec<f64>,
-    prefix: Vec<f64>,
 }
 
 impl DeepKernel {
@@ -71,7 +70,6 @@ impl DeepKernel {
         Self {
             rules: (0..=MOST_PLAYERS.div_ceil(2)).map(gauss_legendre).collect(),
             beta,
-            prefix: Vec::new(),
         }
     }
 
@@ -80,22 +78,22 @@ impl DeepKernel {
     }
 
     /// Values of all players for one pattern along tree paths.
-    pub(super) fn tree_paths(&mut self, leaf: &DeepLeaf, pattern: u64, out: &mut [f64]) {
+    pub(super) fn tree_paths(&self, leaf: &DeepLeaf, pattern: u64, out: &mut [f64]) {
         out.fill(0.0);
         let players = &leaf.players;
         let n = players.len();
         let agrees = |own: usize| (pattern >> own & 1) as f64;
         for &(t, weight) in &self.rules[n.div_ceil(2)] {
             let factor = |own: usize| t * agrees(own) + (1.0 - t) * players[own].share;
-            self.prefix.clear();
+            let mut prefix = [0.0; MOST_PLAYERS];
             let mut product = leaf.value * weight;
             for own in 0..n {
-                self.prefix.push(product);
+                prefix[own] = product;
                 product *= factor(own);
             }
             let mut suffix = 1.0;
             for own in (0..n).rev() {
-                out[own] += self.prefix[own] * suffix;
+                out[own] += prefix[own] * suffix;
                 suffix *= factor(own);
             }
         }
@@ -105,7 +103,7 @@ impl DeepKernel {
     }
 
     /// Interactions of all pairs for one pattern along tree paths, in the order (0, 1), (0, 2), …, (1, 2), ….
-    pub(super) fn tree_path_pairs(&mut self, leaf: &DeepLeaf, pattern: u64, out: &mut [f64]) {
+    pub(super) fn tree_path_pairs(&self, leaf: &DeepLeaf, pattern: u64, out: &mut [f64]) {
         out.fill(0.0);
         let players = &leaf.players;
         let n = players.len();
@@ -116,17 +114,17 @@ impl DeepKernel {
             let factor = |own: usize| t * agrees(own) + (1.0 - t) * players[own].share;
             for first in 0..n {
                 // Products of all others before and after the second of the pair, the first left out.
-                self.prefix.clear();
+                let mut prefix = [0.0; MOST_PLAYERS];
                 let mut product = 0.5 * leaf.value * weight;
                 for own in 0..n {
-                    self.prefix.push(product);
+                    prefix[own] = product;
                     if own != first {
                         product *= factor(own);
                     }
                 }
                 let mut suffix = 1.0;
                 for second in (first + 1..n).rev() {
-                    out[pair(first, second)] += self.prefix[second] * suffix;
+                    out[pair(first, second)] += prefix[second] * suffix;
                     suffix *= factor(second);
                 }
             }

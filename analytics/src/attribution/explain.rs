@@ -1,7 +1,7 @@
 //! Contributions and interactions of many rows at a time.
 
 use std::sync::{
-    Mutex,
+    Mutex, OnceLock,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -23,6 +23,9 @@ const PARTS: usize = 16;
 
 /// Numbers that one part holds at a time; more rows are explained in turns.
 const MOST_HELD: usize = 1 << 19;
+
+/// Rows whose wide patterns are made at a time.
+const WIDE_TILE: usize = 64;
 
 /// Up to so many rows, working out each row's patterns is cheaper than tables of all patterns.
 const FEW_ROWS: usize = 24;
@@ -269,6 +272,8 @@ struct Work<'a> {
     groups: Vec<Group>,
     bits: usize,
     threads: usize,
+    /// Made when the first leaf needs it.
+    deep: OnceLock<DeepKernel>,
     cancel: &'a (dyn Cancel + Sync),
 }
 
@@ -322,6 +327,7 @@ impl<'a> Work<'a> {
             groups,
             bits: if few { 0 } else { MOST_BITS },
             threads,
+            deep: OnceLock::new(),
             cancel,
         })
     }
@@ -443,7 +449,6 @@ struct Worker<'a> {
     codes: &'a Codes,
     order: Order,
     kernel: Kernel,
-    deep: DeepKernel,
     sums: Vec<f64>,
     bias: f64,
     tables: Vec<TableOf>,
@@ -467,7 +472,6 @@ impl<'a> Worker<'a> {
             codes,
             order,
             kernel: Kernel::new(),
-            deep: DeepKernel::new(),
             sums: vec![0.0; channels * codes.rows],
             bias: 0.0,
             tables: Vec::new(),
@@ -598,6 +602,7 @@ impl<'a> Worker<'a> {
         self.order
             .channels(&leaf.players, features, &mut self.leaf_channels);
         let count = self.order.count(players);
+        let deep = self.work.deep.get_or_init(DeepKernel::new);
         let rows = self.codes.rows;
         let mut distinct = Distinct::new(players);
         let mut values: Vec<f64> = Vec::new();
@@ -607,11 +612,11 @@ impl<'a> Worker<'a> {
                 values.resize((number + 1) * count, 0.0);
                 let out = &mut values[number * count..];
                 match (&background, self.order) {
-                    (None, Order::Main) => self.deep.tree_paths(leaf, pattern, out),
-                    (None, Order::Pairs) => self.deep.tree_path_pairs(leaf, pattern, out),
-                    (Some(seen), Order::Main) => self.deep.background(leaf, pattern, seen, out),
+                    (None, Order::Main) => deep.tree_paths(leaf, pattern, out),
+                    (None, Order::Pairs) => deep.tree_path_pairs(leaf, pattern, out),
+                    (Some(seen), Order::Main) => deep.background(leaf, pattern, seen, out),
                     (Some(seen), Order::Pairs) => {
-                        self.deep.background_pairs(leaf, pattern, seen, out);
+                        deep.background_pairs(leaf, pattern, seen, out);
                     }
                 }
             }
@@ -626,10 +631,10 @@ impl<'a> Worker<'a> {
 
 /// Calls with every row and its pattern.
 fn each_pattern(codes: &Codes, conditions: &[block::Condition], mut with: impl FnMut(usize, u64)) {
-    let mut tile = [0_u64; TILE];
+    let mut tile = [0_u64; WIDE_TILE];
     let mut from = 0;
     while from < codes.rows {
-        let length = TILE.min(codes.rows - from);
+        let length = WIDE_TILE.min(codes.rows - from);
         pattern::wide_patterns(codes, conditions, from, &mut tile[..length]);
         for (row, &pattern) in tile[..length].iter().enumerate() {
             with(from + row, pattern);
