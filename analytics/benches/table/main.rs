@@ -4,6 +4,7 @@
 //! *measured* when it was run beside ours just now, and *stored* when it comes from `$DIGI_BENCH_DATA/bench` (default
 //! `../shared`). What cannot be measured here is printed as such and is never ok.
 
+mod aggregate;
 mod attribution;
 mod reference;
 mod report;
@@ -13,7 +14,10 @@ use report::Table;
 /// A topic by name, and what measures it.
 type Topic = (&'static str, fn(&mut Table));
 
-const TOPICS: &[Topic] = &[("attribution", attribution::measure)];
+const TOPICS: &[Topic] = &[
+    ("attribution", attribution::measure),
+    ("aggregate", aggregate::measure),
+];
 
 fn main() {
     let wanted: Vec<String> = std::env::args()
