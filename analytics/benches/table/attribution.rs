@@ -495,6 +495,9 @@ fn random_tree(draws: &mut rng::Stream, features: usize) -> Tree {
     Tree::new(nodes, features).expect("it is a tree")
 }
 
+/// Feature, threshold, whether missing values go left, and whether the path does.
+type Question = (usize, f32, bool, bool);
+
 /// Compares with the mean over single background rows, each by the closed form for two rows: with `a` features of a path on which
 /// only the row agrees and `b` on which only the other does, each of the first gets (a−1)! b!/(a+b)! of the leaf's value, and each
 /// of the second −a! (b−1)!/(a+b)!.
@@ -517,7 +520,7 @@ fn largest_to_pairs(
             .collect()
     };
     // Per leaf, the questions on its path.
-    let mut paths: Vec<(f64, Vec<(usize, f32, bool, bool)>)> = Vec::new();
+    let mut paths: Vec<(f64, Vec<Question>)> = Vec::new();
     for tree in model.trees() {
         let mut waiting = vec![(0, Vec::new())];
         while let Some((at, path)) = waiting.pop() {

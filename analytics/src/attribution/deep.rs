@@ -87,8 +87,8 @@ impl DeepKernel {
             let factor = |own: usize| t * agrees(own) + (1.0 - t) * players[own].share;
             let mut prefix = [0.0; MOST_PLAYERS];
             let mut product = leaf.value * weight;
-            for own in 0..n {
-                prefix[own] = product;
+            for (own, before) in prefix[..n].iter_mut().enumerate() {
+                *before = product;
                 product *= factor(own);
             }
             let mut suffix = 1.0;
@@ -116,8 +116,8 @@ impl DeepKernel {
                 // Products of all others before and after the second of the pair, the first left out.
                 let mut prefix = [0.0; MOST_PLAYERS];
                 let mut product = 0.5 * leaf.value * weight;
-                for own in 0..n {
-                    prefix[own] = product;
+                for (own, before) in prefix[..n].iter_mut().enumerate() {
+                    *before = product;
                     if own != first {
                         product *= factor(own);
                     }

@@ -327,14 +327,14 @@ fn a_chain_of_many_features_follows_the_definition() {
         let features_of = table(&rows, features);
         let found = explain(&model, &features_of, reference, ONE, &never).unwrap();
         let pairs = interactions(&model, &features_of, reference, ONE, &never).unwrap();
-        for at in 0..2 {
+        for (at, row) in rows.iter().enumerate().take(2) {
             close(
                 found.row(at),
-                &by_definition(&model, &rows[at], definition),
+                &by_definition(&model, row, definition),
                 1e-12,
                 "chain",
             );
-            let expected = pairs_by_definition(&model, &rows[at], definition);
+            let expected = pairs_by_definition(&model, row, definition);
             close(pairs.row(at), &expected, 1e-12, "chain, pairs");
         }
     }

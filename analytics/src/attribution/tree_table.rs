@@ -61,9 +61,7 @@ impl Kernel {
     /// of those players; how many patterns there are.
     fn products(&mut self, value: f64, players: &[Player], left_out: [usize; 2]) -> usize {
         let out = &mut self.work[0];
-        for lane in 0..4 {
-            out[0][lane] = value * self.weight[lane];
-        }
+        out[0] = self.weight.map(|weight| value * weight);
         let mut length = 1;
         for (own, player) in players.iter().enumerate() {
             if left_out.contains(&own) {
@@ -131,9 +129,7 @@ impl Kernel {
 
     fn spread(&mut self, weights: &[f64]) {
         for (lanes, &weight) in self.work[0].iter_mut().zip(weights) {
-            for lane in 0..4 {
-                lanes[lane] = weight * self.weight[lane];
-            }
+            *lanes = self.weight.map(|own| weight * own);
         }
     }
 
