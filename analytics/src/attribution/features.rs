@@ -35,6 +35,14 @@ pub enum FeaturesError {
     /// Two columns have one name.
     #[error("there are two columns {0:?}")]
     Twice(String),
+    /// The model's features have no names, and the columns are not as many as they.
+    #[error("the model's {expected} features have no names, and there are {found} columns")]
+    Count {
+        /// Number of columns.
+        found: usize,
+        /// Number of features.
+        expected: usize,
+    },
     /// A column is not there.
     #[error("there is no column {0:?}")]
     Absent(String),

@@ -207,17 +207,17 @@ impl Model {
     /// The model's columns of a table: by name, or in order where the model has no names of its own.
     ///
     /// # Errors
-    /// When a feature of the model is absent.
+    /// When a feature of the model is absent, or the model has no names and the table not as many columns as it has features.
     pub fn columns<'a>(&self, rows: &'a Features) -> Result<Vec<&'a [f64]>, FeaturesError> {
         if self.by_position && rows.names() != self.features {
-            let have = rows.columns().len();
-            return match self.features.get(have) {
-                Some(name) => Err(FeaturesError::Absent(name.clone())),
-                None => Ok(rows.columns()[..self.features.len()]
-                    .iter()
-                    .map(Vec::as_slice)
-                    .collect()),
-            };
+            // With a column too many there is no telling which is which.
+            if rows.columns().len() != self.features.len() {
+                return Err(FeaturesError::Count {
+                    found: rows.columns().len(),
+                    expected: self.features.len(),
+                });
+            }
+            return Ok(rows.columns().iter().map(Vec::as_slice).collect());
         }
         rows.pick(&self.features)
     }

@@ -463,6 +463,23 @@ fn degenerate_inputs_have_sound_answers() {
         matches!(absent, Err(ExplainError::Features(FeaturesError::Absent(name))) if name == "x0")
     );
 
+    // Without names of its own the model takes the columns in order, if they are as many.
+    let nameless = Model::new(
+        vec!["Column_0".to_owned()],
+        true,
+        coverless.trees().to_vec(),
+        0.0,
+        Comparison::Below,
+        Vec::new(),
+    );
+    assert_eq!(nameless.predict(&rows).unwrap(), [4.0, 1.0]);
+    let wide = Features::new(vec!["a".to_owned(), "b".to_owned()], vec![vec![1.0]; 2]).unwrap();
+    let miscounted = FeaturesError::Count {
+        found: 2,
+        expected: 1,
+    };
+    assert_eq!(nameless.predict(&wide), Err(miscounted));
+
     assert!(Tree::new(Vec::new(), 1).is_err());
     assert!(Tree::new(vec![split(1.0), leaf(1.0)], 1).is_err());
     assert!(Tree::new(vec![split(f64::NAN), leaf(1.0), leaf(1.0)], 1).is_err());
