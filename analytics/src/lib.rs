@@ -6,6 +6,9 @@
 //! candidate in one false-discovery family) → [`budget::ValueModel::from_findings`] → [`budget::plan`], and
 //! [`budget::evaluate`] for a what-if. [`market`] is the simulator with known truth; only the demo and tests read it.
 
+#[cfg(feature = "streaming")]
+pub mod aggregate;
+pub mod attribution;
 pub mod budget;
 pub mod cancel;
 pub mod competition;

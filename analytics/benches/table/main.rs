@@ -4,6 +4,8 @@
 //! *measured* when it was run beside ours just now, and *stored* when it comes from `$DIGI_BENCH_DATA/bench` (default
 //! `../shared`). What cannot be measured here is printed as such and is never ok.
 
+mod aggregate;
+mod attribution;
 mod correlation;
 mod m3;
 mod models;
@@ -17,6 +19,8 @@ use report::Table;
 type Topic = (&'static str, fn(&mut Table));
 
 const TOPICS: &[Topic] = &[
+    ("aggregate", aggregate::measure),
+    ("attribution", attribution::measure),
     ("correlation", correlation::measure),
     ("models", models::measure),
     ("synergy", synergy::measure),
