@@ -6,6 +6,7 @@
 //! candidate in one false-discovery family) → [`budget::ValueModel::from_findings`] → [`budget::plan`], and
 //! [`budget::evaluate`] for a what-if. [`market`] is the simulator with known truth; only the demo and tests read it.
 
+pub mod allocation;
 pub mod budget;
 pub mod cancel;
 pub mod competition;
