@@ -19,6 +19,7 @@ mod separable;
 mod session;
 #[cfg(test)]
 mod tests;
+mod weekly;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -220,7 +221,8 @@ pub fn solve(
     let named = rule::rows(&laid, &problem.rules)?;
     match (&problem.weeks, &problem.scenarios) {
         (None, None) => solve_static(&laid, &named, settings, cancel),
-        _ => Err(AllocationError::Unsupported("weeks and scenarios")),
+        (Some(weeks), None) => weekly::solve(&laid, weeks, &named, cancel),
+        _ => Err(AllocationError::Unsupported("scenarios")),
     }
 }
 
@@ -382,18 +384,42 @@ fn assemble(
     }
 }
 
-/// Checks a plan of a problem without weeks and scenarios again: value, rules, optimality conditions and bound are recomputed
-/// from the spends and the prices that the plan states.
+/// Value of any spends, brand by brand, channel by channel (and week by week), whether or not they obey the rules.
+///
+/// # Errors
+/// [`AllocationError`] when the problem makes no sense or the list has the wrong length.
+pub fn evaluate(problem: &Problem, spend: &[f64]) -> Result<f64, AllocationError> {
+    let laid = problem.lay()?;
+    if spend.len() != laid.cells.len() * laid.span {
+        return Err(AllocationError::Unsupported(
+            "one spend per cell and week is needed",
+        ));
+    }
+    if let Some(value) = spend.iter().find(|v| !v.is_finite() || **v < 0.0) {
+        return Err(AllocationError::Number {
+            name: "spend",
+            value: *value,
+        });
+    }
+    match (&problem.weeks, &problem.scenarios) {
+        (None, None) => Ok(Cells::new(&laid, Vec::new()).value(spend)),
+        (Some(weeks), None) => weekly::evaluate(&laid, weeks, spend),
+        _ => Err(AllocationError::Unsupported("scenarios")),
+    }
+}
+
+/// Checks a plan again: value, rules, optimality conditions and bound are recomputed from the spends and the prices that the
+/// plan states.
 ///
 /// # Errors
 /// [`AllocationError`] when the problem makes no sense or the plan does not belong to it.
 pub fn verify(problem: &Problem, plan: &Plan) -> Result<Certificate, AllocationError> {
     let laid = problem.lay()?;
     let named = rule::rows(&laid, &problem.rules)?;
-    if problem.weeks.is_some() || problem.scenarios.is_some() {
-        return Err(AllocationError::Unsupported(
-            "weekly and uncertain plans are not checked here",
-        ));
+    match (&problem.weeks, &problem.scenarios) {
+        (None, None) => {}
+        (Some(weeks), None) => return weekly::verify(&laid, weeks, &named, plan),
+        _ => return Err(AllocationError::Unsupported("scenarios")),
     }
     let x = plan.spend.concat();
     if x.len() != laid.cells.len() || plan.certificate.prices.len() != named.len() {

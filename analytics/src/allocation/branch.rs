@@ -122,6 +122,15 @@ pub(crate) fn solve(
             });
         }
     }
+    if nodes > 1
+        && let Some((x, prices, value)) = &best
+        && let Some((x, prices)) = cells.settle(x, prices)
+        && cells.violation(&x) <= 1e-12
+        && cells.value(&x) >= value - 1e-12 * value.abs()
+    {
+        let value = cells.value(&x);
+        best = Some((x, prices, value));
+    }
     Ok(best.map(|(x, prices, value)| Found {
         bound: closed.max(value),
         x,

@@ -335,7 +335,14 @@ impl<R: Response> Test<'_, R> {
                 alternatives.push((alone.total, moved(&named[r], alone.moves[r])));
             }
         }
-        alternatives.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // Equal amounts differ by rounding only; of those, the one that changes its own limit least comes first.
+        let amount = |change: f64| (change / tolerance).round();
+        let share = |r: &Relaxation| (r.to - r.from).abs() / r.from.abs().max(1e-300);
+        alternatives.sort_by(|a, b| {
+            amount(a.0)
+                .total_cmp(&amount(b.0))
+                .then(share(&a.1).total_cmp(&share(&b.1)))
+        });
         let relaxation = match alternatives.first() {
             Some((change, single)) if *change <= whole.total * (1.0 + 1e-6) => vec![single.clone()],
             _ => (0..m)

@@ -606,7 +606,11 @@ impl<'a, R: Response> Work<'a, R> {
             let n = to - from;
             let factor = &self.factor[self.layout.bend_starts[b]..self.layout.bend_starts[b + 1]];
             if n == 1 {
-                v[from] /= factor[0];
+                v[from] = if self.still[from] {
+                    0.0
+                } else {
+                    v[from] / factor[0]
+                };
             } else {
                 for i in from..to {
                     if self.still[i] {

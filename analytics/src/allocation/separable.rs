@@ -234,6 +234,146 @@ impl Cells {
     }
 }
 
+impl Cells {
+    /// Moves a plan to the nearest point where all optimality conditions hold, by Newton steps on the cells that are free and
+    /// the rows that bind. The curves need not be concave there: a cell may rest on the convex part of its curve as long as the
+    /// others hold it. `None` when that leads elsewhere.
+    pub(crate) fn settle(&self, x: &[f64], prices: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
+        let n = x.len();
+        let (mut x, mut y) = (x.to_vec(), prices.to_vec());
+        let mut free = Vec::new();
+        for i in 0..n {
+            let d = &self.domains[i];
+            let near = 1e-9 * d.upper.abs().max(1e-12);
+            let rests = [d.anchor, d.used_from, d.upper];
+            match rests.iter().find(|r| (x[i] - *r).abs() <= near) {
+                Some(rest) => x[i] = *rest,
+                None => free.push(i),
+            }
+        }
+        let active: Vec<usize> = (0..self.rows.len())
+            .filter(|&r| {
+                let row = &self.rows[r];
+                let sum = self.row_sum(row, &x);
+                let near = 1e-8 * row_size(row);
+                let binds = (sum - row.lower).abs() <= near || (sum - row.upper).abs() <= near;
+                if !binds {
+                    y[r] = 0.0;
+                }
+                binds
+            })
+            .collect();
+        let m = active.len();
+        if m == 0 || m > 200 || free.is_empty() {
+            return None;
+        }
+        let mut slot = vec![usize::MAX; n];
+        for (f, &i) in free.iter().enumerate() {
+            slot[i] = f;
+        }
+        for _ in 0..8 {
+            let (price, weight) = self.cell_prices(&y);
+            let jets: Vec<_> = free.iter().map(|&i| self.curves[i].jet(x[i])).collect();
+            let net: Vec<f64> = free
+                .iter()
+                .zip(&jets)
+                .map(|(&i, j)| weight[i] * j.slope - price[i])
+                .collect();
+            let bend: Vec<f64> = free
+                .iter()
+                .zip(&jets)
+                .map(|(&i, j)| weight[i] * j.bend)
+                .collect();
+            if bend.iter().any(|b| *b == 0.0 || !b.is_finite()) {
+                return None;
+            }
+            let mut jacobian = vec![vec![0.0; free.len()]; m];
+            let mut short = vec![0.0; m];
+            for (a, &r) in active.iter().enumerate() {
+                let row = &self.rows[r];
+                for &(i, c) in &row.terms {
+                    if slot[i] < usize::MAX {
+                        jacobian[a][slot[i]] += c;
+                    }
+                }
+                for &(i, c) in &row.outcome {
+                    if slot[i] < usize::MAX {
+                        jacobian[a][slot[i]] += c * jets[slot[i]].slope;
+                    }
+                }
+                let sum = self.row_sum(row, &x);
+                let target = if (sum - row.lower).abs() <= (sum - row.upper).abs() {
+                    row.lower
+                } else {
+                    row.upper
+                };
+                short[a] = target - sum;
+            }
+            // bend · dx − Jᵀ dy = −net, J dx = short.
+            let mut matrix = vec![0.0; m * m];
+            let mut right = vec![0.0; m];
+            for a in 0..m {
+                right[a] = short[a];
+                for f in 0..free.len() {
+                    right[a] += jacobian[a][f] * net[f] / bend[f];
+                    if jacobian[a][f] != 0.0 {
+                        for b in 0..m {
+                            matrix[a * m + b] += jacobian[a][f] * jacobian[b][f] / bend[f];
+                        }
+                    }
+                }
+            }
+            let dy = eliminate(matrix, right, m)?;
+            for (f, &i) in free.iter().enumerate() {
+                let pull: f64 = (0..m).map(|a| jacobian[a][f] * dy[a]).sum();
+                x[i] += (pull - net[f]) / bend[f];
+                let d = &self.domains[i];
+                if !(x[i] > d.used_from && x[i] < d.upper) {
+                    return None;
+                }
+            }
+            for (a, &r) in active.iter().enumerate() {
+                y[r] += dy[a];
+            }
+        }
+        Some((x, y))
+    }
+}
+
+/// Gaussian elimination with row pivoting. `None` for a singular matrix.
+fn eliminate(mut matrix: Vec<f64>, mut right: Vec<f64>, m: usize) -> Option<Vec<f64>> {
+    for k in 0..m {
+        let pivot = (k..m).max_by(|&a, &b| {
+            matrix[a * m + k]
+                .abs()
+                .total_cmp(&matrix[b * m + k].abs())
+        })?;
+        if matrix[pivot * m + k].abs() < 1e-300 {
+            return None;
+        }
+        if pivot != k {
+            for c in 0..m {
+                matrix.swap(k * m + c, pivot * m + c);
+            }
+            right.swap(k, pivot);
+        }
+        for r in k + 1..m {
+            let factor = matrix[r * m + k] / matrix[k * m + k];
+            if factor != 0.0 {
+                for c in k..m {
+                    matrix[r * m + c] -= factor * matrix[k * m + c];
+                }
+                right[r] -= factor * right[k];
+            }
+        }
+    }
+    for k in (0..m).rev() {
+        let sum: f64 = (k + 1..m).map(|c| matrix[k * m + c] * right[c]).sum();
+        right[k] = (right[k] - sum) / matrix[k * m + k];
+    }
+    Some(right)
+}
+
 /// Size that a violation of a row is compared with.
 pub(crate) fn row_size(row: &Row) -> f64 {
     let side = |v: f64| if v.is_finite() { v.abs() } else { 0.0 };

@@ -185,3 +185,44 @@ fn effects_on_other_brands_count_in_the_objective() {
     );
     same(plan.outcomes.iter().sum(), plan.value, 1e-12);
 }
+
+fn weekly_of_a6(terminal: Value) -> Value {
+    let all = oracles();
+    let o = &all["A6_dynamic_carry"];
+    let season: Vec<f64> = (0..17)
+        .map(|t| 1.0 + 0.35 * (2.0 * std::f64::consts::PI * f64::from(t) / 12.0).sin())
+        .collect();
+    json!({
+        "family": "michaelis_menten", "beta": o["beta"], "k": o["kappa"], "B": o["B"],
+        "weeks": {
+            "count": 12, "lags": o["L"], "alpha": o["alpha"], "season": season,
+            "carry_in": [o["pre_period_oldest_first"]], "terminal": terminal,
+        },
+    })
+}
+
+#[test]
+fn weekly_plans_know_carry_over_season_and_tail() {
+    let all = oracles();
+    for (name, terminal) in [
+        ("A6_dynamic_carry", json!({"kind": "nothing"})),
+        ("A6b_continuation", json!({"kind": "spend", "weekly": 10.0})),
+    ] {
+        let o = &all[name];
+        let plan = planned(weekly_of_a6(terminal));
+        same(plan.value, o["value"].as_f64().unwrap(), 1e-8);
+        same(
+            plan.certificate.price_of_total(),
+            o["lambda"].as_f64().unwrap(),
+            1e-5,
+        );
+        let x: Vec<f64> = plan.cells.iter().flat_map(|c| c.weekly.clone()).collect();
+        for (x, y) in x.iter().zip(flat(&o["x"])) {
+            assert!((x - y).abs() <= 1e-3 * 30.0, "{x} is not {y}");
+        }
+        let own = &plan.certificate;
+        assert!(own.residual() <= 1e-8, "{own:?}");
+        assert!(own.relative_gap <= 1e-9, "{own:?}");
+        assert!(own.notes[0].contains("spend in them"), "{own:?}");
+    }
+}
