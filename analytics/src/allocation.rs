@@ -14,6 +14,7 @@ mod curve;
 mod envelope;
 mod interior;
 mod problem;
+mod risk;
 mod rule;
 mod separable;
 mod session;
@@ -28,6 +29,7 @@ pub use certificate::{Certificate, ShadowPrice};
 pub use conflict::{Conflict, Member, Relaxation};
 pub use curve::{Curve, Family, Jet};
 pub use problem::{Attitude, Families, Grid, Problem, Scenarios, Terminal, Total, Weeks};
+pub use risk::Risk;
 pub use rule::Rule;
 pub use session::{Edit, NextUnit, Session, next_unit};
 
@@ -173,6 +175,9 @@ pub struct Plan {
     pub outcomes: Vec<f64>,
     /// Every cell, brand by brand.
     pub cells: Vec<PlannedCell>,
+    /// The scenarios' outcomes, where curves are uncertain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
     /// Proof.
     pub certificate: Certificate,
 }
@@ -222,7 +227,10 @@ pub fn solve(
     match (&problem.weeks, &problem.scenarios) {
         (None, None) => solve_static(&laid, &named, settings, cancel),
         (Some(weeks), None) => weekly::solve(&laid, weeks, &named, cancel),
-        _ => Err(AllocationError::Unsupported("scenarios")),
+        (None, Some(scenarios)) => risk::solve(&laid, scenarios, &named, settings, cancel),
+        (Some(_), Some(_)) => Err(AllocationError::Unsupported(
+            "weekly decisions and scenarios do not go together",
+        )),
     }
 }
 
@@ -380,6 +388,7 @@ fn assemble(
             })
             .collect(),
         cells,
+        risk: None,
         certificate,
     }
 }
@@ -404,7 +413,13 @@ pub fn evaluate(problem: &Problem, spend: &[f64]) -> Result<f64, AllocationError
     match (&problem.weeks, &problem.scenarios) {
         (None, None) => Ok(Cells::new(&laid, Vec::new()).value(spend)),
         (Some(weeks), None) => weekly::evaluate(&laid, weeks, spend),
-        _ => Err(AllocationError::Unsupported("scenarios")),
+        (None, Some(scenarios)) => {
+            let named = rule::rows(&laid, &problem.rules)?;
+            risk::evaluate(&laid, scenarios, &named, spend, &crate::cancel::never)
+        }
+        (Some(_), Some(_)) => Err(AllocationError::Unsupported(
+            "weekly decisions and scenarios do not go together",
+        )),
     }
 }
 
@@ -419,7 +434,11 @@ pub fn verify(problem: &Problem, plan: &Plan) -> Result<Certificate, AllocationE
     match (&problem.weeks, &problem.scenarios) {
         (None, None) => {}
         (Some(weeks), None) => return weekly::verify(&laid, weeks, &named, plan),
-        _ => return Err(AllocationError::Unsupported("scenarios")),
+        (_, Some(_)) => {
+            return Err(AllocationError::Unsupported(
+                "plans under scenarios are checked by solving again",
+            ));
+        }
     }
     let x = plan.spend.concat();
     if x.len() != laid.cells.len() || plan.certificate.prices.len() != named.len() {

@@ -840,6 +840,8 @@ pub(crate) fn maximise<R: Response>(
     let mut iterations = 0;
     let mut merit = f64::INFINITY;
     let mut stalled = 0;
+    // The best iterate, should rounding make later ones worse.
+    let mut kept = None;
     for iteration in 0..150 {
         cancel.check()?;
         iterations = iteration;
@@ -854,6 +856,7 @@ pub(crate) fn maximise<R: Response>(
         if now < 0.9 * merit {
             merit = now;
             stalled = 0;
+            kept = Some((x.clone(), z.clone(), s.clone(), v.clone(), y.clone()));
         } else {
             stalled += 1;
             if stalled > 25 {
@@ -1048,6 +1051,10 @@ pub(crate) fn maximise<R: Response>(
         }
     }
     if !converged {
+        if let Some(best) = kept {
+            (x, z, s, v, y) = best;
+            state = work.state(&x, &y);
+        }
         let gap = gap_of(&x, &z, &s, &v);
         let (dual, primal) = residuals(&state, &z, &s, &v, &y, &work.still);
         converged = dual < 1e-6 && primal < 1e-9 && gap / value_size(state.value) < 1e-6;

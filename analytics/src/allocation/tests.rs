@@ -226,3 +226,73 @@ fn weekly_plans_know_carry_over_season_and_tail() {
         assert!(own.notes[0].contains("spend in them"), "{own:?}");
     }
 }
+
+fn scenarios_of_a8() -> Vec<Vec<f64>> {
+    include_str!("../../testdata/A8_scenarios.csv")
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').map(|v| v.parse().unwrap()).collect())
+        .collect()
+}
+
+fn uncertain(objective: Value) -> Value {
+    json!({
+        "family": "michaelis_menten", "beta": [60.0, 60.0, 60.0], "k": 60.0, "B": 100.0,
+        "scenarios": {"scale": scenarios_of_a8(), "objective": objective},
+    })
+}
+
+#[test]
+fn the_mean_cvar_frontier_is_met() {
+    let all = oracles();
+    for o in all["A8_mean_cvar"]["frontier"].as_array().unwrap() {
+        let text = uncertain(json!({"kind": "mean_cvar", "weight": o["w"], "level": 0.9}));
+        let plan = planned(text.clone());
+        same(plan.value, o["objective"].as_f64().unwrap(), 1e-8);
+        let risk = plan.risk.as_ref().unwrap();
+        // The plan is flat around the optimum: parts of the objective differ more than the whole.
+        same(risk.mean, o["mean"].as_f64().unwrap(), 1e-4);
+        same(risk.cvar, o["cvar10"].as_f64().unwrap(), 1e-4);
+        for (x, y) in plan.spend.concat().iter().zip(flat(&o["x"])) {
+            assert!((x - y).abs() <= 0.1, "{x} is not {y}");
+        }
+        let own = &plan.certificate;
+        assert!(own.residual() <= 1e-8 && own.relative_gap <= 1e-8, "{own:?}");
+        same(
+            evaluate(&problem(text), &flat(&o["x"])).unwrap(),
+            o["objective"].as_f64().unwrap(),
+            1e-6,
+        );
+    }
+}
+
+#[test]
+fn variance_and_regret_beat_every_neighbour() {
+    for objective in [
+        json!({"kind": "mean_variance", "aversion": 0.03}),
+        json!({"kind": "mean_variance", "aversion": 0.5}),
+        json!({"kind": "regret"}),
+    ] {
+        let problem = problem(uncertain(objective));
+        let answer = solve(&problem, &Settings::default(), &never).unwrap();
+        let plan = answer.plan().unwrap();
+        let own = &plan.certificate;
+        assert!(own.residual() <= 1e-8 && own.relative_gap <= 1e-8, "{own:?}");
+        let best = plan.spend.concat();
+        for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)] {
+            let mut other = best.clone();
+            other[from] -= 0.5;
+            other[to] += 0.5;
+            assert!(evaluate(&problem, &other).unwrap() < plan.value);
+        }
+    }
+}
+
+#[test]
+fn mean_variance_is_the_plain_one_when_no_scenario_is_too_good() {
+    let plan = planned(uncertain(json!({"kind": "mean_variance", "aversion": 0.004})));
+    let risk = plan.risk.as_ref().unwrap();
+    let plain = risk.mean - 0.002 * risk.standard_deviation.powi(2);
+    same(plan.value, plain, 1e-12);
+    assert!(plan.certificate.notes[0].starts_with("0 of 400"), "{:?}", plan.certificate.notes);
+}
