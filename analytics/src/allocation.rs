@@ -423,6 +423,53 @@ pub fn evaluate(problem: &Problem, spend: &[f64]) -> Result<f64, AllocationError
     }
 }
 
+/// Lower and upper bound of every cell, brand by brand, limits of change on single cells included.
+///
+/// # Errors
+/// [`AllocationError`] when the problem makes no sense.
+pub fn bounds(problem: &Problem) -> Result<(Vec<f64>, Vec<f64>), AllocationError> {
+    let laid = problem.lay()?;
+    Ok(laid.cells.iter().map(|c| (c.lower, c.upper)).unzip())
+}
+
+/// A problem laid out for judging many plans.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    cells: Cells,
+}
+
+impl Judge {
+    /// Lays a problem without weeks and scenarios out.
+    ///
+    /// # Errors
+    /// [`AllocationError`] when the problem makes no sense.
+    pub fn new(problem: &Problem) -> Result<Self, AllocationError> {
+        if problem.weeks.is_some() || problem.scenarios.is_some() {
+            return Err(AllocationError::Unsupported(
+                "plans are judged one by one for problems without weeks and scenarios",
+            ));
+        }
+        let laid = problem.lay()?;
+        let named = rule::rows(&laid, &problem.rules)?;
+        Ok(Self {
+            cells: Cells::new(&laid, named.into_iter().map(|n| n.row).collect()),
+        })
+    }
+
+    /// Value of a plan, brand by brand.
+    #[must_use]
+    pub fn value(&self, spend: &[f64]) -> f64 {
+        self.cells.value(spend)
+    }
+
+    /// Largest violation of a rule or of the total, relative to its size; zero within rounding.
+    #[must_use]
+    pub fn violation(&self, spend: &[f64]) -> f64 {
+        let most = self.cells.violation(spend);
+        if most < 1e-9 { 0.0 } else { most }
+    }
+}
+
 /// Checks a plan again: value, rules, optimality conditions and bound are recomputed from the spends and the prices that the
 /// plan states.
 ///

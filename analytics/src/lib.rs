@@ -20,6 +20,7 @@ pub mod ingest;
 pub mod linear;
 pub mod market;
 pub mod panel;
+pub mod pareto;
 pub mod promotion;
 pub mod quality;
 pub mod response;

@@ -1,0 +1,1 @@
+//! Known fronts, hypervolumes and limits.
