@@ -73,6 +73,19 @@ pub struct Settings {
     pub seeds: Vec<Vec<f64>>,
 }
 
+impl Settings {
+    /// Settings for many objectives: NSGA-III with these divisions, and indices that keep children closer to their parents.
+    #[must_use]
+    pub fn directions(divisions: usize) -> Self {
+        Self {
+            method: Method::Nsga3 { divisions },
+            crossover: 30.0,
+            mutation: 30.0,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -326,6 +339,7 @@ pub fn search(
     let mut standing = survival.select(&population, everyone.len(), &mut random).standing;
 
     let mut children: Vec<f64> = Vec::with_capacity(size * n);
+    let (mut a, mut b) = (vec![0.0; n], vec![0.0; n]);
     let mut exhausted = false;
     while evaluations < budget && !exhausted {
         cancel.check()?;
@@ -334,10 +348,8 @@ pub fn search(
         let mut misses = 0;
         while children.len() < wanted * n {
             let parents = tournament(&population, &standing, &mut random);
-            let (mut a, mut b) = (
-                population.x(parents.0).to_vec(),
-                population.x(parents.1).to_vec(),
-            );
+            a.copy_from_slice(population.x(parents.0));
+            b.copy_from_slice(population.x(parents.1));
             if random.random::<f64>() < 0.9 {
                 variation::cross(
                     &mut a,
@@ -348,22 +360,22 @@ pub fn search(
                     &mut random,
                 );
             }
-            for mut child in [a, b] {
+            for child in [&mut a, &mut b] {
                 variation::mutate(
-                    &mut child,
+                    child,
                     search.lower,
                     search.upper,
                     settings.mutation,
                     &mut random,
                 );
                 if let Some(repair) = search.repair {
-                    repair(&mut child);
+                    repair(child);
                 }
                 if children.len() >= wanted * n {
                     continue;
                 }
-                if seen.insert(bits(&child)) {
-                    children.extend_from_slice(&child);
+                if seen.insert(bits(child)) {
+                    children.extend_from_slice(child);
                 } else {
                     misses += 1;
                 }

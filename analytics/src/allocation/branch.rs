@@ -162,9 +162,10 @@ fn branch_cell(cells: &Cells, node: &Node) -> Option<(usize, [Domain; 2])> {
         let envelope = cells.envelope(i, domain);
         let off = envelope.value(x[i]) - envelope.curve.value(x[i]);
         let gapped = x[i] > domain.anchor && x[i] < domain.used_from;
-        let size = if gapped { off.max(0.0) + 1e-12 } else { off };
-        if size > 1e-13 * (1.0 + envelope.curve.value(domain.upper).abs())
-            && widest.is_none_or(|w| size > w.1)
+        let large = 1.0 + envelope.curve.value(domain.upper).abs();
+        // An amount that is not allowed has to be decided, whatever it is worth.
+        let size = if gapped { off.max(1e-6 * large) } else { off };
+        if size > 1e-13 * large && widest.is_none_or(|w| size > w.1)
         {
             widest = Some((i, size));
         }

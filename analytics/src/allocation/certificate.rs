@@ -122,7 +122,8 @@ pub(crate) fn certify(
         .iter()
         .map(|p| {
             let near = 1e-12 * p.upper.abs().max(p.x.abs());
-            if p.upper - p.lower <= near {
+            if p.upper - p.lower <= near || p.x <= p.lower + near && p.rest > p.lower + near {
+                // It cannot move, or not by a little.
                 0.0
             } else if p.x <= p.lower + near || (p.x - p.rest).abs() <= near && p.rest > p.lower {
                 p.net.max(0.0)

@@ -296,3 +296,502 @@ fn mean_variance_is_the_plain_one_when_no_scenario_is_too_good() {
     same(plan.value, plain, 1e-12);
     assert!(plan.certificate.notes[0].starts_with("0 of 400"), "{:?}", plan.certificate.notes);
 }
+
+#[test]
+fn plans_that_others_would_make_are_worth_what_they_should() {
+    let all = oracles();
+    let o = &all["A5_scurve_global"];
+    let curves = problem(json!({"beta": o["beta"], "a": o["a"], "k": o["kappa"], "B": o["B"]}));
+    for name in [
+        "greedy_one_step_0.1",
+        "greedy_hull_0.1 (Meridian style: best average ROI over any jump)",
+    ] {
+        let other = &o[name];
+        let value = evaluate(&curves, &flat(&other["x"])).unwrap();
+        same(value, other["value"].as_f64().unwrap(), 1e-6);
+    }
+    for local in o["local_runs_slsqp"].as_object().unwrap().values() {
+        let value = evaluate(&curves, &flat(&local["x"])).unwrap();
+        same(value, local["value"].as_f64().unwrap(), 1e-6);
+    }
+    let o = &all["A7_halo"];
+    let halo = problem(json!({
+        "family": "michaelis_menten", "beta": [[100.0], [100.0], [100.0]], "k": 40.0, "cross": o["Gamma"], "B": o["B"],
+    }));
+    let value = evaluate(&halo, &flat(&o["x_if_gamma_ignored"])).unwrap();
+    same(value, o["true_value_if_ignored"].as_f64().unwrap(), 1e-6);
+}
+
+#[test]
+fn flat_and_careless_weekly_plans_are_worth_what_they_should() {
+    let all = oracles();
+    let o = &all["A6_dynamic_carry"];
+    let nothing = weekly_of_a6(json!({"kind": "nothing"}));
+    let truth = problem(nothing.clone());
+    same(
+        evaluate(&truth, &[10.0; 36]).unwrap(),
+        o["value_uniform"].as_f64().unwrap(),
+        1e-6,
+    );
+    let spread = |per_week: &Value| -> Vec<f64> {
+        flat(per_week).into_iter().flat_map(|x| [x; 12]).collect()
+    };
+    let best_flat = &o["best_flat_per_channel"];
+    same(
+        evaluate(&truth, &spread(&best_flat["x_per_week"])).unwrap(),
+        best_flat["value"].as_f64().unwrap(),
+        1e-6,
+    );
+    let b = &all["A6b_continuation"];
+    let on = problem(weekly_of_a6(json!({"kind": "spend", "weekly": 10.0})));
+    same(
+        evaluate(&on, &spread(&b["best_flat"]["x_per_week"])).unwrap(),
+        b["best_flat"]["value"].as_f64().unwrap(),
+        1e-6,
+    );
+    let weekly = |plan: &Plan| -> Vec<f64> {
+        plan.cells.iter().flat_map(|c| c.weekly.clone()).collect()
+    };
+    let mut forgetful = nothing.clone();
+    forgetful["weeks"]["carry_in"] = json!([[[0.0], [0.0], [0.0]]]);
+    same(
+        evaluate(&truth, &weekly(&planned(forgetful))).unwrap(),
+        o["ignoring_carry_in"]["true_value_of_its_plan"]
+            .as_f64()
+            .unwrap(),
+        1e-6,
+    );
+    let mut short = nothing;
+    short["weeks"]["tail"] = json!(0);
+    same(
+        evaluate(&truth, &weekly(&planned(short))).unwrap(),
+        o["ignoring_tail"]["true_value_of_its_plan"].as_f64().unwrap(),
+        1e-6,
+    );
+}
+
+/// A portfolio of cells drawn from a seed.
+fn portfolio(seed: u64, brands: usize, channels: usize, exponents: (f64, f64)) -> Value {
+    use rand::Rng;
+    let mut random = crate::rng::stream(seed, &[7]);
+    let mut table = |low: f64, high: f64| -> Vec<Vec<f64>> {
+        (0..brands)
+            .map(|_| (0..channels).map(|_| random.random_range(low..high)).collect())
+            .collect()
+    };
+    let (beta, a, current) = (
+        table(50.0, 500.0),
+        table(exponents.0, exponents.1),
+        table(10.0, 120.0),
+    );
+    let k = table(20.0, 150.0);
+    let times = |by: f64| -> Vec<Vec<f64>> {
+        current
+            .iter()
+            .map(|row| row.iter().map(|v| v * by).collect())
+            .collect()
+    };
+    let total: f64 = current.iter().flatten().sum();
+    json!({
+        "beta": beta, "a": a, "k": k, "current": current, "lower": times(0.3), "upper": times(2.5), "B": total, "rules": [],
+    })
+}
+
+fn ruled(seed: u64) -> Value {
+    let mut p = portfolio(seed, 6, 4, (0.55, 1.0));
+    let current: Vec<Vec<f64>> = serde_json::from_value(p["current"].clone()).unwrap();
+    let channel: f64 = current.iter().map(|row| row[1]).sum();
+    let agency: f64 = current[..3].iter().flatten().sum();
+    p["rules"] = json!([
+        {"rule": "channel_cap", "channel": 1, "max": 0.8 * channel},
+        {"rule": "brand_floor", "brand": 5, "min": 1.2 * current[5].iter().sum::<f64>()},
+        {"rule": "group_cap", "brands": [0, 1, 2], "max": 0.9 * agency},
+        {"rule": "brand_change", "brand": 3, "max_relative": 0.05},
+        {"rule": "cell_change", "brand": 4, "channel": 0, "max_relative": 0.1},
+        {"rule": "fixed", "brand": 4, "channel": 2},
+        {"rule": "resource_cap", "name": "CO₂", "rate": 0.5, "max": 0.55 * p["B"].as_f64().unwrap()},
+    ]);
+    p
+}
+
+#[test]
+fn ruled_plans_prove_themselves_again() {
+    for seed in 0..20 {
+        let plan = planned(ruled(seed));
+        let again = verify(&problem(ruled(seed)), &plan).unwrap();
+        assert!(again.residual() <= 1e-9, "{seed}: {again:?}");
+        assert!(again.relative_gap <= 1e-10, "{seed}: {again:?}");
+        let fixed = &plan.cells[4 * 4 + 2];
+        assert_eq!(fixed.spend, fixed.current);
+        assert_eq!(fixed.held, Held::Fixed);
+    }
+}
+
+#[test]
+fn a_wrong_plan_does_not_prove_itself() {
+    let p = problem(ruled(1));
+    let mut plan = planned(ruled(1));
+    plan.spend[0][0] += 1.0;
+    assert!(verify(&p, &plan).unwrap().feasibility > 1e-5);
+    plan.spend[0][1] -= 1.0;
+    let moved = verify(&p, &plan).unwrap();
+    assert!(moved.stationarity > 1e-4 && moved.relative_gap > 1e-7, "{moved:?}");
+}
+
+#[test]
+fn prices_predict_and_rules_only_cost() {
+    let base = ruled(3);
+    let plan = planned(base.clone());
+    let value = |change: &dyn Fn(&mut Value)| {
+        let mut p = base.clone();
+        change(&mut p);
+        planned(p).value
+    };
+    let b = base["B"].as_f64().unwrap();
+    let up = value(&|p| p["B"] = json!(b + 0.01));
+    same((up - plan.value) / 0.01, plan.certificate.price_of_total(), 1e-3);
+    for shadow in &plan.certificate.shadow_prices {
+        let Some(number) = shadow.number else { continue };
+        let field = if base["rules"][number].get("max").is_some() { "max" } else { "min" };
+        let Some(limit) = base["rules"][number][field].as_f64() else { continue };
+        let moved = value(&|p| p["rules"][number][field] = json!(limit + 0.01));
+        assert!(((moved - plan.value) / 0.01 - shadow.price).abs() < 1e-3, "{shadow:?}");
+    }
+    assert!(value(&|p| p["rules"] = json!([])) >= plan.value);
+    assert!(value(&|p| p["rules"][0]["max"] = json!(1.02 * p["rules"][0]["max"].as_f64().unwrap())) >= plan.value);
+}
+
+#[test]
+fn units_and_labels_do_not_matter() {
+    let base = ruled(4);
+    let plan = planned(base.clone());
+    let scale = |v: &Value| -> Value {
+        json!(serde_json::from_value::<Vec<Vec<f64>>>(v.clone())
+            .unwrap()
+            .iter()
+            .map(|r| r.iter().map(|v| v * 1000.0).collect())
+            .collect::<Vec<Vec<f64>>>())
+    };
+    let mut cents = base.clone();
+    for name in ["k", "current", "lower", "upper"] {
+        cents[name] = scale(&base[name]);
+    }
+    cents["B"] = json!(1000.0 * base["B"].as_f64().unwrap());
+    for rule in cents["rules"].as_array_mut().unwrap() {
+        for field in ["max", "min"] {
+            if let Some(v) = rule.get(field).and_then(Value::as_f64) {
+                rule[field] = json!(1000.0 * v);
+            }
+        }
+    }
+    let other = planned(cents);
+    same(other.value, plan.value, 1e-10);
+    for (x, y) in other.spend.concat().iter().zip(plan.spend.concat()) {
+        same(*x, 1000.0 * y, 1e-7);
+    }
+    let mut mirrored = portfolio(4, 6, 4, (0.55, 1.0));
+    let straight = planned(mirrored.clone());
+    for name in ["beta", "a", "k", "current", "lower", "upper"] {
+        mirrored[name].as_array_mut().unwrap().reverse();
+    }
+    let mut turned = planned(mirrored).spend;
+    turned.reverse();
+    for (x, y) in turned.concat().iter().zip(straight.spend.concat()) {
+        same(*x, y, 1e-9);
+    }
+}
+
+#[test]
+fn s_curves_agree_with_complete_enumeration() {
+    for seed in 0..12 {
+        let mut p = portfolio(seed, 1, 3, (1.2, 3.5));
+        p["lower"] = json!(0.0);
+        let plan = planned(p.clone());
+        let problem = problem(p);
+        let (_, upper) = bounds(&problem).unwrap();
+        let total = plan.total;
+        let steps = 400;
+        let mut best = f64::NEG_INFINITY;
+        for i in 0..=steps {
+            for j in 0..=steps {
+                let x = upper[0] * f64::from(i) / f64::from(steps);
+                let y = upper[1] * f64::from(j) / f64::from(steps);
+                let z = total - x - y;
+                if (0.0..=upper[2]).contains(&z) {
+                    best = best.max(evaluate(&problem, &[x, y, z]).unwrap());
+                }
+            }
+        }
+        assert!(plan.value >= best * (1.0 - 1e-9), "{seed}: {} < {best}", plan.value);
+        // The grid is coarse; the plan's own bound is tight.
+        assert!(plan.value <= best * (1.0 + 5e-3), "{seed}: {} > {best}", plan.value);
+        assert!(plan.certificate.relative_gap <= 1e-6, "{seed}: {:?}", plan.certificate);
+        assert!(plan.certificate.residual() <= 1e-8, "{seed}: {:?}", plan.certificate);
+    }
+}
+
+#[test]
+fn s_curves_under_rules_come_with_a_bound() {
+    for seed in 0..4 {
+        let mut p = portfolio(seed, 5, 3, (0.8, 3.0));
+        let current: Vec<Vec<f64>> = serde_json::from_value(p["current"].clone()).unwrap();
+        let channel: f64 = current.iter().map(|row| row[0]).sum();
+        p["rules"] = json!([
+            {"rule": "channel_cap", "channel": 0, "max": 0.8 * channel},
+            {"rule": "brand_floor", "brand": 2, "min": 1.1 * current[2].iter().sum::<f64>()},
+        ]);
+        let plan = planned(p);
+        let own = &plan.certificate;
+        assert!(own.feasibility <= 1e-9, "{own:?}");
+        assert!(own.relative_gap <= 1e-4, "{own:?}");
+    }
+}
+
+#[test]
+fn least_use_is_nothing_or_enough() {
+    // Concave cells of which only some can be used at all.
+    let mut p = portfolio(5, 1, 6, (0.6, 1.0));
+    p["lower"] = json!(0.0);
+    let rules: Vec<Value> = (0..6)
+        .map(|c| json!({"rule": "minimum_if_used", "brand": 0, "channel": c, "min": 90.0}))
+        .collect();
+    p["upper"] = json!(150.0);
+    p["B"] = json!(300.0);
+    p["rules"] = json!(rules);
+    let plan = planned(p.clone());
+    assert!(plan.certificate.relative_gap <= 1e-6, "{:?}", plan.certificate);
+    for cell in &plan.cells {
+        assert!(cell.spend < 1e-9 || cell.spend >= 90.0 - 1e-9, "{cell:?}");
+    }
+    // Every choice of used cells, each solved as a plain problem.
+    let mut best = f64::NEG_INFINITY;
+    for used in 1u32..64 {
+        let bound = |value: f64| -> Vec<f64> {
+            (0..6).map(|c| if used >> c & 1 == 1 { value } else { 0.0 }).collect()
+        };
+        let mut plain = p.clone();
+        plain["rules"] = json!([]);
+        plain["lower"] = json!(bound(90.0));
+        plain["upper"] = json!(bound(150.0));
+        plain["current"] = Value::Null;
+        if let Answer::Planned(plan) = solve(&problem(plain), &Settings::default(), &never).unwrap() {
+            best = best.max(plan.value);
+        }
+    }
+    same(plan.value, best, 1e-7);
+}
+
+#[test]
+fn outcome_floors_and_cannibalisation_are_obeyed() {
+    let mut p = portfolio(8, 3, 3, (0.6, 1.0));
+    p["cross"] = json!([[0.0, 0.3, -0.2], [0.1, 0.0, 0.0], [0.0, 0.0, 0.0]]);
+    let plain = planned(p.clone());
+    let floor = 1.01 * plain.outcomes[1];
+    p["rules"] = json!([{"rule": "outcome_floor", "brands": [1], "min": floor}]);
+    let plan = planned(p.clone());
+    assert!(plan.value < plain.value);
+    same(plan.outcomes[1], floor, 1e-8);
+    assert!(plan.certificate.residual() <= 1e-8, "{:?}", plan.certificate);
+    assert!(plan.certificate.relative_gap <= 1e-9, "{:?}", plan.certificate);
+    p["rules"][0]["min"] = json!(100.0 * floor);
+    let answer = solve(&problem(p), &Settings::default(), &never).unwrap();
+    let conflict = answer.conflict().expect("no plan reaches that");
+    assert!(conflict.members.iter().any(|m| m.what.starts_with("outcome of")), "{conflict:?}");
+}
+
+#[test]
+fn caps_below_the_total_are_named_with_the_smallest_relaxation() {
+    let mut p = ruled(2);
+    let current: Vec<Vec<f64>> = serde_json::from_value(p["current"].clone()).unwrap();
+    let total = p["B"].as_f64().unwrap();
+    let mut rules: Vec<Value> = (0..4)
+        .map(|c| {
+            let now: f64 = current.iter().map(|row| row[c]).sum();
+            json!({"rule": "channel_cap", "channel": c, "max": 0.97 * now})
+        })
+        .collect();
+    rules.push(json!({"rule": "brand_floor", "brand": 2, "min": current[2].iter().sum::<f64>()}));
+    p["rules"] = json!(rules);
+    let answer = solve(&problem(p), &Settings::default(), &never).unwrap();
+    let conflict = answer.conflict().expect("the caps sum to less than the total");
+    let members: Vec<Option<usize>> = conflict.members.iter().map(|m| m.number).collect();
+    assert_eq!(members, [None, Some(0), Some(1), Some(2), Some(3)]);
+    assert!(conflict.minimal);
+    same(conflict.least_change, 0.03 * total, 1e-6);
+    same(conflict.relaxation[0].to, 0.97 * total, 1e-6);
+    assert_eq!(conflict.alternatives.len(), 5);
+    assert!(conflict.to_string().contains("cap of channel 3"));
+}
+
+#[test]
+fn weekly_conflicts_and_rules_are_explained() {
+    let mut p = weekly_of_a6(json!({"kind": "baseline"}));
+    p["current"] = json!([10.0, 10.0, 10.0]);
+    p["rules"] = json!([
+        {"rule": "week_cap", "week": 11, "max": 35.0},
+        {"rule": "channel_floor", "channel": 2, "min": 100.0},
+    ]);
+    let plan = planned(p.clone());
+    let last: f64 = plan.cells.iter().map(|c| c.weekly[11]).sum();
+    assert!(last <= 35.0 + 1e-9 && plan.cells[2].spend >= 100.0 - 1e-9);
+    let again = verify(&problem(p.clone()), &plan).unwrap();
+    assert!(again.residual() <= 1e-8 && again.relative_gap <= 1e-9, "{again:?}");
+    p["upper"] = json!(9.0);
+    let answer = solve(&problem(p), &Settings::default(), &never).unwrap();
+    let conflict = answer.conflict().expect("36 times 9 is less than 360");
+    same(conflict.least_change, 36.0, 1e-6);
+    assert_eq!(conflict.members[0].what, "total");
+}
+
+#[test]
+fn weekly_s_curves_have_an_honest_gap() {
+    let mut p = weekly_of_a6(json!({"kind": "nothing"}));
+    p["family"] = json!("hill");
+    p["a"] = json!(2.0);
+    let plan = planned(p.clone());
+    let own = &plan.certificate;
+    assert!(own.feasibility <= 1e-9 && own.relative_gap < 0.2, "{own:?}");
+    let problem = problem(p);
+    assert!(plan.value > evaluate(&problem, &[10.0; 36]).unwrap());
+    assert!(own.bound > evaluate(&problem, &[10.0; 36]).unwrap());
+}
+
+#[test]
+fn edits_equal_a_fresh_solution() {
+    let base = ruled(6);
+    let (mut session, first) = Session::open(&problem(base.clone()), &Settings::default(), &never).unwrap();
+    let locked = first.plan().unwrap().spend[0][0];
+    let ask = |session: &mut Session, edit: Value| {
+        let edit: Edit = serde_json::from_value(edit).unwrap();
+        session.edit(&edit, &never).unwrap()
+    };
+    ask(&mut session, json!({"edit": "lock", "brand": 0, "channel": 0}));
+    ask(&mut session, json!({"edit": "set", "brand": 1, "channel": 1, "spend": 33.0}));
+    let b = base["B"].as_f64().unwrap();
+    ask(&mut session, json!({"edit": "total", "amount": b + 5.0}));
+    let rule = json!({"rule": "channel_floor", "channel": 3, "min": 200.0});
+    let last = ask(&mut session, json!({"edit": "add", "rule": rule.clone()}));
+    let mut same_by_hand = base.clone();
+    same_by_hand["B"] = json!(b + 5.0);
+    let rules = same_by_hand["rules"].as_array_mut().unwrap();
+    rules.push(rule);
+    rules.push(json!({"rule": "fixed", "brand": 0, "channel": 0, "amount": locked}));
+    rules.push(json!({"rule": "fixed", "brand": 1, "channel": 1, "amount": 33.0}));
+    let fresh = planned(same_by_hand);
+    let last = last.plan().unwrap();
+    same(last.value, fresh.value, 1e-11);
+    assert!(last.certificate.residual() <= 1e-9, "{:?}", last.certificate);
+    // An impossible edit is explained and leaves the session as it was.
+    let refused = ask(&mut session, json!({"edit": "total", "amount": 1.0}));
+    assert!(refused.conflict().is_some());
+    let after = ask(&mut session, json!({"edit": "unlock", "brand": 0, "channel": 0}));
+    assert!(after.plan().unwrap().value >= last.value);
+}
+
+#[test]
+fn the_next_unit_earns_the_price_of_the_total() {
+    let p = problem(ruled(7));
+    let plan = planned(ruled(7));
+    let next = next_unit(&p, &plan, 1.0, &Settings::default(), &never).unwrap();
+    same(next.per_unit, plan.certificate.price_of_total(), 1e-2);
+    same(next.change.iter().flatten().sum(), 1.0, 1e-6);
+    assert!(next.ranking.windows(2).all(|w| w[0].2 >= w[1].2));
+}
+
+#[test]
+fn answers_survive_json() {
+    for value in [ruled(9), weekly_of_a6(json!({"kind": "nothing"}))] {
+        let p = problem(value);
+        assert_eq!(serde_json::from_str::<Problem>(&serde_json::to_string(&p).unwrap()).unwrap(), p);
+        let answer = solve(&p, &Settings::default(), &never).unwrap();
+        let text = serde_json::to_string(&answer).unwrap();
+        assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), answer);
+    }
+    let typo = json!({"beta": [1.0], "k": 1.0, "B": 1.0, "uper": [2.0]});
+    assert!(serde_json::from_value::<Problem>(typo).is_err());
+}
+
+#[test]
+fn problems_that_make_no_sense_are_refused_in_words() {
+    let cases = [
+        (json!({"beta": [], "k": 1.0, "B": 1.0}), "no cells"),
+        (json!({"beta": [1.0, 2.0], "k": [1.0], "B": 1.0}), "rows"),
+        (json!({"beta": [[1.0], [1.0, 2.0]], "k": 1.0, "B": 1.0}), "rows"),
+        (json!({"beta": [1.0], "k": 0.0, "B": 1.0}), "0 is not possible for k"),
+        (json!({"beta": [1.0], "k": 1.0, "B": -1.0}), "-1 is not possible for B"),
+        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "lower": 3.0, "upper": 2.0}), "more than the most"),
+        (json!({"beta": [1.0], "k": 1.0, "B": {"min": 2.0, "max": 1.0}}), "the total"),
+        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "rules": [{"rule": "brand_cap", "brand": 1, "max": 1.0}]}), "no brand 1"),
+        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "rules": [{"rule": "brand_change", "brand": 0, "max_relative": 0.1}]}), "current"),
+        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "weeks": {"count": 0, "lags": 1, "alpha": 0.0}}), "no weeks"),
+        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "weeks": {"count": 2, "lags": 2, "alpha": 1.0}}), "alpha"),
+        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "scenarios": {"scale": [], "objective": {"kind": "regret"}}}), "no cells"),
+        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "brands": ["a", "b"]}), "2 names"),
+    ];
+    for (value, words) in cases {
+        let error = solve(&problem(value.clone()), &Settings::default(), &never).unwrap_err();
+        assert!(error.to_string().contains(words), "{value}: {error}");
+    }
+    let mut p = problem(json!({"beta": [1.0], "k": 1.0, "B": 1.0}));
+    p.beta = Grid::Channels(vec![f64::NAN]);
+    let error = solve(&p, &Settings::default(), &never).unwrap_err();
+    assert!(error.to_string().contains("NaN is not possible for beta"));
+}
+
+#[test]
+fn small_and_flat_problems_have_sound_answers() {
+    let one = planned(json!({"beta": [5.0], "k": 1.0, "B": 3.0}));
+    same(one.spend[0][0], 3.0, 1e-12);
+    let nothing = planned(json!({"beta": [5.0, 6.0], "k": 1.0, "B": 0.0}));
+    assert_eq!(nothing.total, 0.0);
+    let fixed = planned(json!({"beta": [5.0, 6.0], "k": 1.0, "B": 3.0, "lower": [1.0, 2.0], "upper": [1.0, 2.0]}));
+    assert_eq!(fixed.spend[0], [1.0, 2.0]);
+    // No response at all: any split is optimal.
+    let flat = planned(json!({"beta": [0.0, 0.0], "k": 1.0, "B": 3.0}));
+    same(flat.total, 3.0, 1e-12);
+    assert_eq!((flat.value, flat.certificate.gap), (0.0, 0.0));
+    // Straight lines: all in the steepest.
+    let lines = planned(json!({"family": "power", "a": 1.0, "beta": [1.0, 3.0, 3.0], "k": 1.0, "B": 5.0, "upper": [5.0, 2.0, 2.0]}));
+    same(lines.value, 13.0, 1e-12);
+    // Identical cells share.
+    let alike = planned(json!({"beta": [4.0, 4.0, 4.0, 4.0], "k": 10.0, "B": 20.0}));
+    alike.spend[0].iter().for_each(|x| same(*x, 5.0, 1e-9));
+    // A total that need not be spent is not spent where more does harm.
+    let harm = planned(json!({
+        "beta": [[4.0], [4.0]], "k": 10.0, "cross": [[0.0, -2.0], [0.0, 0.0]], "B": {"min": 0.0, "max": 20.0}, "upper": 12.0,
+    }));
+    same(harm.spend[0][0], 12.0, 1e-9);
+    assert!(harm.spend[1][0].abs() < 1e-9);
+    // Forced to spend, harm goes last.
+    let forced = planned(json!({
+        "beta": [[4.0], [4.0]], "k": 10.0, "cross": [[0.0, -2.0], [0.0, 0.0]], "B": 20.0, "upper": 12.0,
+    }));
+    same(forced.spend[1][0], 8.0, 1e-9);
+    assert!(forced.certificate.price_of_total() < 0.0);
+}
+
+#[test]
+fn a_caller_can_stop_and_threads_change_nothing() {
+    for value in [ruled(1), weekly_of_a6(json!({"kind": "nothing"})), uncertain(json!({"kind": "regret"}))] {
+        let p = problem(value);
+        let asked = std::cell::Cell::new(0);
+        let stop = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 2
+        };
+        assert_eq!(
+            solve(&p, &Settings::default(), &stop).unwrap_err(),
+            AllocationError::Cancelled(Cancelled)
+        );
+        assert_eq!(asked.get(), 3);
+    }
+    let p = problem(ruled(1));
+    let alone = solve(&p, &Settings::default(), &never).unwrap();
+    let together: Vec<Answer> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..2)
+            .map(|_| scope.spawn(|| solve(&p, &Settings::default(), &never).unwrap()))
+            .collect();
+        running.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert!(together.iter().all(|a| *a == alone));
+}

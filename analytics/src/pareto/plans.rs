@@ -10,6 +10,9 @@ use crate::{
     cancel::Cancel,
 };
 
+/// Exact plans solved for the bound per exact plan that seeds the search: tangents between them cut closer.
+const BOUNDS_PER_SEED: usize = 8;
+
 /// An exact plan at one total, with what it proves about other totals.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExactPlan {
@@ -124,7 +127,7 @@ pub fn front(
     cancel: &dyn Cancel,
 ) -> Result<PlanFront, PlanFrontError> {
     let (lower, upper) = allocation::bounds(problem)?;
-    let exact = exact(problem, seeds, cancel)?;
+    let fine = exact(problem, (seeds.max(1) - 1) * BOUNDS_PER_SEED + 1, cancel)?;
     let free = Problem {
         total: Total::Between {
             min: 0.0,
@@ -140,6 +143,10 @@ pub fn front(
             *f = objective(x);
         }
         judge.violation(x)
+    };
+    let exact: Vec<ExactPlan> = match seeds {
+        0 => Vec::new(),
+        _ => fine.iter().step_by(BOUNDS_PER_SEED).cloned().collect(),
     };
     let mut settings = settings.clone();
     settings
@@ -163,7 +170,7 @@ pub fn front(
         .filter(|member| member.violation == 0.0)
         .map(|member| {
             let (value, total) = (-member.objectives[0], member.objectives[1]);
-            let bound = exact
+            let bound = fine
                 .iter()
                 .map(|plan| plan.bound_at(total))
                 .fold(f64::INFINITY, f64::min);

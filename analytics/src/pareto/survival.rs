@@ -403,17 +403,22 @@ impl<'a> Crowd<'a> {
 fn thin(population: &Population, front: &[usize], room: usize) -> Vec<usize> {
     let m = population.m;
     let mut crowd = Crowd::new(population, front);
+    // Distances of those still in, side by side, and where each of them is.
     let mut distance = crowd.distances();
     let mut alive: Vec<usize> = (0..front.len()).collect();
+    let mut place = alive.clone();
     while alive.len() > room {
-        let Some((position, &drop)) = alive
-            .iter()
-            .enumerate()
-            .min_by(|a, b| distance[*a.1].total_cmp(&distance[*b.1]))
-        else {
-            break;
-        };
-        alive.remove(position);
+        let mut least = 0;
+        for (i, d) in distance.iter().enumerate() {
+            if *d < distance[least] {
+                least = i;
+            }
+        }
+        let drop = alive.swap_remove(least);
+        distance.swap_remove(least);
+        if let Some(&moved) = alive.get(least) {
+            place[moved] = least;
+        }
         for j in 0..m {
             let (a, b) = (crowd.before[drop * m + j], crowd.after[drop * m + j]);
             if a != END {
@@ -422,9 +427,11 @@ fn thin(population: &Population, front: &[usize], room: usize) -> Vec<usize> {
             if b != END {
                 crowd.before[b * m + j] = a;
             }
-            for neighbour in [a, b] {
+        }
+        for j in 0..m {
+            for neighbour in [crowd.before[drop * m + j], crowd.after[drop * m + j]] {
                 if neighbour != END {
-                    distance[neighbour] = crowd.distance(neighbour);
+                    distance[place[neighbour]] = crowd.distance(neighbour);
                 }
             }
         }

@@ -42,20 +42,18 @@ pub(super) fn cross(
         }
         let (low, high) = if a[i] < b[i] { (a[i], b[i]) } else { (b[i], a[i]) };
         let u: f64 = random.random();
-        let spread = |room: f64| {
+        let inside = |room: f64| {
             let beta = 1.0 + 2.0 * room / (high - low);
-            let alpha = 2.0 - 1.0 / power(beta, index);
-            let v = u * alpha;
-            if v <= 1.0 {
-                root(v, index)
-            } else {
-                1.0 / root(2.0 - v, index)
-            }
+            let v = u * (2.0 - 1.0 / power(beta, index));
+            if v <= 1.0 { v } else { 1.0 / (2.0 - v) }
         };
+        // Both roots side by side.
+        let (left, right) = (inside(low - lower[i]), inside(upper[i] - high));
+        let (left, right) = (root(left, index), root(right, index));
         let middle = 0.5 * (low + high);
         let half = 0.5 * (high - low);
-        let first = (middle - spread(low - lower[i]) * half).clamp(lower[i], upper[i]);
-        let second = (middle + spread(upper[i] - high) * half).clamp(lower[i], upper[i]);
+        let first = (middle - left * half).clamp(lower[i], upper[i]);
+        let second = (middle + right * half).clamp(lower[i], upper[i]);
         (a[i], b[i]) = if swapped { (second, first) } else { (first, second) };
     }
 }
