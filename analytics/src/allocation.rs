@@ -187,7 +187,7 @@ pub struct Plan {
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Answer {
     /// There is a plan.
-    Planned(Plan),
+    Planned(Box<Plan>),
     /// Rules and bounds contradict each other.
     Infeasible(Conflict),
 }
@@ -245,7 +245,9 @@ pub(crate) fn solve_static(
     let Some(found) = branch::solve(&cells, settings, cancel)? else {
         return explain_static(laid, named, &cells, cancel);
     };
-    Ok(Answer::Planned(static_plan(laid, named, &cells, &found)))
+    Ok(Answer::Planned(Box::new(static_plan(
+        laid, named, &cells, &found,
+    ))))
 }
 
 /// The conflict of a problem without a plan.
@@ -287,6 +289,13 @@ fn static_plan(laid: &Laid, named: &[Named], cells: &Cells, found: &branch::Foun
     let places: Vec<Place> = (0..found.x.len())
         .map(|i| {
             let slope = cells.curves[i].slope(found.x[i]);
+            // A spend too small for a number: nothing is lost by leaving it out.
+            let vanishes = found.x[i] < 1e-200 && cells.is_steep(i, found.x[i], &cells.domains[i]);
+            let slope = if vanishes && weight[i] > 0.0 {
+                price[i] / weight[i]
+            } else {
+                slope
+            };
             let at = |weight: f64| if weight == 0.0 { 0.0 } else { weight * slope };
             Place {
                 x: found.x[i],
@@ -342,7 +351,13 @@ fn static_plan(laid: &Laid, named: &[Named], cells: &Cells, found: &branch::Foun
     let own: Vec<f64> = (0..found.x.len())
         .map(|i| cells.curves[i].value(found.x[i]))
         .collect();
-    assemble(laid, planned, &own, laid.has_current.then(|| cells.value(&cells.current)), certificate)
+    assemble(
+        laid,
+        planned,
+        &own,
+        laid.has_current.then(|| cells.value(&cells.current)),
+        certificate,
+    )
 }
 
 /// What holds a variable.

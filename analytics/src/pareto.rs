@@ -24,6 +24,12 @@ use crate::{
 };
 use survival::Survival;
 
+/// Writes the objectives (to be minimised) of a point and returns by how much it breaks constraints (0 for not at all).
+pub type Evaluate<'a> = &'a (dyn Fn(&[f64], &mut [f64]) -> f64 + Sync);
+
+/// Makes a point that variation produced one that is worth evaluating, in place.
+pub type Repair<'a> = &'a (dyn Fn(&mut [f64]) + Sync);
+
 /// A box and what is measured in it.
 pub struct Search<'a> {
     /// Least value of each variable.
@@ -32,10 +38,10 @@ pub struct Search<'a> {
     pub upper: &'a [f64],
     /// Number of objectives.
     pub objectives: usize,
-    /// Writes the objectives (to be minimised) of a point and returns by how much it breaks constraints (0 for not at all).
-    pub evaluate: &'a (dyn Fn(&[f64], &mut [f64]) -> f64 + Sync),
-    /// Makes a point that variation produced one that is worth evaluating, in place.
-    pub repair: Option<&'a (dyn Fn(&mut [f64]) + Sync)>,
+    /// Measures a point.
+    pub evaluate: Evaluate<'a>,
+    /// Repairs a point.
+    pub repair: Option<Repair<'a>>,
 }
 
 /// Which members survive.
@@ -213,11 +219,7 @@ fn evaluate(
     let mut f = vec![0.0; count * m];
     let mut violation = vec![0.0; count];
     let some = |xs: &[f64], f: &mut [f64], violation: &mut [f64]| {
-        for ((x, f), v) in xs
-            .chunks(n)
-            .zip(f.chunks_mut(m))
-            .zip(violation.iter_mut())
-        {
+        for ((x, f), v) in xs.chunks(n).zip(f.chunks_mut(m)).zip(violation.iter_mut()) {
             *v = (search.evaluate)(x, f);
         }
     };
@@ -336,7 +338,9 @@ pub fn search(
     let mut population = evaluate(search, &first, settings.threads, cancel)?;
     let mut evaluations = population.len();
     let everyone: Vec<usize> = (0..population.len()).collect();
-    let mut standing = survival.select(&population, everyone.len(), &mut random).standing;
+    let mut standing = survival
+        .select(&population, everyone.len(), &mut random)
+        .standing;
 
     let mut children: Vec<f64> = Vec::with_capacity(size * n);
     let (mut a, mut b) = (vec![0.0; n], vec![0.0; n]);

@@ -4,6 +4,9 @@
 //! tighter as parts get smaller (Falk and Soland 1969). A node's answer is made a plan by keeping every cell on the part of
 //! its curve where it stands and solving that concave problem exactly.
 
+// Several lists share one index, as in the formulas.
+#![allow(clippy::needless_range_loop)]
+
 use std::{cmp::Ordering, collections::BinaryHeap};
 
 use super::{
@@ -11,6 +14,9 @@ use super::{
     separable::{Cells, Domain, Relaxed},
 };
 use crate::cancel::{Cancel, Cancelled};
+
+/// Relative width that rules without an inside are given.
+const HAIR: f64 = 1e-9;
 
 /// The best plan found and what is known about all others.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,9 +65,24 @@ pub(crate) fn solve(
     cancel: &dyn Cancel,
 ) -> Result<Option<Found>, Cancelled> {
     let root = cells.relax(&cells.domains, None, cancel)?;
+    if root.feasible {
+        return search(cells, root, settings, cancel);
+    }
+    // Rules that leave a single point have no inside: give them a hair's breadth, well below what counts as a violation.
+    let wide = cells.widened(HAIR);
+    let root = wide.relax(&wide.domains, None, cancel)?;
     if !root.feasible {
         return Ok(None);
     }
+    search(&wide, root, settings, cancel)
+}
+
+fn search(
+    cells: &Cells,
+    root: Relaxed,
+    settings: &Settings,
+    cancel: &dyn Cancel,
+) -> Result<Option<Found>, Cancelled> {
     let (root_prices, root_bound) = (root.prices.clone(), root.bound);
     let mut best: Option<(Vec<f64>, Vec<f64>, f64)> = None;
     let consider = |best: &mut Option<(Vec<f64>, Vec<f64>, f64)>, x: &[f64], prices: &[f64]| {
@@ -114,7 +135,12 @@ pub(crate) fn solve(
                 closed = closed.max(relaxed.bound);
                 continue;
             }
-            improve(cells, &relaxed, &mut |x, p| consider(&mut best, x, p), cancel)?;
+            improve(
+                cells,
+                &relaxed,
+                &mut |x, p| consider(&mut best, x, p),
+                cancel,
+            )?;
             heap.push(Node {
                 domains,
                 relaxed,
@@ -165,8 +191,7 @@ fn branch_cell(cells: &Cells, node: &Node) -> Option<(usize, [Domain; 2])> {
         let large = 1.0 + envelope.curve.value(domain.upper).abs();
         // An amount that is not allowed has to be decided, whatever it is worth.
         let size = if gapped { off.max(1e-6 * large) } else { off };
-        if size > 1e-13 * large && widest.is_none_or(|w| size > w.1)
-        {
+        if size > 1e-13 * large && widest.is_none_or(|w| size > w.1) {
             widest = Some((i, size));
         }
     }
@@ -207,7 +232,11 @@ fn improve(
     let concave_part = |i: usize| {
         let d = cells.domains[i];
         let turn = cells.curves[i].inflection();
-        let start = d.used_from.max(if cells.weights[i] > 0.0 { turn } else { d.anchor });
+        let start = d.used_from.max(if cells.weights[i] > 0.0 {
+            turn
+        } else {
+            d.anchor
+        });
         Domain {
             anchor: start.min(d.upper),
             used_from: start.min(d.upper),
@@ -226,7 +255,11 @@ fn improve(
         };
         let near = 1e-9 * (bridge.to - bridge.from);
         if cells.weights[i] < 0.0 {
-            domains.push(Domain::point(if x >= bridge.to - near { bridge.to } else { x }));
+            domains.push(Domain::point(if x >= bridge.to - near {
+                bridge.to
+            } else {
+                x
+            }));
         } else if x >= bridge.to - near {
             domains.push(concave_part(i));
         } else if x <= bridge.from + near {
@@ -238,7 +271,12 @@ fn improve(
         }
     }
     // Every choice of ends for a few cells; nearest ends for the others.
-    open.sort_by(|a, b| (a.1 - 0.5).abs().total_cmp(&(b.1 - 0.5).abs()).then(a.0.cmp(&b.0)));
+    open.sort_by(|a, b| {
+        (a.1 - 0.5)
+            .abs()
+            .total_cmp(&(b.1 - 0.5).abs())
+            .then(a.0.cmp(&b.0))
+    });
     let tried = open.len().min(if cells.rows.len() == 1 { 3 } else { 2 });
     for &(i, share) in &open[tried..] {
         if share >= 0.5 {

@@ -139,9 +139,7 @@ pub(crate) fn certify(
         .iter()
         .zip(sums)
         .zip(prices)
-        .filter(|((named, _), price)| {
-            named.origin == Origin::Total || price.abs() > 1e-9 * size
-        })
+        .filter(|((named, _), price)| named.origin == Origin::Total || price.abs() > 1e-9 * size)
         .map(|((named, sum), price)| ShadowPrice {
             rule: named.name.clone(),
             number: match named.origin {

@@ -62,7 +62,11 @@ impl std::fmt::Display for Conflict {
         let members: Vec<&str> = self.members.iter().map(|m| m.what.as_str()).collect();
         write!(f, "these cannot hold together: {}", members.join("; "))?;
         for r in &self.relaxation {
-            write!(f, "; it would do to move {} from {} to {}", r.rule, r.from, r.to)?;
+            write!(
+                f,
+                "; it would do to move {} from {} to {}",
+                r.rule, r.from, r.to
+            )?;
         }
         Ok(())
     }
@@ -144,8 +148,16 @@ impl<R: Response> Test<'_, R> {
             kept.push(r);
             let mut row = row.clone();
             // Further than this no slack is ever needed.
-            let reach: f64 = row.terms.iter().map(|&(i, a)| a.abs() * (high[i] - low[i])).sum::<f64>()
-                + row.terms.iter().map(|&(i, a)| (a * low[i]).abs()).sum::<f64>()
+            let reach: f64 = row
+                .terms
+                .iter()
+                .map(|&(i, a)| a.abs() * (high[i] - low[i]))
+                .sum::<f64>()
+                + row
+                    .terms
+                    .iter()
+                    .map(|&(i, a)| (a * low[i]).abs())
+                    .sum::<f64>()
                 + row_size(&row) * 2.0
                 + 1.0;
             let mut add = |sign: f64| {
@@ -306,7 +318,11 @@ impl<R: Response> Test<'_, R> {
                         lower[i] = kept;
                     }
                     members.push(Member {
-                        what: format!("{} bound of {}", if up { "upper" } else { "lower" }, owner(i)),
+                        what: format!(
+                            "{} bound of {}",
+                            if up { "upper" } else { "lower" },
+                            owner(i)
+                        ),
                         number: None,
                         limit: self.offset[i] + kept,
                     });

@@ -307,8 +307,14 @@ mod tests {
                 let slope = (high.value - low.value) / (2.0 * h);
                 let bend = (high.slope - low.slope) / (2.0 * h);
                 assert!((mid.value - curve.value(x)).abs() <= 1e-14 * mid.value);
-                assert!((slope - mid.slope).abs() <= 1e-6 * mid.slope.abs() + 1e-9, "{curve:?} {x}");
-                assert!((bend - mid.bend).abs() <= 1e-5 * mid.bend.abs() + 1e-7, "{curve:?} {x}");
+                assert!(
+                    (slope - mid.slope).abs() <= 1e-6 * mid.slope.abs() + 1e-9,
+                    "{curve:?} {x}"
+                );
+                assert!(
+                    (bend - mid.bend).abs() <= 1e-5 * mid.bend.abs() + 1e-7,
+                    "{curve:?} {x}"
+                );
             }
         }
     }
@@ -325,7 +331,10 @@ mod tests {
                     continue;
                 }
                 let back = curve.at_slope(curve.slope(x));
-                assert!((back - x).abs() <= 1e-9 * x, "{curve:?}: {x} came back as {back}");
+                assert!(
+                    (back - x).abs() <= 1e-9 * x,
+                    "{curve:?}: {x} came back as {back}"
+                );
             }
             assert!(curve.at_slope(1e9) <= turn + 1e-6);
             assert!(curve.at_slope(0.0).is_infinite());

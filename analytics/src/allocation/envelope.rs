@@ -242,7 +242,9 @@ pub(crate) fn root(mut low: f64, mut high: f64, at: impl Fn(f64) -> (f64, f64)) 
         } else {
             0.5 * (low + high)
         };
-        if (next - x).abs() <= 4.0 * f64::EPSILON * x.abs() || high - low <= f64::EPSILON * high.abs() {
+        if (next - x).abs() <= 4.0 * f64::EPSILON * x.abs()
+            || high - low <= f64::EPSILON * high.abs()
+        {
             return next;
         }
         x = next;
@@ -292,12 +294,19 @@ mod tests {
         for (envelope, used) in cases() {
             let mut last = f64::INFINITY;
             for i in 1..1000 {
-                let x = envelope.anchor + (envelope.upper - envelope.anchor) * f64::from(i) / 1000.0;
+                let x =
+                    envelope.anchor + (envelope.upper - envelope.anchor) * f64::from(i) / 1000.0;
                 if x >= used {
-                    assert!(envelope.value(x) >= envelope.curve.value(x) - 1e-9, "{envelope:?} {x}");
+                    assert!(
+                        envelope.value(x) >= envelope.curve.value(x) - 1e-9,
+                        "{envelope:?} {x}"
+                    );
                 }
                 let (below, above) = envelope.slopes(x);
-                assert!(below <= last + 1e-9 && above <= below + 1e-9, "{envelope:?} {x}");
+                assert!(
+                    below <= last + 1e-9 && above <= below + 1e-9,
+                    "{envelope:?} {x}"
+                );
                 last = above;
             }
         }
@@ -317,8 +326,14 @@ mod tests {
                 for x in [low, high] {
                     assert!(x == envelope.anchor || x >= used || envelope.curve.beta <= 0.0);
                     let own = envelope.value(x) - price * x;
-                    assert!(own >= best - 1e-9 * (1.0 + best.abs()), "{envelope:?} {price} {x}");
-                    assert!(own <= best + 1e-5 * (1.0 + best.abs()), "{envelope:?} {price} {x}");
+                    assert!(
+                        own >= best - 1e-9 * (1.0 + best.abs()),
+                        "{envelope:?} {price} {x}"
+                    );
+                    assert!(
+                        own <= best + 1e-5 * (1.0 + best.abs()),
+                        "{envelope:?} {price} {x}"
+                    );
                 }
             }
         }

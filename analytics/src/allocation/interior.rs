@@ -9,6 +9,9 @@
 //! (Mehrotra 1992; Nocedal and Wright 2006, chapters 14 and 19); the answer is then polished to rounding error by Newton
 //! steps on the constraints found to be active.
 
+// Several lists share one index, as in the formulas.
+#![allow(clippy::needless_range_loop)]
+
 use crate::cancel::{Cancel, Cancelled};
 
 /// Concave functions of disjoint blocks of variables.
@@ -135,7 +138,8 @@ impl Layout {
                     next += 1;
                 }
                 let mut weight = 0.0;
-                while let Some(&(_, _, c)) = outcomes.get(outcome).filter(|t| t.0 == b && t.1 == row)
+                while let Some(&(_, _, c)) =
+                    outcomes.get(outcome).filter(|t| t.0 == b && t.1 == row)
                 {
                     weight += c;
                     outcome += 1;
@@ -526,13 +530,19 @@ impl<'a, R: Response> Work<'a, R> {
                     }
                 }
                 let d = factor[0];
-                let touches = &self.layout.touches[self.layout.touch_starts[b]..self.layout.touch_starts[b + 1]];
+                let touches = &self.layout.touches
+                    [self.layout.touch_starts[b]..self.layout.touch_starts[b + 1]];
                 let entry = |t: &Touch| {
                     let linear: f64 = self.layout.entries[t.entries.0..t.entries.1]
                         .iter()
                         .map(|e| e.1)
                         .sum();
-                    linear + if t.outcome == 0.0 { 0.0 } else { t.outcome * state.slope[from] }
+                    linear
+                        + if t.outcome == 0.0 {
+                            0.0
+                        } else {
+                            t.outcome * state.slope[from]
+                        }
                 };
                 for (p, touch) in touches.iter().enumerate() {
                     if !in_use[touch.row] {
@@ -554,7 +564,8 @@ impl<'a, R: Response> Work<'a, R> {
             if !cholesky_band(factor, n, band) {
                 return false;
             }
-            let touches = &self.layout.touches[self.layout.touch_starts[b]..self.layout.touch_starts[b + 1]];
+            let touches =
+                &self.layout.touches[self.layout.touch_starts[b]..self.layout.touch_starts[b + 1]];
             for (p, touch) in touches.iter().enumerate() {
                 if !in_use[touch.row] {
                     continue;
@@ -592,7 +603,8 @@ impl<'a, R: Response> Work<'a, R> {
         }
         for (r, g) in give.iter().enumerate() {
             let place = self.layout.place[r];
-            self.normal.add(place, place, if in_use[r] { *g } else { 1.0 });
+            self.normal
+                .add(place, place, if in_use[r] { *g } else { 1.0 });
         }
         self.normal.factor();
         true
@@ -674,7 +686,13 @@ impl<'a, R: Response> Work<'a, R> {
     }
 
     /// Solves `D dx + Jᵀ dy = rx`, `J dx − give · dy = rr` (rows not in use left out).
-    fn solve(&self, state: &State, rx: &[f64], rr: &[f64], in_use: &[bool]) -> (Vec<f64>, Vec<f64>) {
+    fn solve(
+        &self,
+        state: &State,
+        rx: &[f64],
+        rr: &[f64],
+        in_use: &[bool],
+    ) -> (Vec<f64>, Vec<f64>) {
         let mut first = rx.to_vec();
         self.divide(&mut first);
         let mut dy = self.rows_of(state, &first, in_use);
@@ -708,9 +726,26 @@ pub(crate) fn maximise<R: Response>(
     start: &[f64],
     cancel: &dyn Cancel,
 ) -> Result<Point, Cancelled> {
+    let quick = follow(program, start, 0.0, cancel)?;
+    if quick.converged {
+        return Ok(quick);
+    }
+    // Again, staying near the central path.
+    follow(program, start, 0.3, cancel)
+}
+
+/// Follows the central path; `least` is the least share of complementarity that a step aims to keep.
+fn follow<R: Response>(
+    program: &Program<'_, R>,
+    start: &[f64],
+    least: f64,
+    cancel: &dyn Cancel,
+) -> Result<Point, Cancelled> {
     let mut work = Work::new(program);
     let (n, m) = (program.lower.len(), program.rows.len());
-    let width: Vec<f64> = (0..n).map(|i| program.upper[i] - program.lower[i]).collect();
+    let width: Vec<f64> = (0..n)
+        .map(|i| program.upper[i] - program.lower[i])
+        .collect();
     let mut x: Vec<f64> = (0..n)
         .map(|i| {
             if work.still[i] {
@@ -740,6 +775,18 @@ pub(crate) fn maximise<R: Response>(
         .max(1e-300);
     let moving = (0..n).filter(|&i| !work.still[i]).count().max(1);
     let mean_width = width.iter().sum::<f64>() / moving as f64;
+    if work.still.iter().all(|still| *still) {
+        let met = program.rows.iter().zip(&state.sums).all(|(row, sum)| {
+            let near = 1e-9 * row.lower.abs().min(row.upper.abs()).max(1e-9);
+            *sum >= row.lower - near && *sum <= row.upper + near
+        });
+        return Ok(Point {
+            x,
+            prices: y,
+            converged: met,
+            iterations: 0,
+        });
+    }
     let value_size = |value: f64| value.abs().max(price_size * mean_width * 1e-3);
     // How far a row can travel.
     let row_size: Vec<f64> = program
@@ -816,7 +863,13 @@ pub(crate) fn maximise<R: Response>(
         sum
     };
     // Largest relative residuals of stationarity and of the rows.
-    let residuals = |state: &State, z: &[Sides], s: &[f64], v: &[Sides], y: &[f64], still: &[bool]| -> (f64, f64) {
+    let residuals = |state: &State,
+                     z: &[Sides],
+                     s: &[f64],
+                     v: &[Sides],
+                     y: &[f64],
+                     still: &[bool]|
+     -> (f64, f64) {
         let mut dual = 0.0f64;
         for i in 0..n {
             if !still[i] {
@@ -888,7 +941,13 @@ pub(crate) fn maximise<R: Response>(
             })
             .collect();
         let give: Vec<f64> = (0..m)
-            .map(|r| if free[r] { 1.0 / stiffness[r].max(1e-300) } else { 0.0 })
+            .map(|r| {
+                if free[r] {
+                    1.0 / stiffness[r].max(1e-300)
+                } else {
+                    0.0
+                }
+            })
             .collect();
         if !work.factor(&state, &barrier, &give, &all) {
             // Convexity beyond what the barrier covers: add curvature until every block is positive.
@@ -910,7 +969,9 @@ pub(crate) fn maximise<R: Response>(
         // One direction for a centring target and second-order terms.
         let direction = |target: f64, second: Option<&Direction>| -> Direction {
             let cross = |i: usize| -> (f64, f64) {
-                second.map_or((0.0, 0.0), |d| (d.dx[i] * d.dz[i].low, -d.dx[i] * d.dz[i].high))
+                second.map_or((0.0, 0.0), |d| {
+                    (d.dx[i] * d.dz[i].low, -d.dx[i] * d.dz[i].high)
+                })
             };
             let mut rx = vec![0.0; n];
             for i in 0..n {
@@ -963,7 +1024,8 @@ pub(crate) fn maximise<R: Response>(
                     dv[r].low = (target - low - v[r].low * ds[r]) / (s[r] - row.lower) - v[r].low;
                 }
                 if v[r].high > 0.0 {
-                    dv[r].high = (target - high + v[r].high * ds[r]) / (row.upper - s[r]) - v[r].high;
+                    dv[r].high =
+                        (target - high + v[r].high * ds[r]) / (row.upper - s[r]) - v[r].high;
                 }
             }
             Direction { dx, dy, dz, ds, dv }
@@ -1017,18 +1079,21 @@ pub(crate) fn maximise<R: Response>(
         };
         let (x2, z2, s2, v2) = moved(&predictor, primal_step, dual_step);
         let left = (gap_of(&x2, &z2, &s2, &v2) / gap).clamp(0.0, 1.0);
-        let sigma = left.powi(3).max(1e-8);
+        // Complementarity must not run ahead of stationarity: where curves are steep, Newton steps need the barrier.
+        let behind = dual.max(primal) > 100.0 * relative;
+        let sigma = if behind {
+            1.0
+        } else {
+            left.powi(3).max(1e-8).max(least)
+        };
         let step = direction(sigma * mu, Some(&predictor));
         let (primal_step, dual_step) = longest(&step);
-        let (mut p, mut q) = (
-            (NEAR * primal_step).min(1.0),
-            (NEAR * dual_step).min(1.0),
-        );
+        let (mut p, mut q) = ((NEAR * primal_step).min(1.0), (NEAR * dual_step).min(1.0));
         if !step.dx.iter().all(|d| d.is_finite()) {
             break;
         }
         // A curved program can make a full step worse: shorten while residuals explode.
-        let before = dual.max(primal).max(1e-6);
+        let before = dual.max(primal).max(0.1);
         for attempt in 0..6 {
             let (x2, z2, s2, v2) = moved(&step, p, q);
             let y2: Vec<f64> = y.iter().zip(&step.dy).map(|(a, b)| a + q * b).collect();
@@ -1112,9 +1177,8 @@ fn polish<R: Response>(
     let mut in_use = vec![true; m];
     let mut target = vec![0.0; m];
     for (r, row) in program.rows.iter().enumerate() {
-        if row.is_equality() {
-            target[r] = row.lower;
-        } else if v[r].low > 0.0 && (s[r] - row.lower) / row_size[r] < v[r].low / price_size {
+        let held_below = v[r].low > 0.0 && (s[r] - row.lower) / row_size[r] < v[r].low / price_size;
+        if row.is_equality() || held_below {
             target[r] = row.lower;
         } else if v[r].high > 0.0 && (row.upper - s[r]) / row_size[r] < v[r].high / price_size {
             target[r] = row.upper;
@@ -1172,8 +1236,9 @@ fn polish<R: Response>(
             }
         }
         let outside = (0..n).any(|i| {
-            !work.still[i]
-                && !(x[i] > program.lower[i] - 1e-9 * width[i] && x[i] < program.upper[i] + 1e-9 * width[i])
+            let near = 1e-9 * width[i];
+            let within = (program.lower[i] - near..=program.upper[i] + near).contains(&x[i]);
+            !(work.still[i] || within)
         });
         if outside {
             break;

@@ -6,6 +6,9 @@
 //! leaves one dense system in the cells per interior-point step. The monotone mean–variance of Maccheroni, Marinacci,
 //! Rustichini and Taboga (2009) equals the usual one unless some scenario is better than the mean by more than `1/aversion`.
 
+// Several lists share one index, as in the formulas.
+#![allow(clippy::needless_range_loop)]
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -288,10 +291,22 @@ fn maximise(
     let price_size = slopes.get(slopes.len() / 2).copied().unwrap_or(1.0);
     let start_gap = 0.1 * price_size * mean_width.max(1e-12);
     let mut zl: Vec<f64> = (0..n)
-        .map(|i| if still[i] { 0.0 } else { start_gap / (x[i] - lower[i]) })
+        .map(|i| {
+            if still[i] {
+                0.0
+            } else {
+                start_gap / (x[i] - lower[i])
+            }
+        })
         .collect();
     let mut zu: Vec<f64> = (0..n)
-        .map(|i| if still[i] { 0.0 } else { start_gap / (upper[i] - x[i]) })
+        .map(|i| {
+            if still[i] {
+                0.0
+            } else {
+                start_gap / (upper[i] - x[i])
+            }
+        })
         .collect();
     let mut dense = vec![0.0; m * size];
     for (r, row) in rows.iter().enumerate() {
@@ -363,7 +378,8 @@ fn maximise(
         let (mut gap, mut sides) = (0.0, 0usize);
         for i in 0..n {
             if !still[i] {
-                dual = dual.max((reduced[i] + zl[i] - zu[i]).abs() / price_size.max(zl[i]).max(zu[i]));
+                dual =
+                    dual.max((reduced[i] + zl[i] - zu[i]).abs() / price_size.max(zl[i]).max(zu[i]));
                 gap += (x[i] - lower[i]) * zl[i] + (upper[i] - x[i]) * zu[i];
                 sides += 2;
             }
@@ -374,7 +390,9 @@ fn maximise(
             primal = primal.max((sums[r] - s_row[r]).abs() / row_size[r]);
             if !equal[r] {
                 dual = dual.max((price[r] - vu[r] + vl[r]).abs() / price_size);
-                for (multiplier, room) in [(vl[r], s_row[r] - row.lower), (vu[r], row.upper - s_row[r])] {
+                for (multiplier, room) in
+                    [(vl[r], s_row[r] - row.lower), (vu[r], row.upper - s_row[r])]
+                {
                     if multiplier > 0.0 {
                         gap += multiplier * room;
                         sides += 1;
@@ -440,7 +458,11 @@ fn maximise(
             }
             Tail::Variance { aversion } => {
                 for s in 0..count {
-                    theta[s] = if y[s] - eta < 1.0 / aversion { aversion * even } else { 0.0 };
+                    theta[s] = if y[s] - eta < 1.0 / aversion {
+                        aversion * even
+                    } else {
+                        0.0
+                    };
                 }
             }
         }
@@ -536,7 +558,11 @@ fn maximise(
                 dx[i] = 0.0;
             }
         }
-        let deta = if matches!(utility.tail, Tail::None) { 0.0 } else { dx[n] };
+        let deta = if matches!(utility.tail, Tail::None) {
+            0.0
+        } else {
+            dx[n]
+        };
         if !dx.iter().chain(&dy).all(|d| d.is_finite()) {
             break;
         }
@@ -606,7 +632,10 @@ fn maximise(
             }
         }
         let advance = |values: &mut [f64], change: &[f64]| {
-            values.iter_mut().zip(change).for_each(|(v, d)| *v += step * d);
+            values
+                .iter_mut()
+                .zip(change)
+                .for_each(|(v, d)| *v += step * d);
         };
         advance(&mut x, &dx[..n]);
         advance(&mut zl, &dzl);
@@ -754,9 +783,7 @@ pub(crate) fn solve(
             }
         })
         .collect();
-    let point = maximise(
-        &outcomes, &utility, &lower, &upper, &start, &rows, cancel,
-    )?;
+    let mut point = maximise(&outcomes, &utility, &lower, &upper, &start, &rows, cancel)?;
     if !point.converged {
         let cells = Cells::new(laid, rows);
         return explain_static(laid, named, &cells, cancel);
@@ -765,6 +792,8 @@ pub(crate) fn solve(
         vec![0.0; outcomes.scenarios * n],
         vec![0.0; outcomes.scenarios * n],
     );
+    outcomes.jets(&point.x, &mut slope, &mut bend);
+    point.x = snapped(&point, &slope, &lower, &upper, &rows);
     let seen = outcomes.jets(&point.x, &mut slope, &mut bend);
     let y = outcomes.values(&point.x);
     let value = utility.of(&y);
@@ -797,8 +826,7 @@ pub(crate) fn solve(
                 .map(|s| point.shares[s] * slope[s * n + i])
                 .sum();
             Place {
-                // Within rounding of a bound is on it.
-                x: snap(point.x[i], lower[i], upper[i]),
+                x: point.x[i],
                 lower: lower[i],
                 upper: upper[i],
                 rest: lower[i],
@@ -880,16 +908,42 @@ pub(crate) fn solve(
     });
     let mut plan: Plan = assemble(laid, cells, &own, current_value, certificate);
     plan.risk = Some(risk);
-    Ok(Answer::Planned(plan))
+    Ok(Answer::Planned(Box::new(plan)))
 }
 
-fn snap(x: f64, lower: f64, upper: f64) -> f64 {
-    let near = 1e-10 * (upper - lower);
-    if x - lower <= near {
-        lower
-    } else if upper - x <= near {
-        upper
-    } else {
-        x
+/// Puts spends on the bounds that hold them: an interior method stops a little before.
+fn snapped(point: &Point, slope: &[f64], lower: &[f64], upper: &[f64], rows: &[Row]) -> Vec<f64> {
+    let n = point.x.len();
+    let mut net = vec![0.0; n];
+    for (share, slopes) in point.shares.iter().zip(slope.chunks(n)) {
+        if *share != 0.0 {
+            for (net, s) in net.iter_mut().zip(slopes) {
+                *net += share * s;
+            }
+        }
     }
+    let size = net
+        .iter()
+        .map(|v| v.abs())
+        .filter(|v| v.is_finite())
+        .sum::<f64>()
+        / n as f64;
+    for (row, price) in rows.iter().zip(&point.prices) {
+        for &(i, a) in &row.terms {
+            net[i] -= price * a;
+        }
+    }
+    (0..n)
+        .map(|i| {
+            let (x, width) = (point.x[i], (upper[i] - lower[i]).max(1e-300));
+            // A bound holds a spend when its pull is large and its distance small, each in its own unit.
+            if (x - lower[i]) / width < -net[i] / size * 1e-3 && x - lower[i] < 1e-6 * width {
+                lower[i]
+            } else if (upper[i] - x) / width < net[i] / size * 1e-3 && upper[i] - x < 1e-6 * width {
+                upper[i]
+            } else {
+                x
+            }
+        })
+        .collect()
 }

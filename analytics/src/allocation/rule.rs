@@ -225,9 +225,7 @@ impl Rule {
             Self::BrandCap { brand, .. }
             | Self::BrandFloor { brand, .. }
             | Self::BrandChange { brand, .. } => (from_ref(brand), &[], &[]),
-            Self::WeekCap { week, .. } | Self::WeekFloor { week, .. } => {
-                (&[], &[], from_ref(week))
-            }
+            Self::WeekCap { week, .. } | Self::WeekFloor { week, .. } => (&[], &[], from_ref(week)),
             Self::GroupCap {
                 brands,
                 channels,
@@ -330,7 +328,11 @@ pub(crate) fn rows(laid: &Laid, rules: &[Rule]) -> Result<Vec<Named>, Allocation
             },
         };
         let change = |name: String, share: f64| {
-            let now: f64 = members().iter().map(|&i| laid.cells[i].current).sum::<f64>() * span as f64;
+            let now: f64 = members()
+                .iter()
+                .map(|&i| laid.cells[i].current)
+                .sum::<f64>()
+                * span as f64;
             linear(name, now * (1.0 - share), now * (1.0 + share))
         };
         rows.push(match rule {

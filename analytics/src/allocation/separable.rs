@@ -4,6 +4,9 @@
 //! directly (equal marginals); with more rows the envelope is split into its straight and its curved piece, each a variable of
 //! its own, and the interior-point method prices the rows. Any prices give a bound on every plan (Lagrangian duality).
 
+// Several lists share one index, as in the formulas.
+#![allow(clippy::needless_range_loop)]
+
 use super::{
     curve::Curve,
     envelope::{Envelope, Piece, Shape},
@@ -82,6 +85,17 @@ impl Cells {
         }
     }
 
+    /// The same with every row but the total given some room, relative to its size.
+    pub(crate) fn widened(&self, by: f64) -> Self {
+        let mut wide = self.clone();
+        for row in &mut wide.rows[1..] {
+            let room = by * row_size(row);
+            row.lower -= room;
+            row.upper += room;
+        }
+        wide
+    }
+
     /// Value of a plan.
     pub(crate) fn value(&self, x: &[f64]) -> f64 {
         (0..x.len())
@@ -118,7 +132,9 @@ impl Cells {
             let envelope = self.envelope(i, domain);
             domain.upper <= domain.anchor
                 || envelope.pieces().iter().all(|p| {
-                    p.shape == Shape::Curve || self.curves[i].is_straight() || self.weights[i] == 0.0
+                    p.shape == Shape::Curve
+                        || self.curves[i].is_straight()
+                        || self.weights[i] == 0.0
                 })
         })
     }
@@ -230,7 +246,50 @@ impl Cells {
         for (x, domain) in x.iter_mut().zip(domains) {
             *x = x.min(domain.upper);
         }
-        Ok((x, point.prices, point.converged))
+        let mut prices = point.prices;
+        if point.converged {
+            self.steep(domains, &mut x, &mut prices);
+        }
+        Ok((x, prices, point.converged))
+    }
+
+    /// Whether a cell hardly spends on a curve that starts infinitely steep: its best spend is positive, but may be smaller than
+    /// any step that an iterative method takes.
+    pub(crate) fn is_steep(&self, i: usize, x: f64, domain: &Domain) -> bool {
+        domain.anchor == 0.0
+            && domain.used_from == 0.0
+            && x <= 1e-4 * domain.upper
+            && self.weights[i] > 0.0
+            && self.curves[i].beta > 0.0
+            && self.curves[i].slope(0.0).is_infinite()
+    }
+
+    /// Gives steep cells the spend at which they answer to their price, and settles the others around them.
+    fn steep(&self, domains: &[Domain], x: &mut Vec<f64>, prices: &mut Vec<f64>) {
+        let steep: Vec<usize> = (0..x.len())
+            .filter(|&i| self.is_steep(i, x[i], &domains[i]))
+            .collect();
+        if steep.is_empty() {
+            return;
+        }
+        let (mut at, mut y) = (x.clone(), prices.clone());
+        for _ in 0..4 {
+            let (price, weight) = self.cell_prices(&y);
+            for &i in &steep {
+                let answer = self.curves[i].scaled(weight[i]).at_slope(price[i]);
+                if !(answer <= 1e-3 * domains[i].upper) {
+                    return;
+                }
+                at[i] = answer;
+            }
+            let Some(next) = self.settle_within(domains, &at, &y) else {
+                return;
+            };
+            (at, y) = next;
+        }
+        if self.violation(&at) <= 1e-12 {
+            (*x, *prices) = (at, y);
+        }
     }
 }
 
@@ -239,30 +298,57 @@ impl Cells {
     /// the rows that bind. The curves need not be concave there: a cell may rest on the convex part of its curve as long as the
     /// others hold it. `None` when that leads elsewhere.
     pub(crate) fn settle(&self, x: &[f64], prices: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
+        self.settle_within(&self.domains, x, prices)
+    }
+
+    fn settle_within(
+        &self,
+        domains: &[Domain],
+        x: &[f64],
+        prices: &[f64],
+    ) -> Option<(Vec<f64>, Vec<f64>)> {
         let n = x.len();
         let (mut x, mut y) = (x.to_vec(), prices.to_vec());
+        // What is held where: by being there, or by a pull that is large against the distance, each in its own unit.
+        let size = y.iter().fold(1e-300f64, |most, y| most.max(y.abs()));
+        let (price, weight) = self.cell_prices(&y);
         let mut free = Vec::new();
         for i in 0..n {
-            let d = &self.domains[i];
-            let near = 1e-9 * d.upper.abs().max(1e-12);
-            let rests = [d.anchor, d.used_from, d.upper];
-            match rests.iter().find(|r| (x[i] - *r).abs() <= near) {
-                Some(rest) => x[i] = *rest,
-                None => free.push(i),
+            let d = &domains[i];
+            if self.is_steep(i, x[i], d) {
+                continue;
+            }
+            let width = (d.upper - d.anchor).max(1e-300);
+            let net = weight[i] * self.curves[i].slope(x[i]) - price[i];
+            let near = |distance: f64, pull: f64| {
+                let share = distance.abs() / width;
+                share <= 1e-9 || share <= (1e-3 * pull / size).min(1e-5)
+            };
+            if near(x[i] - d.upper, net) {
+                x[i] = d.upper;
+            } else if near(x[i] - d.anchor, -net) {
+                x[i] = d.anchor;
+            } else if near(x[i] - d.used_from, -net) {
+                x[i] = d.used_from;
+            } else {
+                free.push(i);
             }
         }
-        let active: Vec<usize> = (0..self.rows.len())
-            .filter(|&r| {
-                let row = &self.rows[r];
-                let sum = self.row_sum(row, &x);
-                let near = 1e-8 * row_size(row);
-                let binds = (sum - row.lower).abs() <= near || (sum - row.upper).abs() <= near;
-                if !binds {
-                    y[r] = 0.0;
-                }
-                binds
-            })
-            .collect();
+        let mut active = Vec::new();
+        for (r, row) in self.rows.iter().enumerate() {
+            let sum = self.row_sum(row, &x);
+            let near = |distance: f64, pull: f64| {
+                let share = distance.abs() / row_size(row);
+                share <= 1e-8 || share <= (1e-3 * pull / size).min(1e-5)
+            };
+            if near(sum - row.upper, y[r]) {
+                active.push((r, row.upper));
+            } else if near(sum - row.lower, -y[r]) {
+                active.push((r, row.lower));
+            } else {
+                y[r] = 0.0;
+            }
+        }
         let m = active.len();
         if m == 0 || m > 200 || free.is_empty() {
             return None;
@@ -289,7 +375,7 @@ impl Cells {
             }
             let mut jacobian = vec![vec![0.0; free.len()]; m];
             let mut short = vec![0.0; m];
-            for (a, &r) in active.iter().enumerate() {
+            for (a, &(r, target)) in active.iter().enumerate() {
                 let row = &self.rows[r];
                 for &(i, c) in &row.terms {
                     if slot[i] < usize::MAX {
@@ -301,13 +387,7 @@ impl Cells {
                         jacobian[a][slot[i]] += c * jets[slot[i]].slope;
                     }
                 }
-                let sum = self.row_sum(row, &x);
-                let target = if (sum - row.lower).abs() <= (sum - row.upper).abs() {
-                    row.lower
-                } else {
-                    row.upper
-                };
-                short[a] = target - sum;
+                short[a] = target - self.row_sum(row, &x);
             }
             // bend · dx − Jᵀ dy = −net, J dx = short.
             let mut matrix = vec![0.0; m * m];
@@ -327,14 +407,23 @@ impl Cells {
             for (f, &i) in free.iter().enumerate() {
                 let pull: f64 = (0..m).map(|a| jacobian[a][f] * dy[a]).sum();
                 x[i] += (pull - net[f]) / bend[f];
-                let d = &self.domains[i];
+                let d = &domains[i];
                 if !(x[i] > d.used_from && x[i] < d.upper) {
                     return None;
                 }
             }
-            for (a, &r) in active.iter().enumerate() {
+            for (a, &(r, _)) in active.iter().enumerate() {
                 y[r] += dy[a];
             }
+        }
+        // A rule holds on its own side only.
+        let wrong = active.iter().any(|&(r, target)| {
+            let row = &self.rows[r];
+            let pull = if target == row.upper { y[r] } else { -y[r] };
+            row.lower < row.upper && pull < -1e-10 * size
+        });
+        if wrong {
+            return None;
         }
         Some((x, y))
     }
@@ -343,11 +432,8 @@ impl Cells {
 /// Gaussian elimination with row pivoting. `None` for a singular matrix.
 fn eliminate(mut matrix: Vec<f64>, mut right: Vec<f64>, m: usize) -> Option<Vec<f64>> {
     for k in 0..m {
-        let pivot = (k..m).max_by(|&a, &b| {
-            matrix[a * m + k]
-                .abs()
-                .total_cmp(&matrix[b * m + k].abs())
-        })?;
+        let pivot =
+            (k..m).max_by(|&a, &b| matrix[a * m + k].abs().total_cmp(&matrix[b * m + k].abs()))?;
         if matrix[pivot * m + k].abs() < 1e-300 {
             return None;
         }
@@ -552,7 +638,13 @@ pub(crate) fn price_total(
         let (wants, may) = respond(envelopes, sign * price, &mut x);
         at = price;
         if wants <= target && target <= may {
-            fill(envelopes, sign * price, sign * price, target - wants, &mut x);
+            fill(
+                envelopes,
+                sign * price,
+                sign * price,
+                target - wants,
+                &mut x,
+            );
             return Some((x, sign * price));
         }
         let over = sign * (if wants > target { wants } else { may } - target);

@@ -202,7 +202,7 @@ impl Session {
         };
         let plan = static_plan(&self.laid, &self.named, &self.cells, &found);
         self.last = Some(plan.clone());
-        Ok(Answer::Planned(plan))
+        Ok(Answer::Planned(Box::new(plan)))
     }
 
     /// The last plan.
@@ -254,7 +254,13 @@ pub fn next_unit(
         .cells
         .iter()
         .filter(|c| !matches!(c.held, super::Held::Upper | super::Held::Fixed))
-        .map(|c| (c.brand.clone(), c.channel.clone(), c.marginal - (c.price - lambda)))
+        .map(|c| {
+            (
+                c.brand.clone(),
+                c.channel.clone(),
+                c.marginal - (c.price - lambda),
+            )
+        })
         .collect();
     ranking.sort_by(|a, b| b.2.total_cmp(&a.2));
     Ok(NextUnit {

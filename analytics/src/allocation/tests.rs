@@ -15,7 +15,7 @@ fn problem(value: Value) -> Problem {
 
 fn planned(value: Value) -> Plan {
     match solve(&problem(value), &Settings::default(), &never).unwrap() {
-        Answer::Planned(plan) => plan,
+        Answer::Planned(plan) => *plan,
         Answer::Infeasible(conflict) => panic!("{conflict}"),
     }
 }
@@ -148,7 +148,10 @@ fn group_rules_have_their_shadow_prices() {
         same(price, sign * expected[name].as_f64().unwrap(), 1e-5);
     }
     let again = verify(&problem(groups_of_a4()), &plan).unwrap();
-    assert!(again.residual() <= 1e-8 && again.relative_gap <= 1e-9, "{again:?}");
+    assert!(
+        again.residual() <= 1e-8 && again.relative_gap <= 1e-9,
+        "{again:?}"
+    );
 }
 
 #[test]
@@ -165,17 +168,23 @@ fn s_curves_are_solved_to_the_global_optimum() {
         o["lambda"].as_f64().unwrap(),
         1e-5,
     );
-    assert!(plan.certificate.residual() <= 1e-8, "{:?}", plan.certificate);
-    assert!(plan.certificate.relative_gap <= 1e-7, "{:?}", plan.certificate);
+    assert!(
+        plan.certificate.residual() <= 1e-8,
+        "{:?}",
+        plan.certificate
+    );
+    assert!(
+        plan.certificate.relative_gap <= 1e-7,
+        "{:?}",
+        plan.certificate
+    );
 }
 
 #[test]
 fn effects_on_other_brands_count_in_the_objective() {
     let all = oracles();
     let o = &all["A7_halo"];
-    let of = |cross: Value| {
-        json!({"family": "michaelis_menten", "beta": [[100.0], [100.0], [100.0]], "k": 40.0, "cross": cross, "B": o["B"]})
-    };
+    let of = |cross: Value| json!({"family": "michaelis_menten", "beta": [[100.0], [100.0], [100.0]], "k": 40.0, "cross": cross, "B": o["B"]});
     let plan = planned(of(o["Gamma"].clone()));
     meets(&plan, o, "value");
     same(
@@ -257,7 +266,10 @@ fn the_mean_cvar_frontier_is_met() {
             assert!((x - y).abs() <= 0.1, "{x} is not {y}");
         }
         let own = &plan.certificate;
-        assert!(own.residual() <= 1e-8 && own.relative_gap <= 1e-8, "{own:?}");
+        assert!(
+            own.residual() <= 1e-8 && own.relative_gap <= 1e-8,
+            "{own:?}"
+        );
         same(
             evaluate(&problem(text), &flat(&o["x"])).unwrap(),
             o["objective"].as_f64().unwrap(),
@@ -277,7 +289,10 @@ fn variance_and_regret_beat_every_neighbour() {
         let answer = solve(&problem, &Settings::default(), &never).unwrap();
         let plan = answer.plan().unwrap();
         let own = &plan.certificate;
-        assert!(own.residual() <= 1e-8 && own.relative_gap <= 1e-8, "{own:?}");
+        assert!(
+            own.residual() <= 1e-8 && own.relative_gap <= 1e-8,
+            "{own:?}"
+        );
         let best = plan.spend.concat();
         for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)] {
             let mut other = best.clone();
@@ -290,11 +305,17 @@ fn variance_and_regret_beat_every_neighbour() {
 
 #[test]
 fn mean_variance_is_the_plain_one_when_no_scenario_is_too_good() {
-    let plan = planned(uncertain(json!({"kind": "mean_variance", "aversion": 0.004})));
+    let plan = planned(uncertain(
+        json!({"kind": "mean_variance", "aversion": 0.004}),
+    ));
     let risk = plan.risk.as_ref().unwrap();
     let plain = risk.mean - 0.002 * risk.standard_deviation.powi(2);
     same(plan.value, plain, 1e-12);
-    assert!(plan.certificate.notes[0].starts_with("0 of 400"), "{:?}", plan.certificate.notes);
+    assert!(
+        plan.certificate.notes[0].starts_with("0 of 400"),
+        "{:?}",
+        plan.certificate.notes
+    );
 }
 
 #[test]
@@ -349,9 +370,8 @@ fn flat_and_careless_weekly_plans_are_worth_what_they_should() {
         b["best_flat"]["value"].as_f64().unwrap(),
         1e-6,
     );
-    let weekly = |plan: &Plan| -> Vec<f64> {
-        plan.cells.iter().flat_map(|c| c.weekly.clone()).collect()
-    };
+    let weekly =
+        |plan: &Plan| -> Vec<f64> { plan.cells.iter().flat_map(|c| c.weekly.clone()).collect() };
     let mut forgetful = nothing.clone();
     forgetful["weeks"]["carry_in"] = json!([[[0.0], [0.0], [0.0]]]);
     same(
@@ -365,7 +385,9 @@ fn flat_and_careless_weekly_plans_are_worth_what_they_should() {
     short["weeks"]["tail"] = json!(0);
     same(
         evaluate(&truth, &weekly(&planned(short))).unwrap(),
-        o["ignoring_tail"]["true_value_of_its_plan"].as_f64().unwrap(),
+        o["ignoring_tail"]["true_value_of_its_plan"]
+            .as_f64()
+            .unwrap(),
         1e-6,
     );
 }
@@ -376,7 +398,11 @@ fn portfolio(seed: u64, brands: usize, channels: usize, exponents: (f64, f64)) -
     let mut random = crate::rng::stream(seed, &[7]);
     let mut table = |low: f64, high: f64| -> Vec<Vec<f64>> {
         (0..brands)
-            .map(|_| (0..channels).map(|_| random.random_range(low..high)).collect())
+            .map(|_| {
+                (0..channels)
+                    .map(|_| random.random_range(low..high))
+                    .collect()
+            })
             .collect()
     };
     let (beta, a, current) = (
@@ -435,7 +461,10 @@ fn a_wrong_plan_does_not_prove_itself() {
     assert!(verify(&p, &plan).unwrap().feasibility > 1e-5);
     plan.spend[0][1] -= 1.0;
     let moved = verify(&p, &plan).unwrap();
-    assert!(moved.stationarity > 1e-4 && moved.relative_gap > 1e-7, "{moved:?}");
+    assert!(
+        moved.stationarity > 1e-4 && moved.relative_gap > 1e-7,
+        "{moved:?}"
+    );
 }
 
 #[test]
@@ -449,16 +478,34 @@ fn prices_predict_and_rules_only_cost() {
     };
     let b = base["B"].as_f64().unwrap();
     let up = value(&|p| p["B"] = json!(b + 0.01));
-    same((up - plan.value) / 0.01, plan.certificate.price_of_total(), 1e-3);
+    same(
+        (up - plan.value) / 0.01,
+        plan.certificate.price_of_total(),
+        1e-3,
+    );
     for shadow in &plan.certificate.shadow_prices {
-        let Some(number) = shadow.number else { continue };
-        let field = if base["rules"][number].get("max").is_some() { "max" } else { "min" };
-        let Some(limit) = base["rules"][number][field].as_f64() else { continue };
+        let Some(number) = shadow.number else {
+            continue;
+        };
+        let field = if base["rules"][number].get("max").is_some() {
+            "max"
+        } else {
+            "min"
+        };
+        let Some(limit) = base["rules"][number][field].as_f64() else {
+            continue;
+        };
         let moved = value(&|p| p["rules"][number][field] = json!(limit + 0.01));
-        assert!(((moved - plan.value) / 0.01 - shadow.price).abs() < 1e-3, "{shadow:?}");
+        assert!(
+            ((moved - plan.value) / 0.01 - shadow.price).abs() < 1e-3,
+            "{shadow:?}"
+        );
     }
     assert!(value(&|p| p["rules"] = json!([])) >= plan.value);
-    assert!(value(&|p| p["rules"][0]["max"] = json!(1.02 * p["rules"][0]["max"].as_f64().unwrap())) >= plan.value);
+    assert!(
+        value(&|p| p["rules"][0]["max"] = json!(1.02 * p["rules"][0]["max"].as_f64().unwrap()))
+            >= plan.value
+    );
 }
 
 #[test]
@@ -466,11 +513,13 @@ fn units_and_labels_do_not_matter() {
     let base = ruled(4);
     let plan = planned(base.clone());
     let scale = |v: &Value| -> Value {
-        json!(serde_json::from_value::<Vec<Vec<f64>>>(v.clone())
-            .unwrap()
-            .iter()
-            .map(|r| r.iter().map(|v| v * 1000.0).collect())
-            .collect::<Vec<Vec<f64>>>())
+        json!(
+            serde_json::from_value::<Vec<Vec<f64>>>(v.clone())
+                .unwrap()
+                .iter()
+                .map(|r| r.iter().map(|v| v * 1000.0).collect())
+                .collect::<Vec<Vec<f64>>>()
+        )
     };
     let mut cents = base.clone();
     for name in ["k", "current", "lower", "upper"] {
@@ -522,11 +571,27 @@ fn s_curves_agree_with_complete_enumeration() {
                 }
             }
         }
-        assert!(plan.value >= best * (1.0 - 1e-9), "{seed}: {} < {best}", plan.value);
+        assert!(
+            plan.value >= best * (1.0 - 1e-9),
+            "{seed}: {} < {best}",
+            plan.value
+        );
         // The grid is coarse; the plan's own bound is tight.
-        assert!(plan.value <= best * (1.0 + 5e-3), "{seed}: {} > {best}", plan.value);
-        assert!(plan.certificate.relative_gap <= 1e-6, "{seed}: {:?}", plan.certificate);
-        assert!(plan.certificate.residual() <= 1e-8, "{seed}: {:?}", plan.certificate);
+        assert!(
+            plan.value <= best * (1.0 + 5e-3),
+            "{seed}: {} > {best}",
+            plan.value
+        );
+        assert!(
+            plan.certificate.relative_gap <= 1e-6,
+            "{seed}: {:?}",
+            plan.certificate
+        );
+        assert!(
+            plan.certificate.residual() <= 1e-8,
+            "{seed}: {:?}",
+            plan.certificate
+        );
     }
 }
 
@@ -559,7 +624,11 @@ fn least_use_is_nothing_or_enough() {
     p["B"] = json!(300.0);
     p["rules"] = json!(rules);
     let plan = planned(p.clone());
-    assert!(plan.certificate.relative_gap <= 1e-6, "{:?}", plan.certificate);
+    assert!(
+        plan.certificate.relative_gap <= 1e-6,
+        "{:?}",
+        plan.certificate
+    );
     for cell in &plan.cells {
         assert!(cell.spend < 1e-9 || cell.spend >= 90.0 - 1e-9, "{cell:?}");
     }
@@ -567,14 +636,17 @@ fn least_use_is_nothing_or_enough() {
     let mut best = f64::NEG_INFINITY;
     for used in 1u32..64 {
         let bound = |value: f64| -> Vec<f64> {
-            (0..6).map(|c| if used >> c & 1 == 1 { value } else { 0.0 }).collect()
+            (0..6)
+                .map(|c| if used >> c & 1 == 1 { value } else { 0.0 })
+                .collect()
         };
         let mut plain = p.clone();
         plain["rules"] = json!([]);
         plain["lower"] = json!(bound(90.0));
         plain["upper"] = json!(bound(150.0));
         plain["current"] = Value::Null;
-        if let Answer::Planned(plan) = solve(&problem(plain), &Settings::default(), &never).unwrap() {
+        if let Answer::Planned(plan) = solve(&problem(plain), &Settings::default(), &never).unwrap()
+        {
             best = best.max(plan.value);
         }
     }
@@ -591,12 +663,26 @@ fn outcome_floors_and_cannibalisation_are_obeyed() {
     let plan = planned(p.clone());
     assert!(plan.value < plain.value);
     same(plan.outcomes[1], floor, 1e-8);
-    assert!(plan.certificate.residual() <= 1e-8, "{:?}", plan.certificate);
-    assert!(plan.certificate.relative_gap <= 1e-9, "{:?}", plan.certificate);
+    assert!(
+        plan.certificate.residual() <= 1e-8,
+        "{:?}",
+        plan.certificate
+    );
+    assert!(
+        plan.certificate.relative_gap <= 1e-9,
+        "{:?}",
+        plan.certificate
+    );
     p["rules"][0]["min"] = json!(100.0 * floor);
     let answer = solve(&problem(p), &Settings::default(), &never).unwrap();
     let conflict = answer.conflict().expect("no plan reaches that");
-    assert!(conflict.members.iter().any(|m| m.what.starts_with("outcome of")), "{conflict:?}");
+    assert!(
+        conflict
+            .members
+            .iter()
+            .any(|m| m.what.starts_with("outcome of")),
+        "{conflict:?}"
+    );
 }
 
 #[test]
@@ -613,7 +699,9 @@ fn caps_below_the_total_are_named_with_the_smallest_relaxation() {
     rules.push(json!({"rule": "brand_floor", "brand": 2, "min": current[2].iter().sum::<f64>()}));
     p["rules"] = json!(rules);
     let answer = solve(&problem(p), &Settings::default(), &never).unwrap();
-    let conflict = answer.conflict().expect("the caps sum to less than the total");
+    let conflict = answer
+        .conflict()
+        .expect("the caps sum to less than the total");
     let members: Vec<Option<usize>> = conflict.members.iter().map(|m| m.number).collect();
     assert_eq!(members, [None, Some(0), Some(1), Some(2), Some(3)]);
     assert!(conflict.minimal);
@@ -635,7 +723,10 @@ fn weekly_conflicts_and_rules_are_explained() {
     let last: f64 = plan.cells.iter().map(|c| c.weekly[11]).sum();
     assert!(last <= 35.0 + 1e-9 && plan.cells[2].spend >= 100.0 - 1e-9);
     let again = verify(&problem(p.clone()), &plan).unwrap();
-    assert!(again.residual() <= 1e-8 && again.relative_gap <= 1e-9, "{again:?}");
+    assert!(
+        again.residual() <= 1e-8 && again.relative_gap <= 1e-9,
+        "{again:?}"
+    );
     p["upper"] = json!(9.0);
     let answer = solve(&problem(p), &Settings::default(), &never).unwrap();
     let conflict = answer.conflict().expect("36 times 9 is less than 360");
@@ -659,14 +750,21 @@ fn weekly_s_curves_have_an_honest_gap() {
 #[test]
 fn edits_equal_a_fresh_solution() {
     let base = ruled(6);
-    let (mut session, first) = Session::open(&problem(base.clone()), &Settings::default(), &never).unwrap();
+    let (mut session, first) =
+        Session::open(&problem(base.clone()), &Settings::default(), &never).unwrap();
     let locked = first.plan().unwrap().spend[0][0];
     let ask = |session: &mut Session, edit: Value| {
         let edit: Edit = serde_json::from_value(edit).unwrap();
         session.edit(&edit, &never).unwrap()
     };
-    ask(&mut session, json!({"edit": "lock", "brand": 0, "channel": 0}));
-    ask(&mut session, json!({"edit": "set", "brand": 1, "channel": 1, "spend": 33.0}));
+    ask(
+        &mut session,
+        json!({"edit": "lock", "brand": 0, "channel": 0}),
+    );
+    ask(
+        &mut session,
+        json!({"edit": "set", "brand": 1, "channel": 1, "spend": 33.0}),
+    );
     let b = base["B"].as_f64().unwrap();
     ask(&mut session, json!({"edit": "total", "amount": b + 5.0}));
     let rule = json!({"rule": "channel_floor", "channel": 3, "min": 200.0});
@@ -680,11 +778,18 @@ fn edits_equal_a_fresh_solution() {
     let fresh = planned(same_by_hand);
     let last = last.plan().unwrap();
     same(last.value, fresh.value, 1e-11);
-    assert!(last.certificate.residual() <= 1e-9, "{:?}", last.certificate);
+    assert!(
+        last.certificate.residual() <= 1e-9,
+        "{:?}",
+        last.certificate
+    );
     // An impossible edit is explained and leaves the session as it was.
     let refused = ask(&mut session, json!({"edit": "total", "amount": 1.0}));
     assert!(refused.conflict().is_some());
-    let after = ask(&mut session, json!({"edit": "unlock", "brand": 0, "channel": 0}));
+    let after = ask(
+        &mut session,
+        json!({"edit": "unlock", "brand": 0, "channel": 0}),
+    );
     assert!(after.plan().unwrap().value >= last.value);
 }
 
@@ -702,7 +807,10 @@ fn the_next_unit_earns_the_price_of_the_total() {
 fn answers_survive_json() {
     for value in [ruled(9), weekly_of_a6(json!({"kind": "nothing"}))] {
         let p = problem(value);
-        assert_eq!(serde_json::from_str::<Problem>(&serde_json::to_string(&p).unwrap()).unwrap(), p);
+        assert_eq!(
+            serde_json::from_str::<Problem>(&serde_json::to_string(&p).unwrap()).unwrap(),
+            p
+        );
         let answer = solve(&p, &Settings::default(), &never).unwrap();
         let text = serde_json::to_string(&answer).unwrap();
         assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), answer);
@@ -716,17 +824,50 @@ fn problems_that_make_no_sense_are_refused_in_words() {
     let cases = [
         (json!({"beta": [], "k": 1.0, "B": 1.0}), "no cells"),
         (json!({"beta": [1.0, 2.0], "k": [1.0], "B": 1.0}), "rows"),
-        (json!({"beta": [[1.0], [1.0, 2.0]], "k": 1.0, "B": 1.0}), "rows"),
-        (json!({"beta": [1.0], "k": 0.0, "B": 1.0}), "0 is not possible for k"),
-        (json!({"beta": [1.0], "k": 1.0, "B": -1.0}), "-1 is not possible for B"),
-        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "lower": 3.0, "upper": 2.0}), "more than the most"),
-        (json!({"beta": [1.0], "k": 1.0, "B": {"min": 2.0, "max": 1.0}}), "the total"),
-        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "rules": [{"rule": "brand_cap", "brand": 1, "max": 1.0}]}), "no brand 1"),
-        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "rules": [{"rule": "brand_change", "brand": 0, "max_relative": 0.1}]}), "current"),
-        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "weeks": {"count": 0, "lags": 1, "alpha": 0.0}}), "no weeks"),
-        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "weeks": {"count": 2, "lags": 2, "alpha": 1.0}}), "alpha"),
-        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "scenarios": {"scale": [], "objective": {"kind": "regret"}}}), "no cells"),
-        (json!({"beta": [1.0], "k": 1.0, "B": 1.0, "brands": ["a", "b"]}), "2 names"),
+        (
+            json!({"beta": [[1.0], [1.0, 2.0]], "k": 1.0, "B": 1.0}),
+            "rows",
+        ),
+        (
+            json!({"beta": [1.0], "k": 0.0, "B": 1.0}),
+            "0 is not possible for k",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": -1.0}),
+            "-1 is not possible for B",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "lower": 3.0, "upper": 2.0}),
+            "more than the most",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": {"min": 2.0, "max": 1.0}}),
+            "the total",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "rules": [{"rule": "brand_cap", "brand": 1, "max": 1.0}]}),
+            "no brand 1",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "rules": [{"rule": "brand_change", "brand": 0, "max_relative": 0.1}]}),
+            "current",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "weeks": {"count": 0, "lags": 1, "alpha": 0.0}}),
+            "no weeks",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "weeks": {"count": 2, "lags": 2, "alpha": 1.0}}),
+            "alpha",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "scenarios": {"scale": [], "objective": {"kind": "regret"}}}),
+            "no cells",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "brands": ["a", "b"]}),
+            "2 names",
+        ),
     ];
     for (value, words) in cases {
         let error = solve(&problem(value.clone()), &Settings::default(), &never).unwrap_err();
@@ -744,14 +885,18 @@ fn small_and_flat_problems_have_sound_answers() {
     same(one.spend[0][0], 3.0, 1e-12);
     let nothing = planned(json!({"beta": [5.0, 6.0], "k": 1.0, "B": 0.0}));
     assert_eq!(nothing.total, 0.0);
-    let fixed = planned(json!({"beta": [5.0, 6.0], "k": 1.0, "B": 3.0, "lower": [1.0, 2.0], "upper": [1.0, 2.0]}));
+    let fixed = planned(
+        json!({"beta": [5.0, 6.0], "k": 1.0, "B": 3.0, "lower": [1.0, 2.0], "upper": [1.0, 2.0]}),
+    );
     assert_eq!(fixed.spend[0], [1.0, 2.0]);
     // No response at all: any split is optimal.
     let flat = planned(json!({"beta": [0.0, 0.0], "k": 1.0, "B": 3.0}));
     same(flat.total, 3.0, 1e-12);
     assert_eq!((flat.value, flat.certificate.gap), (0.0, 0.0));
     // Straight lines: all in the steepest.
-    let lines = planned(json!({"family": "power", "a": 1.0, "beta": [1.0, 3.0, 3.0], "k": 1.0, "B": 5.0, "upper": [5.0, 2.0, 2.0]}));
+    let lines = planned(
+        json!({"family": "power", "a": 1.0, "beta": [1.0, 3.0, 3.0], "k": 1.0, "B": 5.0, "upper": [5.0, 2.0, 2.0]}),
+    );
     same(lines.value, 13.0, 1e-12);
     // Identical cells share.
     let alike = planned(json!({"beta": [4.0, 4.0, 4.0, 4.0], "k": 10.0, "B": 20.0}));
@@ -772,7 +917,11 @@ fn small_and_flat_problems_have_sound_answers() {
 
 #[test]
 fn a_caller_can_stop_and_threads_change_nothing() {
-    for value in [ruled(1), weekly_of_a6(json!({"kind": "nothing"})), uncertain(json!({"kind": "regret"}))] {
+    for value in [
+        ruled(1),
+        weekly_of_a6(json!({"kind": "nothing"})),
+        uncertain(json!({"kind": "regret"})),
+    ] {
         let p = problem(value);
         let asked = std::cell::Cell::new(0);
         let stop = || {
@@ -794,4 +943,84 @@ fn a_caller_can_stop_and_threads_change_nothing() {
         running.into_iter().map(|t| t.join().unwrap()).collect()
     });
     assert!(together.iter().all(|a| *a == alone));
+}
+
+#[test]
+fn uncertain_plans_obey_rules_and_explain_conflicts() {
+    let mut value = ruled(11);
+    let mut random = crate::rng::stream(11, &[1]);
+    let scale: Vec<Vec<f64>> = (0..50)
+        .map(|_| {
+            (0..24)
+                .map(|_| (0.3 * crate::rng::normal(&mut random)).exp())
+                .collect()
+        })
+        .collect();
+    for objective in [
+        json!({"kind": "mean_cvar", "weight": 0.6, "level": 0.8}),
+        json!({"kind": "mean_variance", "aversion": 0.001}),
+        json!({"kind": "regret"}),
+    ] {
+        value["scenarios"] = json!({"scale": scale, "objective": objective});
+        let plan = planned(value.clone());
+        let own = &plan.certificate;
+        assert!(
+            own.residual() <= 1e-8 && own.relative_gap <= 1e-8,
+            "{own:?}"
+        );
+        assert!(own.shadow_prices.len() > 1, "{own:?}");
+        let risk = plan.risk.as_ref().unwrap();
+        assert!(risk.worst <= risk.cvar && risk.cvar <= risk.mean);
+    }
+    value["rules"][1]["min"] = json!(1e6);
+    let answer = solve(&problem(value), &Settings::default(), &never).unwrap();
+    assert!(answer.conflict().is_some());
+    // S-shaped draws: the plan is that of the envelopes and says so.
+    let mut bent = portfolio(12, 2, 3, (1.5, 3.0));
+    bent["scenarios"] = json!({"scale": vec![vec![1.0; 6], vec![1.2; 6]], "objective": {"kind": "mean_cvar", "weight": 0.5, "level": 0.5}});
+    let plan = planned(bent);
+    assert!(plan.certificate.notes[0].contains("envelopes"));
+    assert!(plan.certificate.bound >= plan.value);
+}
+
+#[test]
+fn spends_too_small_to_see_are_still_priced() {
+    // Curves that start infinitely steep, but so small that their best spend is a rounding error of the total.
+    let plan = planned(json!({
+        "family": [["power", "hill", "michaelis_menten", "michaelis_menten"]],
+        "beta": [[0.03, 0.02, 300.0, 200.0]], "a": [[0.9, 0.95, 1.0, 1.0]], "k": [[1.0, 1.0, 40.0, 60.0]],
+        "B": 120.0, "rules": [{"rule": "channel_cap", "channel": 2, "max": 50.0}],
+    }));
+    let own = &plan.certificate;
+    assert!(
+        plan.spend[0][0] > 0.0 && plan.spend[0][0] < 1e-5,
+        "{:?}",
+        plan.spend
+    );
+    assert!(
+        own.residual() <= 1e-8 && own.relative_gap <= 1e-10,
+        "{own:?}"
+    );
+}
+
+#[test]
+fn rules_that_leave_one_plan_find_it() {
+    let plan = planned(json!({
+        "beta": [[10.0, 20.0], [30.0, 40.0]], "k": 20.0, "B": 40.0, "upper": 30.0,
+        "rules": [
+            {"rule": "channel_cap", "channel": 0, "max": 15.0}, {"rule": "channel_cap", "channel": 1, "max": 25.0},
+            {"rule": "brand_cap", "brand": 0, "max": 18.0}, {"rule": "brand_floor", "brand": 1, "min": 22.0},
+        ],
+    }));
+    same(plan.total, 40.0, 1e-8);
+    assert!(
+        plan.certificate.feasibility <= 1e-8,
+        "{:?}",
+        plan.certificate
+    );
+    assert!(
+        plan.certificate.relative_gap <= 1e-6,
+        "{:?}",
+        plan.certificate
+    );
 }

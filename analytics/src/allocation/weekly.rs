@@ -5,6 +5,9 @@
 //! `cells · weeks · lags²` per step. S-shaped curves are replaced by their concave envelopes on the carried-over spend a cell
 //! can reach; the answer is then improved on the curves themselves, and the distance to the envelope's bound is the gap.
 
+// Several lists share one index, as in the formulas.
+#![allow(clippy::needless_range_loop)]
+
 use super::{
     AllocationError, Answer, Held, Plan, PlannedCell, assemble,
     certificate::{self, Place},
@@ -443,15 +446,7 @@ pub(crate) fn solve(
         };
     }
     let judged = |weekly: &Weekly, point: &Point| {
-        judge(
-            weekly,
-            laid,
-            &rows,
-            &lower,
-            &upper,
-            &point.x,
-            &point.prices,
-        )
+        judge(weekly, laid, &rows, &lower, &upper, &point.x, &point.prices)
     };
     let mut bound = judged(&weekly, &first).bound;
     let mut best = first;
@@ -487,9 +482,9 @@ pub(crate) fn solve(
     if concave {
         bound = bound.min(at.bound);
     }
-    Ok(Answer::Planned(plan(
+    Ok(Answer::Planned(Box::new(plan(
         &weekly, laid, weeks, named, &lower, &upper, &best, &at, bound, concave,
-    )))
+    ))))
 }
 
 /// Value of weekly spends, cell by cell.

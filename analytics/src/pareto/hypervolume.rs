@@ -39,7 +39,11 @@ fn volume(mut points: Vec<&[f64]>, reference: &[f64]) -> f64 {
             let mut sum = 0.0;
             let mut area = 0.0;
             for (k, point) in points.iter().enumerate() {
-                area += add_step(&mut stairs, (point[0], point[1]), (reference[0], reference[1]));
+                area += add_step(
+                    &mut stairs,
+                    (point[0], point[1]),
+                    (reference[0], reference[1]),
+                );
                 let next = points.get(k + 1).map_or(reference[2], |p| p[2]);
                 sum += area * (next - point[2]);
             }
@@ -62,7 +66,11 @@ fn volume(mut points: Vec<&[f64]>, reference: &[f64]) -> f64 {
 /// Adds a point to stairs sorted by rising first and falling second coordinate; returns the area gained.
 fn add_step(stairs: &mut Vec<(f64, f64)>, point: (f64, f64), reference: (f64, f64)) -> f64 {
     let at = stairs.partition_point(|s| s.0 <= point.0);
-    let ceiling = if at > 0 { stairs[at - 1].1 } else { reference.1 };
+    let ceiling = if at > 0 {
+        stairs[at - 1].1
+    } else {
+        reference.1
+    };
     if ceiling <= point.1 {
         return 0.0;
     }
@@ -77,7 +85,11 @@ fn add_step(stairs: &mut Vec<(f64, f64)>, point: (f64, f64), reference: (f64, f6
     let right = stairs.get(end).map_or(reference.0, |s| s.0);
     gained += (right - left) * (height - point.1);
     // A step at the same first coordinate is covered.
-    let from = if at > 0 && stairs[at - 1].0 == point.0 { at - 1 } else { at };
+    let from = if at > 0 && stairs[at - 1].0 == point.0 {
+        at - 1
+    } else {
+        at
+    };
     stairs.splice(from..end, [point]);
     gained
 }

@@ -34,7 +34,12 @@ impl Survival {
         }
     }
 
-    pub(super) fn select(&mut self, population: &Population, size: usize, random: &mut Stream) -> Selected {
+    pub(super) fn select(
+        &mut self,
+        population: &Population,
+        size: usize,
+        random: &mut Stream,
+    ) -> Selected {
         let ranks = ranks(population);
         let most = ranks.iter().copied().max().unwrap_or(0);
         let mut fronts: Vec<Vec<usize>> = vec![Vec::new(); most + 1];
@@ -53,7 +58,7 @@ impl Survival {
         }
         let feasible = |i: &usize| population.violation[*i] == 0.0;
         match self.method {
-            Method::Nsga3 { .. } if members.iter().chain(&last).all(|i| feasible(i)) => {
+            Method::Nsga3 { .. } if members.iter().chain(&last).all(feasible) => {
                 self.by_direction(population, &mut members, &last, size, random, &ranks)
             }
             _ => {
@@ -100,7 +105,9 @@ impl Survival {
             }
         }
         let nadir = self.nadir(population, &best, &considered);
-        let scale: Vec<f64> = (0..m).map(|j| (nadir[j] - self.ideal[j]).max(1e-12)).collect();
+        let scale: Vec<f64> = (0..m)
+            .map(|j| (nadir[j] - self.ideal[j]).max(1e-12))
+            .collect();
         // Nearest direction and squared distance to it.
         let near: Vec<(usize, f64)> = considered
             .iter()
@@ -156,7 +163,10 @@ impl Survival {
         Selected {
             members: members.clone(),
             // Deb and Jain pick parents at random; closeness to the direction decides between members of one direction only.
-            standing: chosen.iter().map(|&k| (ranks[considered[k]], 0.0)).collect(),
+            standing: chosen
+                .iter()
+                .map(|&k| (ranks[considered[k]], 0.0))
+                .collect(),
         }
     }
 
@@ -234,9 +244,9 @@ fn plane(mut matrix: Vec<Vec<f64>>) -> Option<Vec<f64>> {
         right.swap(k, pivot);
         for r in k + 1..m {
             let factor = matrix[r][k] / matrix[k][k];
-            for c in k..m {
-                let subtract = factor * matrix[k][c];
-                matrix[r][c] -= subtract;
+            let (above, below) = matrix.split_at_mut(r);
+            for (entry, pivot) in below[0][k..].iter_mut().zip(&above[k][k..]) {
+                *entry -= factor * pivot;
             }
             right[r] -= factor * right[k];
         }
@@ -246,7 +256,10 @@ fn plane(mut matrix: Vec<Vec<f64>>) -> Option<Vec<f64>> {
         right[k] = (right[k] - sum) / matrix[k][k];
     }
     let intercepts: Vec<f64> = right.iter().map(|v| 1.0 / v).collect();
-    intercepts.iter().all(|v| v.is_finite()).then_some(intercepts)
+    intercepts
+        .iter()
+        .all(|v| v.is_finite())
+        .then_some(intercepts)
 }
 
 /// Evenly spread unit directions (Das and Dennis 1998).
@@ -311,7 +324,8 @@ fn sweep(population: &Population, order: &[usize], ranks: &mut [usize]) -> usize
     let mut lasts: Vec<(f64, f64)> = Vec::new();
     for &i in order {
         let f = population.f(i);
-        let front = lasts.partition_point(|last| last.1 < f[1] || (last.1 == f[1] && last.0 < f[0]));
+        let front =
+            lasts.partition_point(|last| last.1 < f[1] || (last.1 == f[1] && last.0 < f[0]));
         if front == lasts.len() {
             lasts.push((f[0], f[1]));
         } else {

@@ -53,7 +53,12 @@ fn volume(front: &Front, objectives: usize) -> f64 {
 
 #[test]
 fn hypervolumes_of_boxes_are_exact() {
-    let two = [vec![0.0, 0.5], vec![0.5, 0.0], vec![0.5, 0.5], vec![2.0, 0.0]];
+    let two = [
+        vec![0.0, 0.5],
+        vec![0.5, 0.0],
+        vec![0.5, 0.5],
+        vec![2.0, 0.0],
+    ];
     assert!((hypervolume(&two, &[1.0, 1.0]) - 0.75).abs() < 1e-15);
     let three = [
         vec![0.0, 0.0, 0.5],
@@ -73,7 +78,11 @@ fn hypervolumes_agree_with_inclusion_and_exclusion() {
     for m in 2..=4 {
         for _ in 0..20 {
             let points: Vec<Vec<f64>> = (0..7)
-                .map(|_| (0..m).map(|_| (random.random::<f64>() * 8.0).floor() / 8.0).collect())
+                .map(|_| {
+                    (0..m)
+                        .map(|_| (random.random::<f64>() * 8.0).floor() / 8.0)
+                        .collect()
+                })
                 .collect();
             let mut expected = 0.0;
             for set in 1u32..1 << points.len() {
@@ -84,10 +93,17 @@ fn hypervolumes_agree_with_inclusion_and_exclusion() {
                         .fold(0.0, f64::max)
                 });
                 let size: f64 = corner.map(|c| 1.0 - c).product();
-                expected += if set.count_ones() % 2 == 1 { size } else { -size };
+                expected += if set.count_ones() % 2 == 1 {
+                    size
+                } else {
+                    -size
+                };
             }
             let ours = hypervolume(&points, &vec![1.0; m]);
-            assert!((ours - expected).abs() < 1e-12, "{ours} {expected} {points:?}");
+            assert!(
+                (ours - expected).abs() < 1e-12,
+                "{ours} {expected} {points:?}"
+            );
         }
     }
 }
@@ -141,7 +157,11 @@ fn constraints_come_first() {
         };
         let front = run(2, 2, &evaluate, &settings);
         assert!(front.population.iter().all(|m| m.violation == 0.0));
-        assert!(front.population[0].objectives[0] < 0.26, "{:?}", front.population[0]);
+        assert!(
+            front.population[0].objectives[0] < 0.26,
+            "{:?}",
+            front.population[0]
+        );
     }
 }
 
@@ -153,15 +173,44 @@ fn seeds_threads_and_stops_behave() {
         ..Settings::default()
     };
     let one = run(2, 30, &zdt1, &short);
-    let two = run(2, 30, &zdt1, &Settings { threads: 2, ..short.clone() });
-    let other = run(2, 30, &zdt1, &Settings { seed: 10, ..short.clone() });
+    let two = run(
+        2,
+        30,
+        &zdt1,
+        &Settings {
+            threads: 2,
+            ..short.clone()
+        },
+    );
+    let other = run(
+        2,
+        30,
+        &zdt1,
+        &Settings {
+            seed: 10,
+            ..short.clone()
+        },
+    );
     assert_eq!(one, two);
     assert_ne!(one, other);
     // A seed on the front survives.
     let mut best = vec![0.0; 30];
     best[0] = 0.25;
-    let seeded = run(2, 30, &zdt1, &Settings { seeds: vec![best.clone()], ..short.clone() });
-    assert!(seeded.population.iter().any(|m| m.objectives[1] <= 0.5 && m.objectives[0] <= 0.25));
+    let seeded = run(
+        2,
+        30,
+        &zdt1,
+        &Settings {
+            seeds: vec![best.clone()],
+            ..short.clone()
+        },
+    );
+    assert!(
+        seeded
+            .population
+            .iter()
+            .any(|m| m.objectives[1] <= 0.5 && m.objectives[0] <= 0.25)
+    );
     let asked = std::cell::Cell::new(0);
     let stop = || {
         asked.set(asked.get() + 1);
@@ -174,7 +223,10 @@ fn seeds_threads_and_stops_behave() {
         evaluate: &zdt1,
         repair: None,
     };
-    assert_eq!(search(&whole, &short, &stop).unwrap_err(), ParetoError::Cancelled(Cancelled));
+    assert_eq!(
+        search(&whole, &short, &stop).unwrap_err(),
+        ParetoError::Cancelled(Cancelled)
+    );
 }
 
 #[test]
@@ -186,7 +238,10 @@ fn searches_that_make_no_sense_are_refused() {
         evaluate: &zdt1,
         repair: None,
     };
-    assert!(matches!(search(&none, &Settings::default(), &never), Err(ParetoError::Shape(_))));
+    assert!(matches!(
+        search(&none, &Settings::default(), &never),
+        Err(ParetoError::Shape(_))
+    ));
     let crossed = Search {
         lower: &[0.0, 2.0],
         upper: &[1.0, 1.0],
@@ -275,5 +330,10 @@ fn fronts_of_plans_state_their_gap() {
         assert!(plan.spend[0] + plan.spend[1] <= 70.0 * (1.0 + 1e-9));
     }
     let three = plans::front(&problem, 8, &[distance], &settings, &never).unwrap();
-    assert!(three.plans.iter().all(|p| p.others.len() == 1 && p.gap >= 0.0));
+    assert!(
+        three
+            .plans
+            .iter()
+            .all(|p| p.others.len() == 1 && p.gap >= 0.0)
+    );
 }
