@@ -9,6 +9,7 @@
 #[cfg(feature = "streaming")]
 pub mod aggregate;
 pub mod attribution;
+pub mod allocation;
 pub mod budget;
 pub mod cancel;
 pub mod competition;
@@ -23,6 +24,7 @@ pub mod ingest;
 pub mod linear;
 pub mod market;
 pub mod panel;
+pub mod pareto;
 pub mod promotion;
 pub mod quality;
 pub mod response;

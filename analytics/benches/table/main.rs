@@ -6,9 +6,11 @@
 
 mod aggregate;
 mod attribution;
+mod budget;
 mod correlation;
 mod m3;
 mod models;
+mod pareto;
 mod reference;
 mod report;
 mod synergy;
@@ -21,8 +23,10 @@ type Topic = (&'static str, fn(&mut Table));
 const TOPICS: &[Topic] = &[
     ("aggregate", aggregate::measure),
     ("attribution", attribution::measure),
+    ("budget", budget::measure),
     ("correlation", correlation::measure),
     ("models", models::measure),
+    ("pareto", pareto::measure),
     ("synergy", synergy::measure),
 ];
 
