@@ -47,17 +47,56 @@ impl Season {
             return Self::none();
         }
         if positive {
-            let season = classical(values, period, Kind::Multiplicative);
+            let season = Self::classical(values, period, Kind::Multiplicative);
             if season.factors.iter().all(|f| f.is_finite() && *f > 0.01) {
                 return season;
             }
         }
-        let season = classical(values, period, Kind::Additive);
+        let season = Self::classical(values, period, Kind::Additive);
         if season.factors.iter().all(|f| f.is_finite()) {
             season
         } else {
             Self::none()
         }
+    }
+
+    /// The classical decomposition around a centred moving average of one cycle; the series must hold two whole cycles.
+    pub(super) fn classical(values: &[f64], period: usize, kind: Kind) -> Season {
+        let n = values.len();
+        let half = period / 2;
+        let mut sums = vec![0.0; period];
+        let mut counts = vec![0usize; period];
+        for t in half..n.saturating_sub(half) {
+            let trend = if period.is_multiple_of(2) {
+                (0.5 * values[t - half]
+                    + values[t - half + 1..t + half].iter().sum::<f64>()
+                    + 0.5 * values[t + half])
+                    / period as f64
+            } else {
+                values[t - half..=t + half].iter().sum::<f64>() / period as f64
+            };
+            let ratio = if kind == Kind::Multiplicative {
+                values[t] / trend
+            } else {
+                values[t] - trend
+            };
+            sums[t % period] += ratio;
+            counts[t % period] += 1;
+        }
+        let mut factors: Vec<f64> = sums
+            .iter()
+            .zip(&counts)
+            .map(|(s, c)| s / *c as f64)
+            .collect();
+        let mean = factors.iter().sum::<f64>() / period as f64;
+        for factor in &mut factors {
+            if kind == Kind::Multiplicative {
+                *factor /= mean;
+            } else {
+                *factor -= mean;
+            }
+        }
+        Season { kind, factors }
     }
 
     /// The factor at position `t`, counted from the first value of the series and continuing past its end.
@@ -122,44 +161,6 @@ pub(super) fn is_seasonal(values: &[f64], period: usize) -> bool {
         spread += 2.0 * correlation(lag).powi(2);
     }
     correlation(period).abs() > 1.645 * (spread / n as f64).sqrt()
-}
-
-fn classical(values: &[f64], period: usize, kind: Kind) -> Season {
-    let n = values.len();
-    let half = period / 2;
-    let mut sums = vec![0.0; period];
-    let mut counts = vec![0usize; period];
-    for t in half..n.saturating_sub(half) {
-        let trend = if period.is_multiple_of(2) {
-            (0.5 * values[t - half]
-                + values[t - half + 1..t + half].iter().sum::<f64>()
-                + 0.5 * values[t + half])
-                / period as f64
-        } else {
-            values[t - half..=t + half].iter().sum::<f64>() / period as f64
-        };
-        let ratio = if kind == Kind::Multiplicative {
-            values[t] / trend
-        } else {
-            values[t] - trend
-        };
-        sums[t % period] += ratio;
-        counts[t % period] += 1;
-    }
-    let mut factors: Vec<f64> = sums
-        .iter()
-        .zip(&counts)
-        .map(|(s, c)| s / *c as f64)
-        .collect();
-    let mean = factors.iter().sum::<f64>() / period as f64;
-    for factor in &mut factors {
-        if kind == Kind::Multiplicative {
-            *factor /= mean;
-        } else {
-            *factor -= mean;
-        }
-    }
-    Season { kind, factors }
 }
 
 /// Fits `trend + harmonics` by least squares for 0 to 4 harmonics and keeps the best by BIC.
