@@ -163,7 +163,12 @@ pub struct Fitted {
 }
 
 /// Pull of the initial states to their first guess, in units of −2 log likelihood per squared unit.
-const PULL: f64 = 0.05;
+const PULL: f64 = 1.0;
+/// Rough uncertainty of the initial slope and seasonal states in units of the mean absolute one-step change.
+const UNIT_SLOPE: f64 = 0.2;
+const UNIT_SEASON: f64 = 1.0;
+/// What a parameter costs in the criterion, before the correction for few values.
+const PRICE: f64 = 2.0;
 /// Steps of the optimiser.
 const ITERATIONS: usize = 60;
 /// A gain in −2 log likelihood that is not worth another step.
@@ -306,8 +311,8 @@ impl Scaled {
         };
         let unit = State {
             level: noise,
-            slope: 0.2 * noise,
-            season: vec![0.5 * noise; season.len()],
+            slope: UNIT_SLOPE * noise,
+            season: vec![UNIT_SEASON * noise; season.len()],
         };
         Some((state, unit))
     }
@@ -365,7 +370,7 @@ impl Scaled {
             return None;
         }
         let (n, p) = (n as f64, parameters as f64);
-        let criterion = deviance + 2.0 * p + 2.0 * p * (p + 1.0) / (n - p - 1.0);
+        let criterion = deviance + PRICE * p * n / (n - p - 1.0);
         let squares = likelihood.squares();
         let (smoothing, state) = likelihood.unpack(&x);
         let relative = form.error == ErrorForm::Multiplicative;

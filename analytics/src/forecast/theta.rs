@@ -6,17 +6,14 @@
 //! one-step errors are linear in the initial level, which is therefore solved exactly.
 
 use super::Fit;
-use super::simplex::{Interval, minimise};
+use super::bracket::minimise;
 
-const ALPHA: Interval = Interval {
-    low: 0.02,
-    high: 0.99,
-};
+/// Where the search for α starts.
+const GRID: [f64; 9] = [0.02, 0.08, 0.17, 0.3, 0.45, 0.6, 0.75, 0.89, 0.99];
+/// Values of the function after the grid.
+const STEPS: usize = 14;
 /// `1 − 1/θ` for θ from 1 to 50.
-const SHARE: Interval = Interval {
-    low: 0.0,
-    high: 0.98,
-};
+const SHARE: (f64, f64) = (0.0, 0.98);
 
 /// The straight line under the series: fixed, or re-estimated with every value.
 #[derive(Clone, Copy)]
@@ -78,30 +75,90 @@ fn warm_up(line: Line) -> usize {
     if matches!(line, Line::Running) { 2 } else { 0 }
 }
 
-/// Sum of squared errors and the initial level that minimises it.
-fn run(values: &[f64], alpha: f64, share: f64, line: Line) -> (f64, f64) {
-    let mut state = State::start(line, 0.0);
-    let mut influence = 1.0;
-    // A faint pull of the initial level to the first value settles it when it no longer matters.
-    let pull = 1e-3;
-    let (mut uu, mut ue, mut ee) = (pull, pull * values[0], pull * values[0] * values[0]);
-    let skip = warm_up(line);
-    for (t, y) in values.iter().enumerate() {
-        if t >= skip {
-            let e = y - state.expect(alpha, share);
-            uu += influence * influence;
-            ue += influence * e;
-            ee += e * e;
-        }
-        state.take(*y, alpha, line);
-        influence *= 1.0 - alpha;
-    }
-    let level = ue / uu;
-    (ee - level * ue, level)
+/// The line as it stands before each value.
+struct Lines {
+    line: Line,
+    /// Intercept and slope.
+    parts: Vec<(f64, f64)>,
 }
 
-fn finish(values: &[f64], horizon: usize, alpha: f64, share: f64, line: Line, shift: f64) -> Fit {
-    let (_, level) = run(values, alpha, share, line);
+impl Lines {
+    fn of(values: &[f64], line: Line) -> Self {
+        let mut state = State::start(line, 0.0);
+        let parts = values.iter().map(|y| {
+            let part = (state.intercept, state.slope);
+            state.take(*y, 0.5, line);
+            part
+        });
+        Self {
+            parts: parts.collect(),
+            line,
+        }
+    }
+}
+
+/// The best fit for a given α.
+#[derive(Clone, Copy)]
+struct Solved {
+    squares: f64,
+    share: f64,
+    level: f64,
+}
+
+/// For a given α the one-step errors are linear in the initial level and in the share of the line, so both are solved exactly;
+/// a given `share` stays as it is.
+fn solve(values: &[f64], alpha: f64, share: Option<f64>, lines: &Lines) -> Solved {
+    // A faint pull of the initial level to the first value settles it when it no longer matters.
+    let pull = 1e-3;
+    let first = values[0];
+    let (mut uu, mut ue, mut ee) = (pull, pull * first, pull * first * first);
+    let (mut ux, mut xx, mut xe) = (0.0, 0.0, 0.0);
+    let skip = warm_up(lines.line);
+    let keep = 1.0 - alpha;
+    let per_alpha = 1.0 / alpha;
+    let (mut level, mut decay) = (0.0, 1.0);
+    for (t, (y, (intercept, slope))) in values.iter().zip(&lines.parts).enumerate() {
+        let next = decay * keep;
+        if t >= skip {
+            let e = y - level;
+            let x = decay * intercept + (1.0 - next) * per_alpha * slope;
+            uu += decay * decay;
+            ue += decay * e;
+            ee += e * e;
+            ux += decay * x;
+            xx += x * x;
+            xe += x * e;
+        }
+        level += alpha * (y - level);
+        decay = next;
+    }
+    let share = share.unwrap_or_else(|| {
+        let determinant = uu * xx - ux * ux;
+        if determinant > 1e-12 * uu * xx {
+            ((xe * uu - ue * ux) / determinant).clamp(SHARE.0, SHARE.1)
+        } else {
+            0.5
+        }
+    });
+    let level = (ue - share * ux) / uu;
+    let squares = ee + level * level * uu + share * share * xx - 2.0 * level * ue - 2.0 * share * xe
+        + 2.0 * level * share * ux;
+    Solved {
+        squares,
+        share,
+        level,
+    }
+}
+
+fn finish(
+    values: &[f64],
+    horizon: usize,
+    alpha: f64,
+    solved: Solved,
+    line: Line,
+    shift: f64,
+) -> Fit {
+    let Solved { share, level, .. } = solved;
     let mut state = State::start(line, level);
     let mut residuals = Vec::with_capacity(values.len());
     for (t, y) in values.iter().enumerate() {
@@ -150,32 +207,25 @@ pub(super) fn standard(values: &[f64], horizon: usize) -> Fit {
     let shift = values[0];
     let shifted: Vec<f64> = values.iter().map(|v| v - shift).collect();
     let line = straight_line(&shifted);
-    let at = minimise(
-        |p| run(&shifted, p[0], 0.5, line).0,
-        &[ALPHA],
-        &[&[0.1], &[0.3], &[0.6], &[0.9]],
-        40,
-    );
-    finish(&shifted, horizon, at[0], 0.5, line, shift)
+    fitted(&shifted, horizon, Some(0.5), line, shift)
 }
 
 /// The dynamic optimised Theta method on a gapless, seasonally adjusted series of at least five values.
 pub(super) fn dynamic(values: &[f64], horizon: usize) -> Fit {
     let shift = values[0];
     let shifted: Vec<f64> = values.iter().map(|v| v - shift).collect();
-    let at = minimise(
-        |p| run(&shifted, p[0], p[1], Line::Running).0,
-        &[ALPHA, SHARE],
-        &[
-            &[0.2, 0.5],
-            &[0.5, 0.5],
-            &[0.85, 0.5],
-            &[0.4, 0.1],
-            &[0.4, 0.9],
-        ],
-        80,
+    fitted(&shifted, horizon, None, Line::Running, shift)
+}
+
+fn fitted(values: &[f64], horizon: usize, share: Option<f64>, line: Line, shift: f64) -> Fit {
+    let lines = Lines::of(values, line);
+    let alpha = minimise(
+        |alpha| solve(values, alpha, share, &lines).squares,
+        &GRID,
+        STEPS,
     );
-    finish(&shifted, horizon, at[0], at[1], Line::Running, shift)
+    let solved = solve(values, alpha, share, &lines);
+    finish(values, horizon, alpha, solved, line, shift)
 }
 
 #[cfg(test)]

@@ -12,6 +12,17 @@ const ALPHA: (f64, f64) = (1e-4, 0.9999);
 const SHARE: (f64, f64) = (1e-4, 0.9999);
 const PHI: (f64, f64) = (0.80, 0.98);
 
+/// Centres of the priors on the logits of α, β/α, γ/(1 − α) and the place of φ in its interval.
+const CENTRE_ALPHA: f64 = -0.8;
+const CENTRE_BETA: f64 = -5.0;
+const CENTRE_GAMMA: f64 = -3.3;
+const CENTRE_PHI: f64 = 1.6;
+/// Pulls towards them, in units of −2 log likelihood per squared logit.
+const PULL_ALPHA: f64 = 0.01;
+const PULL_BETA: f64 = 0.4;
+const PULL_GAMMA: f64 = 0.1;
+const PULL_PHI: f64 = 0.05;
+
 /// Smoothing parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Smoothing {
@@ -49,6 +60,8 @@ pub(super) struct Likelihood<'a> {
     form: Form,
     guess: &'a State,
     unit: State,
+    /// Centre and pull (per squared unit) of each of the first variables, the smoothing parameters.
+    priors: Vec<(f64, f64)>,
     /// Pull of the initial states to their first guess, per squared unit.
     pull: f64,
     seen: Vec<Seen>,
@@ -88,10 +101,22 @@ impl<'a> Likelihood<'a> {
         unit: State,
         pull: f64,
     ) -> Self {
+        let trend = form.trend != TrendForm::None;
+        let mut priors = vec![(CENTRE_ALPHA, PULL_ALPHA)];
+        if trend {
+            priors.push((CENTRE_BETA, PULL_BETA));
+        }
+        if form.season != SeasonForm::None {
+            priors.push((CENTRE_GAMMA, PULL_GAMMA));
+        }
+        if form.trend == TrendForm::Damped {
+            priors.push((CENTRE_PHI, PULL_PHI));
+        }
         Self {
             values,
             form,
             guess,
+            priors,
             cycle: vec![0.0; unit.season.len().max(1)],
             unit,
             pull,
@@ -216,10 +241,15 @@ impl<'a> Likelihood<'a> {
         self.sum
     }
 
-    /// The part of the value at `x` that holds the initial states near their guess.
+    /// The part of the value at `x` that is due to the priors, not to the data.
     pub(super) fn penalty(&self, x: &[f64]) -> f64 {
-        let (_, at) = self.smoothing(x);
-        self.pull * x[at..].iter().map(|u| u * u).sum::<f64>()
+        let (smoothing, states) = x.split_at(self.priors.len());
+        let held: f64 = smoothing
+            .iter()
+            .zip(&self.priors)
+            .map(|(x, (centre, pull))| pull * (x - centre).powi(2))
+            .sum();
+        held + self.pull * states.iter().map(|u| u * u).sum::<f64>()
     }
 
     fn forward<const SEASON: u8, const RELATIVE: bool>(
@@ -445,6 +475,9 @@ impl Objective for Likelihood<'_> {
             {
                 *g = unit * by;
             }
+        }
+        for ((g, x), (centre, pull)) in gradient.iter_mut().zip(x).zip(&self.priors) {
+            *g += 2.0 * pull * (x - centre);
         }
         for (g, u) in gradient[at..].iter_mut().zip(&x[at..]) {
             *g += 2.0 * self.pull * u;
