@@ -165,7 +165,7 @@ pub struct Fitted {
 /// Pull of the initial states to their first guess, in units of −2 log likelihood per squared unit.
 const PULL: f64 = 1.0;
 /// Rough uncertainty of the initial slope and seasonal states in units of the mean absolute one-step change.
-const UNIT_SLOPE: f64 = 0.2;
+const UNIT_SLOPE: f64 = 0.01;
 const UNIT_SEASON: f64 = 1.0;
 /// What a parameter costs in the criterion, before the correction for few values.
 const PRICE: f64 = 2.0;
