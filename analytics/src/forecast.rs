@@ -200,16 +200,6 @@ pub enum ForecastError {
     NoHorizon,
 }
 
-/// A fitted model: its point forecasts and what its one-step errors were, on the scale it was fitted on.
-#[derive(Clone, Debug)]
-struct Fit {
-    mean: Vec<f64>,
-    residuals: Vec<f64>,
-    /// Standard deviation of each step's error in units of the one-step error.
-    spread: Vec<f64>,
-    parameters: Vec<(&'static str, f64)>,
-}
-
 /// Point forecasts and analytic standard deviations on the scale of the series.
 #[derive(Clone, Debug)]
 struct Projection {
@@ -324,13 +314,13 @@ impl Draft {
         {
             notes.push(Note::NaiveIsBest);
         }
-        let origin = Origin::new(&values, options.period, horizon, floor);
+        let origin = Origin::new(&values, options.period, floor);
         let projection = if model == Model::Ensemble {
-            let members = origin.project(options.recipe.members(), &mut memory);
+            let members = origin.project(options.recipe.members(), horizon, &mut memory);
             let errors = (!errors.is_empty()).then_some(errors.as_slice());
             options.recipe.combine(&members, errors)
         } else {
-            origin.project(&[model], &mut memory).remove(0)
+            origin.project(&[model], horizon, &mut memory).remove(0)
         };
         Ok(Self {
             model,

@@ -154,8 +154,8 @@ pub(super) fn run(
         .collect();
     for (origin, scale) in origins.iter().zip(&scales) {
         let (train, rest) = values.split_at(*origin);
-        let past = Origin::new(train, options.period, horizon, floor);
-        let made = past.project(&models, &mut memory);
+        let past = Origin::new(train, options.period, floor);
+        let made = past.project(&models, horizon, &mut memory);
         for (model, projection) in models.iter().zip(made) {
             let tally = tallies.get_mut(model).expect("every model has a tally");
             tally.add(projection, &rest[..horizon], *scale);

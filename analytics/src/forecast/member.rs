@@ -1,20 +1,36 @@
-//! One model on the values up to one origin.
+//! One model on the values up to one origin: fitted, projected, and carried on when new values come.
+
+use serde::{Deserialize, Serialize};
 
 use super::ets::{self, Pool, TrendForm};
 use super::season::Season;
-use super::{Fit, Model, Projection, interval, naive, theta};
+use super::{Model, Projection, naive, theta};
 
 /// The past of one origin, looked at once for all models.
 pub(super) struct Origin<'a> {
     values: &'a [f64],
     period: usize,
-    horizon: usize,
-    floor: Option<f64>,
+    bounds: Bounds,
     season: Season,
     /// The values without their season.
     flat: Vec<f64>,
-    /// What no point forecast may leave: the range seen so far, and as much again on either side.
-    range: (f64, f64),
+}
+
+/// What no point forecast may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Bounds {
+    /// Smallest and largest value so far; a forecast may leave that range by its own width on either side.
+    low: f64,
+    high: f64,
+    floor: Option<f64>,
+}
+
+impl Bounds {
+    fn keep(&self, point: f64) -> f64 {
+        let reach = self.high - self.low;
+        let point = point.clamp(self.low - reach, self.high + reach);
+        self.floor.map_or(point, |floor| point.max(floor))
+    }
 }
 
 /// What the fits at an earlier origin of the same series leave to the next one: a place to start the search from. It holds nothing
@@ -24,31 +40,42 @@ pub(super) struct Memory {
     ets: Vec<ets::Fitted>,
 }
 
+/// A fitted model with its state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Member {
+    fitted: Fitted,
+    /// Taken out before the model sees a value, and put back on what it says.
+    season: Season,
+    /// Values seen.
+    seen: usize,
+    bounds: Bounds,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Fitted {
+    Naive(naive::Fitted),
+    Theta(theta::Fitted),
+    /// On logarithms, between the smallest and the largest of which a forecast may move by one range.
+    LogTheta(theta::Fitted, f64, f64),
+    Ets(Box<ets::Fitted>),
+}
+
 impl<'a> Origin<'a> {
-    pub(super) fn new(
-        values: &'a [f64],
-        period: usize,
-        horizon: usize,
-        floor: Option<f64>,
-    ) -> Self {
+    pub(super) fn new(values: &'a [f64], period: usize, floor: Option<f64>) -> Self {
         let season = Season::detect(values, period);
         let flat = season.remove(values);
-        let (low, high) = values
-            .iter()
-            .fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+        let (low, high) = range(values);
         Self {
             values,
             period,
-            horizon,
-            floor,
             season,
             flat,
-            range: (2.0 * low - high, 2.0 * high - low),
+            bounds: Bounds { low, high, floor },
         }
     }
 
     /// Fits some models. A model that cannot be fitted here repeats the last value.
-    pub(super) fn project(&self, models: &[Model], memory: &mut Memory) -> Vec<Projection> {
+    pub(super) fn fit(&self, models: &[Model], memory: &mut Memory) -> Vec<Member> {
         let wants_all = models.contains(&Model::Ets);
         if wants_all || models.contains(&Model::DampedEts) {
             let pool = if wants_all { Pool::All } else { Pool::Damped };
@@ -60,17 +87,19 @@ impl<'a> Origin<'a> {
         }
         models
             .iter()
-            .map(|model| {
-                let mut projection = self.fit(*model, memory);
-                for point in &mut projection.mean {
-                    *point = point.clamp(self.range.0, self.range.1);
-                    if let Some(floor) = self.floor {
-                        *point = point.max(floor);
-                    }
-                }
-                projection
-            })
+            .map(|model| self.member(*model, memory))
             .collect()
+    }
+
+    /// Fits some models and projects them.
+    pub(super) fn project(
+        &self,
+        models: &[Model],
+        horizon: usize,
+        memory: &mut Memory,
+    ) -> Vec<Projection> {
+        let members = self.fit(models, memory);
+        members.iter().map(|member| member.project(horizon)).collect()
     }
 
     /// Whether every period of the season is short enough to have a state of its own.
@@ -78,90 +107,108 @@ impl<'a> Origin<'a> {
         self.period <= ets::LONGEST_SEASON
     }
 
-    fn fit(&self, model: Model, memory: &Memory) -> Projection {
-        match model {
-            Model::Naive | Model::Ensemble => plain(naive::naive(self.values, self.horizon)),
-            Model::SeasonalNaive => plain(naive::seasonal_naive(
-                self.values,
-                self.period,
-                self.horizon,
-            )),
-            Model::Theta | Model::DynamicTheta => self.theta(model),
+    fn member(&self, model: Model, memory: &Memory) -> Member {
+        let naive = || Fitted::Naive(naive::Fitted::new(self.values, 1));
+        let (fitted, adjusted) = match model {
+            Model::Naive | Model::Ensemble => (naive(), false),
+            Model::SeasonalNaive => (
+                Fitted::Naive(naive::Fitted::new(self.values, self.period)),
+                false,
+            ),
+            // Theta works on logarithms where the values allow it, dynamic Theta always on the values themselves: on the
+            // training parts of the M3 collections each on its own scale was better than both on either.
+            Model::Theta => match logarithms(&self.flat) {
+                Some(logs) => {
+                    let (low, high) = range(&logs);
+                    (Fitted::LogTheta(theta::standard(&logs), low, high), true)
+                }
+                None => (Fitted::Theta(theta::standard(&self.flat)), true),
+            },
+            Model::DynamicTheta => (Fitted::Theta(theta::dynamic(&self.flat)), true),
             Model::Ets | Model::DampedEts => {
                 let best = memory
                     .ets
                     .iter()
                     .filter(|f| model == Model::Ets || f.form.trend == TrendForm::Damped)
                     .min_by(|a, b| a.criterion.total_cmp(&b.criterion));
-                best.map_or_else(
-                    || plain(naive::naive(self.values, self.horizon)),
-                    |fitted| self.smoothed(fitted),
-                )
+                match best {
+                    Some(best) => (Fitted::Ets(Box::new(best.clone())), !self.classical()),
+                    None => (naive(), false),
+                }
             }
-        }
-    }
-
-    fn smoothed(&self, fitted: &ets::Fitted) -> Projection {
-        let (mean, deviation) = fitted.forecast(self.horizon);
-        let mut projection = Projection {
-            mean,
-            deviation,
-            parameters: fitted.parameters(),
-            form: Some(fitted.form.name()),
         };
-        if !self.classical() {
-            self.restore(&mut projection);
-        }
-        projection
-    }
-
-    /// Puts the season back on a projection of the flat values.
-    fn restore(&self, projection: &mut Projection) {
-        let n = self.values.len();
-        for (h, mean) in projection.mean.iter_mut().enumerate() {
-            *mean = self.season.restore(*mean, n + h);
-        }
-        for (h, deviation) in projection.deviation.iter_mut().enumerate() {
-            *deviation *= self.season.stretch(n + h).abs();
+        Member {
+            fitted,
+            season: if adjusted {
+                self.season.clone()
+            } else {
+                Season::none()
+            },
+            seen: self.values.len(),
+            bounds: self.bounds,
         }
     }
+}
 
-    /// Theta works on logarithms where the values allow it, dynamic Theta always on the values themselves: on the training parts
-    /// of the M3 collections each on its own scale was better than both on either.
-    fn theta(&self, model: Model) -> Projection {
-        let logs = (model == Model::Theta)
-            .then(|| logarithms(&self.flat))
-            .flatten();
-        let scaled = logs.as_deref().unwrap_or(&self.flat);
-        let fit = match model {
-            Model::Theta => theta::standard(scaled, self.horizon),
-            _ => theta::dynamic(scaled, self.horizon),
+impl Member {
+    /// Takes in a new value; parameters and season stay as they were fitted.
+    pub(super) fn take(&mut self, value: f64) {
+        let flat = self.season.adjust(value, self.seen);
+        match &mut self.fitted {
+            Fitted::Naive(fitted) => fitted.take(flat),
+            Fitted::Theta(fitted) => fitted.take(flat),
+            // A value that has no logarithm is as small as any that was seen.
+            Fitted::LogTheta(fitted, low, high) => {
+                let log = if flat > 0.0 { flat.ln() } else { *low };
+                let log = log.max(2.0 * *low - *high);
+                (*low, *high) = (low.min(log), high.max(log));
+                fitted.take(log);
+            }
+            Fitted::Ets(fitted) => fitted.update(&[flat]),
+        }
+        self.bounds.low = self.bounds.low.min(value);
+        self.bounds.high = self.bounds.high.max(value);
+        if self.bounds.floor.is_some_and(|floor| value < floor) {
+            self.bounds.floor = None;
+        }
+        self.seen += 1;
+    }
+
+    /// Points and deviations on the scale of the series.
+    pub(super) fn project(&self, horizon: usize) -> Projection {
+        let (mut mean, mut deviation) = match &self.fitted {
+            Fitted::Naive(fitted) => fitted.forecast(horizon),
+            Fitted::Theta(fitted) | Fitted::LogTheta(fitted, ..) => fitted.forecast(horizon),
+            Fitted::Ets(fitted) => fitted.forecast(horizon),
         };
-        let mut projection = plain(fit);
-        if logs.is_some() {
-            let (low, high) = scaled
-                .iter()
-                .fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
-            let steps = projection.mean.iter_mut().zip(&mut projection.deviation);
-            for (mean, deviation) in steps {
+        for (h, (mean, deviation)) in mean.iter_mut().zip(&mut deviation).enumerate() {
+            if let Fitted::LogTheta(_, low, high) = self.fitted {
                 // A trend in logarithms explodes: it may at most repeat the whole range ever seen.
                 *mean = mean.clamp(2.0 * low - high, 2.0 * high - low).exp();
                 *deviation *= *mean;
             }
+            let at = self.seen + h;
+            *mean = self.bounds.keep(self.season.restore(*mean, at));
+            *deviation *= self.season.stretch(at).abs();
         }
-        self.restore(&mut projection);
-        projection
+        let (parameters, form) = match &self.fitted {
+            Fitted::Naive(_) => (Vec::new(), None),
+            Fitted::Theta(fitted) | Fitted::LogTheta(fitted, ..) => (fitted.parameters(), None),
+            Fitted::Ets(fitted) => (fitted.parameters(), Some(fitted.form.name())),
+        };
+        Projection {
+            mean,
+            deviation,
+            parameters,
+            form,
+        }
     }
 }
 
-fn plain(fit: Fit) -> Projection {
-    let sigma = interval::sigma(&fit.residuals);
-    Projection {
-        deviation: fit.spread.iter().map(|s| s * sigma).collect(),
-        mean: fit.mean,
-        parameters: fit.parameters,
-        form: None,
-    }
+fn range(values: &[f64]) -> (f64, f64) {
+    values
+        .iter()
+        .fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)))
 }
 
 /// Logarithms of values that are all positive, the smallest not tiny beside the mean; near zero a logarithm makes an outlier of

@@ -5,10 +5,12 @@
 //! has 52 factors that two or three years cannot estimate one by one: there a few harmonics are fitted together with
 //! a trend and chosen by the Bayesian information criterion.
 
+use serde::{Deserialize, Serialize};
+
 use crate::linear::gls;
 
 /// How the season joins the level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Kind {
     None,
     Additive,
@@ -16,7 +18,7 @@ pub(super) enum Kind {
 }
 
 /// One cycle of seasonal factors, aligned with the first value of the series.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Season {
     pub(super) kind: Kind,
     factors: Vec<f64>,
@@ -106,15 +108,17 @@ impl Season {
 
     /// The series without its season.
     pub(super) fn remove(&self, values: &[f64]) -> Vec<f64> {
-        values
-            .iter()
-            .enumerate()
-            .map(|(t, v)| match self.kind {
-                Kind::None => *v,
-                Kind::Additive => v - self.factor(t),
-                Kind::Multiplicative => v / self.factor(t),
-            })
-            .collect()
+        let values = values.iter().enumerate();
+        values.map(|(t, value)| self.adjust(*value, t)).collect()
+    }
+
+    /// A value at position `t` without its season.
+    pub(super) fn adjust(&self, value: f64, t: usize) -> f64 {
+        match self.kind {
+            Kind::None => value,
+            Kind::Additive => value - self.factor(t),
+            Kind::Multiplicative => value / self.factor(t),
+        }
     }
 
     /// Puts the season back on a value at position `t`.

@@ -5,8 +5,10 @@
 //! fixes θ = 2 and the line of the whole sample; the dynamic one re-estimates the line at every step and optimises θ. The
 //! one-step errors are linear in the initial level, which is therefore solved exactly.
 
-use super::Fit;
+use serde::{Deserialize, Serialize};
+
 use super::bracket::minimise;
+use super::interval;
 
 /// Where the search for α starts.
 const GRID: [f64; 9] = [0.02, 0.08, 0.17, 0.3, 0.45, 0.6, 0.75, 0.89, 0.99];
@@ -16,12 +18,13 @@ const STEPS: usize = 14;
 const SHARE: (f64, f64) = (0.0, 0.98);
 
 /// The straight line under the series: fixed, or re-estimated with every value.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 enum Line {
     Fixed { intercept: f64, slope: f64 },
     Running,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct State {
     level: f64,
     mean: f64,
@@ -150,14 +153,48 @@ fn solve(values: &[f64], alpha: f64, share: Option<f64>, lines: &Lines) -> Solve
     }
 }
 
-fn finish(
-    values: &[f64],
-    horizon: usize,
+/// A fitted model with its state after the last value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Fitted {
     alpha: f64,
-    solved: Solved,
+    share: f64,
     line: Line,
+    state: State,
+    /// Root mean square of the one-step errors.
+    sigma: f64,
+    /// The first value, taken out of all.
     shift: f64,
-) -> Fit {
+}
+
+impl Fitted {
+    /// Takes in a new value; parameters stay as they are.
+    pub(super) fn take(&mut self, value: f64) {
+        self.state.take(value - self.shift, self.alpha, self.line);
+    }
+
+    /// Means and standard deviations of the next values.
+    pub(super) fn forecast(&self, horizon: usize) -> (Vec<f64>, Vec<f64>) {
+        let mut state = self.state;
+        let mut mean = Vec::with_capacity(horizon);
+        for _ in 0..horizon {
+            let next = state.expect(self.alpha, self.share);
+            mean.push(next + self.shift);
+            state.take(next, self.alpha, self.line);
+        }
+        let growth = self.alpha * self.alpha;
+        let deviation = (0..horizon).map(|h| self.sigma * (1.0 + h as f64 * growth).sqrt());
+        (mean, deviation.collect())
+    }
+
+    pub(super) fn parameters(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("alpha", self.alpha),
+            ("theta", 1.0 / (1.0 - self.share)),
+        ]
+    }
+}
+
+fn finish(values: &[f64], alpha: f64, solved: Solved, line: Line, shift: f64) -> Fitted {
     let Solved { share, level, .. } = solved;
     let mut state = State::start(line, level);
     let mut residuals = Vec::with_capacity(values.len());
@@ -167,20 +204,13 @@ fn finish(
         }
         state.take(*y, alpha, line);
     }
-    let mut mean = Vec::with_capacity(horizon);
-    for _ in 0..horizon {
-        let next = state.expect(alpha, share);
-        mean.push(next + shift);
-        state.take(next, alpha, line);
-    }
-    let spread = (0..horizon)
-        .map(|h| (1.0 + h as f64 * alpha * alpha).sqrt())
-        .collect();
-    Fit {
-        mean,
-        residuals,
-        spread,
-        parameters: vec![("alpha", alpha), ("theta", 1.0 / (1.0 - share))],
+    Fitted {
+        alpha,
+        share,
+        line,
+        state,
+        sigma: interval::sigma(&residuals),
+        shift,
     }
 }
 
@@ -203,21 +233,21 @@ fn straight_line(values: &[f64]) -> Line {
 }
 
 /// The standard Theta method (θ = 2) on a gapless, seasonally adjusted series of at least three values.
-pub(super) fn standard(values: &[f64], horizon: usize) -> Fit {
+pub(super) fn standard(values: &[f64]) -> Fitted {
     let shift = values[0];
     let shifted: Vec<f64> = values.iter().map(|v| v - shift).collect();
     let line = straight_line(&shifted);
-    fitted(&shifted, horizon, Some(0.5), line, shift)
+    fitted(&shifted, Some(0.5), line, shift)
 }
 
 /// The dynamic optimised Theta method on a gapless, seasonally adjusted series of at least five values.
-pub(super) fn dynamic(values: &[f64], horizon: usize) -> Fit {
+pub(super) fn dynamic(values: &[f64]) -> Fitted {
     let shift = values[0];
     let shifted: Vec<f64> = values.iter().map(|v| v - shift).collect();
-    fitted(&shifted, horizon, None, Line::Running, shift)
+    fitted(&shifted, None, Line::Running, shift)
 }
 
-fn fitted(values: &[f64], horizon: usize, share: Option<f64>, line: Line, shift: f64) -> Fit {
+fn fitted(values: &[f64], share: Option<f64>, line: Line, shift: f64) -> Fitted {
     let lines = Lines::of(values, line);
     let alpha = minimise(
         |alpha| solve(values, alpha, share, &lines).squares,
@@ -225,7 +255,7 @@ fn fitted(values: &[f64], horizon: usize, share: Option<f64>, line: Line, shift:
         STEPS,
     );
     let solved = solve(values, alpha, share, &lines);
-    finish(values, horizon, alpha, solved, line, shift)
+    finish(values, alpha, solved, line, shift)
 }
 
 #[cfg(test)]
@@ -234,21 +264,34 @@ mod tests {
 
     #[test]
     fn a_constant_series_is_forecast_by_its_constant() {
-        for fit in [standard(&[4.0; 12], 3), dynamic(&[4.0; 12], 3)] {
-            assert!(
-                fit.mean.iter().all(|m| (m - 4.0).abs() < 1e-9),
-                "{:?}",
-                fit.mean
-            );
+        for fit in [standard(&[4.0; 12]), dynamic(&[4.0; 12])] {
+            let (mean, _) = fit.forecast(3);
+            assert!(mean.iter().all(|m| (m - 4.0).abs() < 1e-9), "{mean:?}");
         }
     }
 
     #[test]
     fn theta_follows_half_the_slope_of_a_straight_line() {
         let line: Vec<f64> = (0..50).map(|t| 10.0 + 2.0 * t as f64).collect();
-        let fit = standard(&line, 10);
-        let slope = (fit.mean[9] - fit.mean[0]) / 9.0;
+        let (mean, _) = standard(&line).forecast(10);
+        let slope = (mean[9] - mean[0]) / 9.0;
         assert!((slope - 1.0).abs() < 0.05, "{slope}");
+    }
+
+    #[test]
+    fn the_exact_solution_is_at_the_bottom_of_its_bowl() {
+        let values: Vec<f64> = (0..40)
+            .map(|t| f64::from(t) * 0.3 + 2.0 * (f64::from(t) * 1.3).sin())
+            .collect();
+        let lines = Lines::of(&values, Line::Running);
+        let best = solve(&values, 0.3, None, &lines);
+        for share in [best.share - 0.05, best.share + 0.05] {
+            assert!(solve(&values, 0.3, Some(share), &lines).squares > best.squares);
+        }
+        let fitted = finish(&values, 0.3, best, Line::Running, 0.0);
+        let squares = fitted.sigma.powi(2) * 38.0;
+        // The squares that are solved for hold the faint pull of the level as well.
+        assert!((squares - best.squares).abs() < 1e-2 * best.squares, "{squares}");
     }
 
     #[test]
