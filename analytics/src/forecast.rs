@@ -9,17 +9,22 @@
 //! Everything is deterministic: no seed is needed.
 
 mod accuracy;
+pub mod arima;
 mod backtest;
 mod bracket;
+pub mod ces;
 mod ensemble;
 pub mod ets;
 mod interval;
+mod levenberg_marquardt;
 mod member;
+pub mod mstl;
 mod naive;
 pub mod panel;
 mod prepare;
 mod quasi_newton;
 mod season;
+mod steps;
 mod table;
 mod theta;
 
@@ -29,12 +34,15 @@ pub use accuracy::{Accuracy, coverage, mase, msis, scale, smape};
 pub use backtest::{Backtest, ModelScore};
 pub use ensemble::Recipe;
 pub use prepare::PrepareError;
+pub use steps::Steps;
 pub use table::{BacktestRow, TableError, backtest_table};
 
 use backtest::Tested;
 use interval::{Prior, Width};
 use member::{Memory, Origin};
 use prepare::Prepared;
+
+use crate::cancel::{Cancel, never};
 
 /// A forecasting model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,19 +60,28 @@ pub enum Model {
     DampedEts,
     /// ETS; error, trend and season by criterion.
     Ets,
+    /// Seasonal ARIMA; orders by criterion.
+    Arima,
+    /// Complex exponential smoothing; season by criterion.
+    Ces,
+    /// STL decomposition for one or more seasons with complex exponential smoothing of what is left.
+    Mstl,
     /// The recipe's members combined.
     Ensemble,
 }
 
 impl Model {
     /// Every model, the simplest first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Naive,
         Self::SeasonalNaive,
         Self::Theta,
         Self::DynamicTheta,
         Self::DampedEts,
         Self::Ets,
+        Self::Arima,
+        Self::Ces,
+        Self::Mstl,
         Self::Ensemble,
     ];
 
@@ -75,6 +92,9 @@ impl Model {
             Self::SeasonalNaive => "seasonal_naive",
             Self::DampedEts => "damped_ets",
             Self::Ets => "ets",
+            Self::Arima => "arima",
+            Self::Ces => "ces",
+            Self::Mstl => "mstl",
             Self::Theta => "theta",
             Self::DynamicTheta => "dynamic_theta",
             Self::Ensemble => "ensemble",
@@ -87,7 +107,12 @@ impl Model {
             Self::Naive => values >= 1,
             // One cycle and a half: 53 weeks allow no seasonal-naive.
             Self::SeasonalNaive => period > 1 && values * 2 >= period * 3,
-            Self::DampedEts | Self::Ets | Self::Ensemble => values >= 8,
+            Self::DampedEts
+            | Self::Ets
+            | Self::Arima
+            | Self::Ces
+            | Self::Mstl
+            | Self::Ensemble => values >= 8,
             Self::Theta => values >= 5,
             Self::DynamicTheta => values >= 6,
         }
@@ -101,6 +126,8 @@ pub struct Options {
     pub horizon: usize,
     /// Values in one season (52 for weeks, 12 for months); 1 = no season.
     pub period: usize,
+    /// Values in one cycle of further seasons (a year of days beside a week of them); 0 = none. Only [`Model::Mstl`] sees them.
+    pub further: [usize; 2],
     /// Origins of the backtest, at most; 0 switches it off.
     pub folds: usize,
     /// Values between two origins of the backtest; 0 = a third of the horizon.
@@ -122,6 +149,7 @@ impl Options {
         Self {
             horizon,
             period,
+            further: [0; 2],
             folds: 6,
             stride: 0,
             min_train: 20,
@@ -215,7 +243,7 @@ struct Projection {
 /// # Errors
 /// [`ForecastError::NoHorizon`] for a zero horizon, [`ForecastError::Prepare`] when no value is known.
 pub fn forecast(values: &[f64], options: &Options) -> Result<Forecast, ForecastError> {
-    Ok(Draft::new(values, options, None)?.finish(&Prior::default()))
+    Ok(Draft::new(values, options, None, &never)?.finish(&Prior::default()))
 }
 
 /// Forecasts with a given model instead of the champion; the backtest still runs and its interval calibration is used.
@@ -227,7 +255,7 @@ pub fn forecast_with(
     options: &Options,
     model: Model,
 ) -> Result<Forecast, ForecastError> {
-    Ok(Draft::new(values, options, Some(model))?.finish(&Prior::default()))
+    Ok(Draft::new(values, options, Some(model), &never)?.finish(&Prior::default()))
 }
 
 /// Measures every model by rolling origin without forecasting. `None` when the series is too short.
@@ -239,7 +267,7 @@ pub fn backtest(values: &[f64], options: &Options) -> Result<Option<Backtest>, F
         return Err(ForecastError::NoHorizon);
     }
     let prepared = prepare::prepare(values)?;
-    let tested = backtest::run(&prepared.values, options, prepared.floor, None);
+    let tested = backtest::run(&prepared.values, options, prepared.floor, None, &never);
     Ok(tested.map(|tested| tested.report))
 }
 
@@ -260,6 +288,7 @@ impl Draft {
         values: &[f64],
         options: &Options,
         wanted: Option<Model>,
+        cancel: &dyn Cancel,
     ) -> Result<Self, ForecastError> {
         if options.horizon == 0 {
             return Err(ForecastError::NoHorizon);
@@ -288,7 +317,7 @@ impl Draft {
         let tested = if constant {
             None
         } else {
-            backtest::run(&values, options, floor, wanted)
+            backtest::run(&values, options, floor, wanted, cancel)
         };
         if tested.is_none() && !constant {
             notes.push(Note::NoBacktest);
@@ -307,14 +336,15 @@ impl Draft {
                 errors,
                 memory,
             }) => (Some(report), ratios, errors, memory),
-            None => (None, Default::default(), Vec::new(), Memory::default()),
+            None => (None, Default::default(), Vec::new(), Memory::new(cancel)),
         };
         if let Some(report) = &report
             && matches!(report.champion, Model::Naive | Model::SeasonalNaive)
         {
             notes.push(Note::NaiveIsBest);
         }
-        let origin = Origin::new(&values, options.period, floor);
+        memory.choose_again();
+        let origin = Origin::new(&values, options, floor);
         let projection = if model == Model::Ensemble {
             let members = origin.project(options.recipe.members(), horizon, &mut memory);
             let errors = (!errors.is_empty()).then_some(errors.as_slice());

@@ -8,6 +8,7 @@ use super::accuracy::{self, Accuracy};
 use super::interval::{self, Prior, Width};
 use super::member::{Memory, Origin};
 use super::{Model, Options, Projection};
+use crate::cancel::Cancel;
 
 /// What one model achieved.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,14 +45,14 @@ impl Backtest {
 }
 
 /// What a backtest leaves to the forecast from the last value.
-pub(super) struct Tested {
+pub(super) struct Tested<'a> {
     pub(super) report: Backtest,
     /// Errors in units of the model's own deviation, by model, fold and step; NaN where the model claims no deviation.
     pub(super) ratios: BTreeMap<Model, Vec<Vec<f64>>>,
     /// Absolute errors of the recipe's members, in their order; empty when they were not combined.
     pub(super) errors: Vec<f64>,
     /// Where the members' last fits ended.
-    pub(super) memory: Memory,
+    pub(super) memory: Memory<'a>,
 }
 
 /// A model replaces the combination only with at most this share of its error.
@@ -115,12 +116,13 @@ impl Tally {
 
 /// Runs the backtest of the recipe's members, their combination, the naive methods and `extra`; nothing when not even one fold
 /// fits.
-pub(super) fn run(
+pub(super) fn run<'a>(
     values: &[f64],
     options: &Options,
     floor: Option<f64>,
     extra: Option<Model>,
-) -> Option<Tested> {
+    cancel: &'a dyn Cancel,
+) -> Option<Tested<'a>> {
     let n = values.len();
     let spare = n.checked_sub(options.min_train.max(4))?;
     // A short series is tested on fewer steps rather than not at all.
@@ -147,14 +149,14 @@ pub(super) fn run(
     }
     let mut tallies: BTreeMap<Model, Tally> =
         models.iter().map(|m| (*m, Tally::default())).collect();
-    let mut memory = Memory::default();
+    let mut memory = Memory::new(cancel);
     let scales: Vec<Option<f64>> = origins
         .iter()
         .map(|origin| accuracy::scale(&values[..*origin], 1))
         .collect();
     for (origin, scale) in origins.iter().zip(&scales) {
         let (train, rest) = values.split_at(*origin);
-        let past = Origin::new(train, options.period, floor);
+        let past = Origin::new(train, options, floor);
         let made = past.project(&models, horizon, &mut memory);
         for (model, projection) in models.iter().zip(made) {
             let tally = tallies.get_mut(model).expect("every model has a tally");

@@ -2,14 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::arima::{self, Order, Search};
+use super::ces;
 use super::ets::{self, Pool, TrendForm};
+use super::mstl::{self, Mstl};
 use super::season::Season;
-use super::{Model, Projection, naive, theta};
+use super::{Model, Options, Projection, Steps, naive, theta};
+use crate::cancel::Cancel;
 
 /// The past of one origin, looked at once for all models.
 pub(super) struct Origin<'a> {
     values: &'a [f64],
     period: usize,
+    /// All seasons for the model that can have several.
+    periods: Vec<usize>,
     bounds: Bounds,
     season: Season,
     /// The values without their season.
@@ -33,11 +39,30 @@ impl Bounds {
     }
 }
 
-/// What the fits at an earlier origin of the same series leave to the next one: a place to start the search from. It holds nothing
-/// that a later origin would not know.
-#[derive(Default)]
-pub(super) struct Memory {
+/// What the fits at an earlier origin of the same series leave to the next one: a place to start the search from, and orders and
+/// forms that need not be chosen anew at every origin. It holds nothing that a later origin would not know.
+pub(super) struct Memory<'a> {
+    cancel: &'a dyn Cancel,
     ets: Vec<ets::Fitted>,
+    /// Orders, and whether there is a constant.
+    arima: Option<(Order, bool)>,
+    ces: Option<ces::Form>,
+}
+
+impl<'a> Memory<'a> {
+    pub(super) fn new(cancel: &'a dyn Cancel) -> Self {
+        Self {
+            cancel,
+            ets: Vec::new(),
+            arima: None,
+            ces: None,
+        }
+    }
+
+    /// Lets orders and forms be chosen again.
+    pub(super) fn choose_again(&mut self) {
+        (self.arima, self.ces) = (None, None);
+    }
 }
 
 /// A fitted model with its state.
@@ -58,16 +83,23 @@ enum Fitted {
     /// On logarithms, between the smallest and the largest of which a forecast may move by one range.
     LogTheta(theta::Fitted, f64, f64),
     Ets(Box<ets::Fitted>),
+    Arima(Box<arima::Fitted>),
+    Ces(Box<ces::Fitted>),
+    /// With the number of values taken in since the seasons were found.
+    Mstl(Box<mstl::Fitted<ces::Fitted>>, usize),
 }
 
 impl<'a> Origin<'a> {
-    pub(super) fn new(values: &'a [f64], period: usize, floor: Option<f64>) -> Self {
+    pub(super) fn new(values: &'a [f64], options: &Options, floor: Option<f64>) -> Self {
+        let period = options.period;
+        let further = options.further.into_iter().filter(|p| *p > 1);
         let season = Season::detect(values, period);
         let flat = season.remove(values);
         let (low, high) = range(values);
         Self {
             values,
             period,
+            periods: std::iter::once(period).chain(further).collect(),
             season,
             flat,
             bounds: Bounds { low, high, floor },
@@ -75,7 +107,12 @@ impl<'a> Origin<'a> {
     }
 
     /// Fits some models. A model that cannot be fitted here repeats the last value.
-    pub(super) fn fit(&self, models: &[Model], memory: &mut Memory) -> Vec<Member> {
+    pub(super) fn fit(&self, models: &[Model], memory: &mut Memory<'_>) -> Vec<Member> {
+        // Once cancelled nothing is fitted any more; the caller throws the result away.
+        if memory.cancel.is_cancelled() {
+            let last = |_: &Model| self.member(Model::Naive, memory);
+            return models.iter().map(last).collect();
+        }
         let wants_all = models.contains(&Model::Ets);
         if wants_all || models.contains(&Model::DampedEts) {
             let pool = if wants_all { Pool::All } else { Pool::Damped };
@@ -96,7 +133,7 @@ impl<'a> Origin<'a> {
         &self,
         models: &[Model],
         horizon: usize,
-        memory: &mut Memory,
+        memory: &mut Memory<'_>,
     ) -> Vec<Projection> {
         let members = self.fit(models, memory);
         members.iter().map(|member| member.project(horizon)).collect()
@@ -107,35 +144,38 @@ impl<'a> Origin<'a> {
         self.period <= ets::LONGEST_SEASON
     }
 
-    fn member(&self, model: Model, memory: &Memory) -> Member {
-        let naive = || Fitted::Naive(naive::Fitted::new(self.values, 1));
-        let (fitted, adjusted) = match model {
-            Model::Naive | Model::Ensemble => (naive(), false),
-            Model::SeasonalNaive => (
-                Fitted::Naive(naive::Fitted::new(self.values, self.period)),
-                false,
-            ),
-            // Theta works on logarithms where the values allow it, dynamic Theta always on the values themselves: on the
-            // training parts of the M3 collections each on its own scale was better than both on either.
-            Model::Theta => match logarithms(&self.flat) {
-                Some(logs) => {
-                    let (low, high) = range(&logs);
-                    (Fitted::LogTheta(theta::standard(&logs), low, high), true)
-                }
-                None => (Fitted::Theta(theta::standard(&self.flat)), true),
-            },
-            Model::DynamicTheta => (Fitted::Theta(theta::dynamic(&self.flat)), true),
+    fn member(&self, model: Model, memory: &mut Memory<'_>) -> Member {
+        let naive = |period: usize| Fitted::Naive(naive::Fitted::new(self.values, period));
+        let mut adjusted = false;
+        let fitted = match model {
+            Model::Naive | Model::Ensemble => Some(naive(1)),
+            Model::SeasonalNaive => Some(naive(self.period)),
+            Model::Theta | Model::DynamicTheta => {
+                adjusted = true;
+                Some(self.theta(model))
+            }
             Model::Ets | Model::DampedEts => {
+                adjusted = !self.classical();
                 let best = memory
                     .ets
                     .iter()
                     .filter(|f| model == Model::Ets || f.form.trend == TrendForm::Damped)
                     .min_by(|a, b| a.criterion.total_cmp(&b.criterion));
-                match best {
-                    Some(best) => (Fitted::Ets(Box::new(best.clone())), !self.classical()),
-                    None => (naive(), false),
-                }
+                best.map(|best| Fitted::Ets(Box::new(best.clone())))
             }
+            Model::Arima => self.arima(memory),
+            Model::Ces => self.ces(memory),
+            Model::Mstl => {
+                let cancel = || memory.cancel.is_cancelled();
+                let trend = |values: &[f64]| ces::fit(values, 1, ces::Form::None);
+                mstl::fit(self.values, &Mstl::new(&self.periods), trend, &cancel)
+                    .ok()
+                    .map(|fitted| Fitted::Mstl(Box::new(fitted), 0))
+            }
+        };
+        let (fitted, adjusted) = match fitted {
+            Some(fitted) => (fitted, adjusted),
+            None => (Fitted::Naive(naive::Fitted::new(self.values, 1)), false),
         };
         Member {
             fitted,
@@ -147,6 +187,43 @@ impl<'a> Origin<'a> {
             seen: self.values.len(),
             bounds: self.bounds,
         }
+    }
+
+    /// Theta works on logarithms where the values allow it, dynamic Theta always on the values themselves: on the training parts
+    /// of the M3 collections each on its own scale was better than both on either.
+    fn theta(&self, model: Model) -> Fitted {
+        match logarithms(&self.flat).filter(|_| model == Model::Theta) {
+            Some(logs) => {
+                let (low, high) = range(&logs);
+                Fitted::LogTheta(theta::standard(&logs), low, high)
+            }
+            None if model == Model::Theta => Fitted::Theta(theta::standard(&self.flat)),
+            None => Fitted::Theta(theta::dynamic(&self.flat)),
+        }
+    }
+
+    /// A year of weeks has too many lags for seasonal terms that a few years could estimate.
+    fn arima(&self, memory: &mut Memory<'_>) -> Option<Fitted> {
+        let known = memory
+            .arima
+            .and_then(|(order, constant)| arima::fit(self.values, order, constant, &[]).ok());
+        let fitted = known.or_else(|| {
+            let cancel = || memory.cancel.is_cancelled();
+            let period = if self.classical() { self.period } else { 1 };
+            arima::auto(self.values, &[], &Search::new(period), &cancel).ok()
+        })?;
+        memory.arima = Some((fitted.order, fitted.constant.is_some()));
+        Some(Fitted::Arima(Box::new(fitted)))
+    }
+
+    fn ces(&self, memory: &mut Memory<'_>) -> Option<Fitted> {
+        let period = if self.classical() { self.period } else { 1 };
+        let known = memory
+            .ces
+            .and_then(|form| ces::fit(self.values, period, form).ok());
+        let fitted = known.or_else(|| ces::auto(self.values, period).ok())?;
+        memory.ces = Some(fitted.form);
+        Some(Fitted::Ces(Box::new(fitted)))
     }
 }
 
@@ -165,6 +242,16 @@ impl Member {
                 fitted.take(log);
             }
             Fitted::Ets(fitted) => fitted.update(&[flat]),
+            Fitted::Arima(fitted) => fitted.update(flat),
+            Fitted::Ces(fitted) => fitted.update(flat),
+            Fitted::Mstl(fitted, since) => {
+                let seasons = fitted.decomposition.restore(Steps {
+                    mean: vec![0.0; *since + 1],
+                    sigma: vec![0.0; *since + 1],
+                });
+                fitted.trend.update(flat - seasons.mean[*since]);
+                *since += 1;
+            }
         }
         self.bounds.low = self.bounds.low.min(value);
         self.bounds.high = self.bounds.high.max(value);
@@ -180,6 +267,22 @@ impl Member {
             Fitted::Naive(fitted) => fitted.forecast(horizon),
             Fitted::Theta(fitted) | Fitted::LogTheta(fitted, ..) => fitted.forecast(horizon),
             Fitted::Ets(fitted) => fitted.forecast(horizon),
+            Fitted::Arima(fitted) => apart(fitted.forecast(horizon)),
+            Fitted::Ces(fitted) => apart(fitted.forecast(horizon)),
+            Fitted::Mstl(fitted, since) => {
+                // The seasons go on from where they were found, the trend from the last value.
+                let mut trend = fitted.trend.forecast(horizon);
+                let blank = |part: &[f64]| -> Vec<f64> {
+                    let none = std::iter::repeat_n(0.0, *since);
+                    none.chain(part.iter().copied()).collect()
+                };
+                trend = Steps {
+                    mean: blank(&trend.mean),
+                    sigma: blank(&trend.sigma),
+                };
+                let (mut mean, mut sigma) = apart(fitted.decomposition.restore(trend));
+                (mean.split_off(*since), sigma.split_off(*since))
+            }
         };
         for (h, (mean, deviation)) in mean.iter_mut().zip(&mut deviation).enumerate() {
             if let Fitted::LogTheta(_, low, high) = self.fitted {
@@ -195,6 +298,9 @@ impl Member {
             Fitted::Naive(_) => (Vec::new(), None),
             Fitted::Theta(fitted) | Fitted::LogTheta(fitted, ..) => (fitted.parameters(), None),
             Fitted::Ets(fitted) => (fitted.parameters(), Some(fitted.form.name())),
+            Fitted::Arima(fitted) => (Vec::new(), Some(fitted.order.name())),
+            Fitted::Ces(fitted) => (Vec::new(), Some(fitted.form.name().to_owned())),
+            Fitted::Mstl(..) => (Vec::new(), None),
         };
         Projection {
             mean,
@@ -203,6 +309,10 @@ impl Member {
             form,
         }
     }
+}
+
+fn apart(steps: Steps) -> (Vec<f64>, Vec<f64>) {
+    (steps.mean, steps.sigma)
 }
 
 fn range(values: &[f64]) -> (f64, f64) {

@@ -73,8 +73,9 @@ pub fn forecasts(
     cancel: &(dyn Cancel + Sync),
 ) -> Result<Vec<Result<Forecast, ForecastError>>, Cancelled> {
     let options = request.options;
+    let cancel_one = || cancel.is_cancelled();
     let drafts = each(request.series, request.threads, cancel, |(_, values)| {
-        Draft::new(values, &options, request.model)
+        Draft::new(values, &options, request.model, &cancel_one)
     })?;
     let tested: Vec<&[Vec<f64>]> = drafts
         .iter()
