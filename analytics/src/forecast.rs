@@ -348,7 +348,7 @@ impl Draft {
         let projection = if model == Model::Ensemble {
             let members = origin.project(options.recipe.members(), horizon, &mut memory);
             let errors = (!errors.is_empty()).then_some(errors.as_slice());
-            options.recipe.combine(&members, errors)
+            ensemble::mean(&members, &ensemble::weights(members.len(), errors))
         } else {
             origin.project(&[model], horizon, &mut memory).remove(0)
         };

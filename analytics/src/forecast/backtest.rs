@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::{self, Accuracy};
+use super::ensemble;
 use super::interval::{self, Prior, Width};
 use super::member::{Memory, Origin};
 use super::{Model, Options, Projection};
@@ -183,7 +184,8 @@ pub(super) fn run<'a>(
                 .iter()
                 .map(|model| tallies[model].projections[fold].clone())
                 .collect();
-            let made = options.recipe.combine(&parts, others.as_deref());
+            let weights = ensemble::weights(parts.len(), others.as_deref());
+            let made = ensemble::mean(&parts, &weights);
             ensemble.add(made, &values[*origin..*origin + horizon], *scale);
         }
         errors = sums(None);
