@@ -23,6 +23,9 @@ mod naive;
 pub mod panel;
 mod prepare;
 mod quasi_newton;
+pub mod reconcile;
+pub mod refresh;
+pub mod regress;
 mod season;
 mod steps;
 mod table;
@@ -39,7 +42,7 @@ pub use table::{BacktestRow, TableError, backtest_table};
 
 use backtest::Tested;
 use interval::{Prior, Width};
-use member::{Memory, Origin};
+use member::{Member, Memory, Origin};
 use prepare::Prepared;
 
 use crate::cancel::{Cancel, never};
@@ -107,12 +110,9 @@ impl Model {
             Self::Naive => values >= 1,
             // One cycle and a half: 53 weeks allow no seasonal-naive.
             Self::SeasonalNaive => period > 1 && values * 2 >= period * 3,
-            Self::DampedEts
-            | Self::Ets
-            | Self::Arima
-            | Self::Ces
-            | Self::Mstl
-            | Self::Ensemble => values >= 8,
+            Self::DampedEts | Self::Ets | Self::Arima | Self::Ces | Self::Mstl | Self::Ensemble => {
+                values >= 8
+            }
             Self::Theta => values >= 5,
             Self::DynamicTheta => values >= 6,
         }
@@ -271,10 +271,13 @@ pub fn backtest(values: &[f64], options: &Options) -> Result<Option<Backtest>, F
     Ok(tested.map(|tested| tested.report))
 }
 
-/// A forecast whose interval widths are still open.
-struct Draft {
+/// The models that the backtest chose for a series, fitted to all of it.
+struct Chosen {
     model: Model,
-    projection: Projection,
+    /// One, or the recipe's.
+    members: Vec<Member>,
+    weights: Vec<f64>,
+    /// Missing values after the last known one.
     stale: usize,
     floor: Option<f64>,
     report: Option<Backtest>,
@@ -283,7 +286,7 @@ struct Draft {
     notes: Vec<Note>,
 }
 
-impl Draft {
+impl Chosen {
     fn new(
         values: &[f64],
         options: &Options,
@@ -309,7 +312,6 @@ impl Draft {
         if options.period > 1 && values.len() * 2 < options.period * 3 {
             notes.push(Note::NoSeason);
         }
-        let horizon = options.horizon + stale;
         let constant = values.iter().all(|v| *v == values[0]);
         if constant {
             notes.push(Note::Constant);
@@ -345,22 +347,63 @@ impl Draft {
         }
         memory.choose_again();
         let origin = Origin::new(&values, options, floor);
-        let projection = if model == Model::Ensemble {
-            let members = origin.project(options.recipe.members(), horizon, &mut memory);
+        let (members, weights) = if model == Model::Ensemble {
+            let members = origin.fit(options.recipe.members(), &mut memory);
             let errors = (!errors.is_empty()).then_some(errors.as_slice());
-            ensemble::mean(&members, &ensemble::weights(members.len(), errors))
+            let weights = ensemble::weights(members.len(), errors);
+            (members, weights)
         } else {
-            origin.project(&[model], horizon, &mut memory).remove(0)
+            (origin.fit(&[model], &mut memory), vec![1.0])
         };
         Ok(Self {
             model,
-            projection,
+            members,
+            weights,
             stale,
             floor,
             report,
             ratios: ratios.remove(&model).unwrap_or_default(),
             notes,
         })
+    }
+
+    fn project(&self, horizon: usize) -> Projection {
+        let parts: Vec<Projection> = self.members.iter().map(|m| m.project(horizon)).collect();
+        ensemble::mean(&parts, &self.weights)
+    }
+
+    fn draft(self, horizon: usize) -> Draft {
+        Draft {
+            projection: self.project(horizon + self.stale),
+            model: self.model,
+            stale: self.stale,
+            floor: self.floor,
+            report: self.report,
+            ratios: self.ratios,
+            notes: self.notes,
+        }
+    }
+}
+
+/// A forecast whose interval widths are still open.
+struct Draft {
+    model: Model,
+    projection: Projection,
+    stale: usize,
+    floor: Option<f64>,
+    report: Option<Backtest>,
+    ratios: Vec<Vec<f64>>,
+    notes: Vec<Note>,
+}
+
+impl Draft {
+    fn new(
+        values: &[f64],
+        options: &Options,
+        wanted: Option<Model>,
+        cancel: &dyn Cancel,
+    ) -> Result<Self, ForecastError> {
+        Ok(Chosen::new(values, options, wanted, cancel)?.draft(options.horizon))
     }
 
     fn finish(self, prior: &Prior) -> Forecast {

@@ -71,8 +71,7 @@ impl Form {
                 SeasonForm::Additive,
                 SeasonForm::Multiplicative,
             ] {
-                let unstable =
-                    error == ErrorForm::Additive && season == SeasonForm::Multiplicative;
+                let unstable = error == ErrorForm::Additive && season == SeasonForm::Multiplicative;
                 if unstable || (season != SeasonForm::None && !seasonal) {
                     continue;
                 }
@@ -234,7 +233,10 @@ impl Scaled {
             return None;
         }
         let scale = values.iter().map(|v| v.abs()).sum::<f64>() / n as f64;
-        let spread = values.iter().map(|v| (v - values[0]).abs()).fold(0.0, f64::max);
+        let spread = values
+            .iter()
+            .map(|v| (v - values[0]).abs())
+            .fold(0.0, f64::max);
         if scale <= 0.0 || !scale.is_finite() || spread <= 1e-9 * scale {
             return None;
         }
@@ -302,7 +304,9 @@ impl Scaled {
         } else {
             level
         };
-        let steps = (1..n).map(|t| (adjust(t) - adjust(t - 1)).abs()).sum::<f64>();
+        let steps = (1..n)
+            .map(|t| (adjust(t) - adjust(t - 1)).abs())
+            .sum::<f64>();
         let noise = (steps / (n - 1) as f64).max(1e-4);
         let state = State {
             level,
@@ -516,8 +520,7 @@ impl Fitted {
             deviations.push(deviation);
             bases.push(base);
             let seasonal = self.form.season == SeasonForm::Additive && (h + 1) % period == 0;
-            let weight =
-                self.alpha + self.beta * damped + if seasonal { self.gamma } else { 0.0 };
+            let weight = self.alpha + self.beta * damped + if seasonal { self.gamma } else { 0.0 };
             weights.push(weight);
             sum += weight * weight;
         }

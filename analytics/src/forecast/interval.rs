@@ -6,6 +6,8 @@
 //! quantiles of the same ratios over all series of a panel (see [`super::panel`]), or without one over backtests inside the
 //! training parts of the monthly series of the M3 competition.
 
+use serde::{Deserialize, Serialize};
+
 use super::Step;
 use crate::inference::quantile;
 
@@ -28,7 +30,7 @@ pub(super) fn sigma(residuals: &[f64]) -> f64 {
 }
 
 /// Factors on the nominal widths at one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Factors {
     pub(super) factor80: f64,
     pub(super) factor95: f64,
@@ -46,7 +48,7 @@ impl Factors {
 
 /// What is believed about the factors before a series' own backtest is looked at, step by step; the last step holds for all
 /// later ones.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Prior {
     steps: Vec<Factors>,
 }
@@ -102,7 +104,9 @@ impl Prior {
     fn refined(&self, folds: &[Vec<Size>], trust: f64) -> Self {
         let longest = folds.iter().map(Vec::len).max().unwrap_or(0);
         let factor = |from: usize, to: usize, level: f64, before: f64, of: fn(&Size) -> f64| {
-            let steps = folds.iter().flat_map(|f| &f[from.min(f.len())..to.min(f.len())]);
+            let steps = folds
+                .iter()
+                .flat_map(|f| &f[from.min(f.len())..to.min(f.len())]);
             let mut seen: Vec<f64> = steps.map(of).filter(|r| r.is_finite()).collect();
             if seen.is_empty() {
                 return before;
@@ -149,15 +153,15 @@ impl Prior {
 }
 
 /// Factors on the nominal widths of one series' forecast, step by step.
-#[derive(Clone, Debug)]
-pub(super) struct Width<'a> {
-    prior: &'a Prior,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Width {
+    prior: Prior,
     own: Factors,
 }
 
-impl<'a> Width<'a> {
+impl Width {
     /// Moves a prior by the standardised errors of one series' folds, all but `without`; without any the prior holds.
-    pub(super) fn learn(folds: &[Vec<f64>], without: Option<usize>, prior: &'a Prior) -> Self {
+    pub(super) fn learn(folds: &[Vec<f64>], without: Option<usize>, prior: &Prior) -> Self {
         let own = |level: f64, nominal: f64, of: fn(Factors) -> f64| {
             let mut sizes: Vec<f64> = folds
                 .iter()
@@ -182,7 +186,7 @@ impl<'a> Width<'a> {
                 factor80: own(0.80, Z80, |f| f.factor80),
                 factor95: own(0.95, Z95, |f| f.factor95),
             },
-            prior,
+            prior: prior.clone(),
         }
     }
 

@@ -136,7 +136,10 @@ impl<'a> Origin<'a> {
         memory: &mut Memory<'_>,
     ) -> Vec<Projection> {
         let members = self.fit(models, memory);
-        members.iter().map(|member| member.project(horizon)).collect()
+        members
+            .iter()
+            .map(|member| member.project(horizon))
+            .collect()
     }
 
     /// Whether every period of the season is short enough to have a state of its own.

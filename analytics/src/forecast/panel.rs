@@ -94,10 +94,7 @@ pub fn forecasts(
 ///
 /// # Errors
 /// [`PanelError::Series`] for the first series that cannot be forecast, [`PanelError::Cancelled`].
-pub fn run(
-    request: &Request<'_>,
-    cancel: &(dyn Cancel + Sync),
-) -> Result<Vec<Row>, PanelError> {
+pub fn run(request: &Request<'_>, cancel: &(dyn Cancel + Sync)) -> Result<Vec<Row>, PanelError> {
     let mut rows = Vec::with_capacity(request.series.len() * request.options.horizon);
     let made = forecasts(request, cancel)?;
     for ((id, _), forecast) in request.series.iter().zip(made) {
@@ -144,7 +141,9 @@ fn each<T: Sync, R: Send>(
                 }
                 done.push(work(item));
             }
-            let mut slots = slots.lock().expect("no thread panics while it holds the lock");
+            let mut slots = slots
+                .lock()
+                .expect("no thread panics while it holds the lock");
             for (slot, result) in slots[from..].iter_mut().zip(done) {
                 *slot = Some(result);
             }

@@ -144,8 +144,9 @@ fn solve(values: &[f64], alpha: f64, share: Option<f64>, lines: &Lines) -> Solve
         }
     });
     let level = (ue - share * ux) / uu;
-    let squares = ee + level * level * uu + share * share * xx - 2.0 * level * ue - 2.0 * share * xe
-        + 2.0 * level * share * ux;
+    let squares =
+        ee + level * level * uu + share * share * xx - 2.0 * level * ue - 2.0 * share * xe
+            + 2.0 * level * share * ux;
     Solved {
         squares,
         share,
@@ -187,10 +188,7 @@ impl Fitted {
     }
 
     pub(super) fn parameters(&self) -> Vec<(&'static str, f64)> {
-        vec![
-            ("alpha", self.alpha),
-            ("theta", 1.0 / (1.0 - self.share)),
-        ]
+        vec![("alpha", self.alpha), ("theta", 1.0 / (1.0 - self.share))]
     }
 }
 
@@ -291,7 +289,10 @@ mod tests {
         let fitted = finish(&values, 0.3, best, Line::Running, 0.0);
         let squares = fitted.sigma.powi(2) * 38.0;
         // The squares that are solved for hold the faint pull of the level as well.
-        assert!((squares - best.squares).abs() < 1e-2 * best.squares, "{squares}");
+        assert!(
+            (squares - best.squares).abs() < 1e-2 * best.squares,
+            "{squares}"
+        );
     }
 
     #[test]

@@ -448,8 +448,7 @@ impl Objective for Likelihood<'_> {
             phi,
         } = smoothing;
         let (share_b, share_g) = (beta / alpha, gamma / (1.0 - alpha));
-        gradient[0] =
-            steepness(alpha, ALPHA) * (by_alpha + share_b * by_beta - share_g * by_gamma);
+        gradient[0] = steepness(alpha, ALPHA) * (by_alpha + share_b * by_beta - share_g * by_gamma);
         let mut i = 1;
         if self.form.trend != TrendForm::None {
             gradient[i] = steepness(share_b, SHARE) * alpha * by_beta;
@@ -496,7 +495,9 @@ mod tests {
         let values: Vec<f64> = (0..30)
             .map(|t| {
                 let t = f64::from(t);
-                1.0 + 0.01 * t + 0.2 * (std::f64::consts::TAU * t / 4.0).sin() + 0.05 * (t * t).sin()
+                1.0 + 0.01 * t
+                    + 0.2 * (std::f64::consts::TAU * t / 4.0).sin()
+                    + 0.05 * (t * t).sin()
             })
             .collect();
         for form in Form::all(true, true) {
