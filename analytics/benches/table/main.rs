@@ -4,6 +4,8 @@
 //! *measured* when it was run beside ours just now, and *stored* when it comes from `$DIGI_BENCH_DATA/bench` (default
 //! `../shared`). What cannot be measured here is printed as such and is never ok.
 
+mod clock;
+mod forecast;
 mod m3;
 mod models;
 mod reference;
@@ -14,7 +16,7 @@ use report::Table;
 /// A topic by name, and what measures it.
 type Topic = (&'static str, fn(&mut Table));
 
-const TOPICS: &[Topic] = &[("models", models::measure)];
+const TOPICS: &[Topic] = &[("forecast", forecast::measure), ("models", models::measure)];
 
 fn main() {
     let wanted: Vec<String> = std::env::args()

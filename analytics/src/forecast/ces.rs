@@ -437,6 +437,32 @@ mod tests {
     }
 
     #[test]
+    fn a_value_taken_in_moves_the_forecast_by_its_error() {
+        let values: Vec<f64> = (0..48)
+            .map(|t| {
+                30.0 + 5.0 * (std::f64::consts::TAU * f64::from(t) / 4.0).sin()
+                    + (f64::from(t) * 1.9).cos()
+            })
+            .collect();
+        for form in Form::ALL {
+            let fitted = fit(&values, 4, form).expect("long enough");
+            let ahead = fitted.forecast(6);
+            // The expected value is no news.
+            let mut calm = fitted.clone();
+            calm.update(ahead.mean[0]);
+            for (a, b) in calm.forecast(5).mean.iter().zip(&ahead.mean[1..]) {
+                assert!((a - b).abs() < 1e-9, "{form:?}: {a} {b}");
+            }
+            // An error moves what follows as the variances say.
+            let mut moved = fitted.clone();
+            moved.update(ahead.mean[0] + 1.0);
+            let response = moved.forecast(1).mean[0] - ahead.mean[1];
+            let grown = (ahead.sigma[1] / ahead.sigma[0]).powi(2);
+            assert!((grown - 1.0 - response * response).abs() < 1e-9, "{form:?}");
+        }
+    }
+
+    #[test]
     fn air_passengers_are_forecast_as_well_as_by_another_implementation() {
         let fixture = |text: &str| -> Value { serde_json::from_str(text).expect("json") };
         let models = fixture(include_str!("../../testdata/airpassengers_models.json"));

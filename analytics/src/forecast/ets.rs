@@ -217,7 +217,8 @@ pub fn fit_form(values: &[f64], period: usize, form: Form) -> Option<Fitted> {
 }
 
 /// A series brought to mean absolute value one, with first guesses of its seasons.
-struct Scaled {
+struct Scaled<'a> {
+    original: &'a [f64],
     values: Vec<f64>,
     scale: f64,
     positive: bool,
@@ -226,8 +227,8 @@ struct Scaled {
     multiplicative: Option<Vec<f64>>,
 }
 
-impl Scaled {
-    fn new(values: &[f64], period: usize) -> Option<Self> {
+impl<'a> Scaled<'a> {
+    fn new(values: &'a [f64], period: usize) -> Option<Self> {
         let n = values.len();
         if n < 4 || values.iter().any(|v| !v.is_finite()) {
             return None;
@@ -257,6 +258,7 @@ impl Scaled {
             factors
         });
         Some(Self {
+            original: values,
             values: scaled,
             scale,
             positive,
@@ -406,9 +408,7 @@ impl Scaled {
             season: season.clone(),
             initial: (level, slope, season),
         };
-        for value in &self.values {
-            fitted.step(value * self.scale);
-        }
+        fitted.update(self.original);
         Some(fitted)
     }
 }
@@ -538,5 +538,97 @@ impl Fitted {
             list.push(("gamma", self.gamma));
         }
         list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn golden() -> (serde_json::Value, Vec<f64>) {
+        let text = include_str!("../../testdata/airpassengers_golden.json");
+        let golden: serde_json::Value = serde_json::from_str(text).expect("json");
+        let series = serde_json::from_value(golden["series"].clone()).expect("numbers");
+        (golden, series)
+    }
+
+    #[test]
+    fn air_passengers_get_a_multiplicative_season_that_peaks_in_july() {
+        let (golden, series) = golden();
+        for pool in [Pool::All, Pool::Damped] {
+            let fitted = fit(&series[..120], 12, pool).expect("a fit");
+            assert_eq!(fitted.form.season, SeasonForm::Multiplicative);
+            let theirs: Vec<f64> =
+                serde_json::from_value(golden["AutoETS_damped"]["mean"].clone()).expect("numbers");
+            let (ours, _) = fitted.forecast(24);
+            let peak = |of: &[f64]| {
+                let best = of[..12].iter().enumerate();
+                best.max_by(|a, b| a.1.total_cmp(b.1))
+                    .map(|(month, _)| month)
+            };
+            assert_eq!((peak(&ours), peak(&theirs)), (Some(6), Some(6)));
+        }
+    }
+
+    #[test]
+    fn new_values_lead_where_filtering_everything_leads() {
+        let (_, series) = golden();
+        for pool in [Pool::All, Pool::Damped] {
+            for start in fit_all(&series[..100], 12, pool, &[]) {
+                let mut updated = start.clone();
+                updated.update(&series[100..]);
+                assert_eq!(updated, start.filtered(&series), "{}", start.form.name());
+            }
+        }
+    }
+
+    #[test]
+    fn an_earlier_fit_is_a_start_that_is_never_worse() {
+        let (_, series) = golden();
+        let earlier = fit_all(&series[..100], 12, Pool::All, &[]);
+        let warm = fit_all(&series, 12, Pool::All, &earlier);
+        let cold = fit_all(&series, 12, Pool::All, &[]);
+        assert_eq!(warm.len(), 15);
+        for (warm, cold) in warm.iter().zip(&cold) {
+            assert!(
+                (warm.criterion - cold.criterion).abs() < 6.0,
+                "{warm:?} {cold:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn simulated_variances_are_those_of_the_formula() {
+        // With additive errors the deviation of step h is known from the weights of past errors.
+        let values: Vec<f64> = (0..60)
+            .map(|t| 50.0 + 5.0 * (f64::from(t) * 1.1).sin() + f64::from(t % 4))
+            .collect();
+        let form = Form {
+            error: ErrorForm::Additive,
+            trend: TrendForm::Additive,
+            season: SeasonForm::Additive,
+        };
+        let fitted = fit_form(&values, 4, form).expect("a fit");
+        let (mean, deviation) = fitted.forecast(9);
+        // A unit error at the first step moves each later mean by its weight.
+        let mut shocked = fitted.clone();
+        shocked.update(&[mean[0] + 1.0]);
+        let (moved, _) = shocked.forecast(8);
+        let mut sum = 1.0;
+        for h in 1..9 {
+            let weight = moved[h - 1] - mean[h];
+            assert!((deviation[h - 1].powi(2) - fitted.variance * sum).abs() < 1e-9 * sum);
+            sum += weight * weight;
+        }
+    }
+
+    #[test]
+    fn series_that_no_form_fits_are_refused_and_zeros_get_additive_forms() {
+        assert!(fit(&[1.0, 2.0, 3.0], 1, Pool::All).is_none());
+        assert!(fit(&[4.0; 30], 12, Pool::All).is_none());
+        assert!(fit(&[1.0, f64::NAN, 3.0, 4.0, 5.0, 6.0], 1, Pool::All).is_none());
+        let zeros: Vec<f64> = (0..40).map(|t| f64::from(t % 5)).collect();
+        let forms = fit_all(&zeros, 5, Pool::All, &[]);
+        assert!(forms.len() == 6 && forms.iter().all(|f| f.form.error == ErrorForm::Additive));
     }
 }

@@ -296,6 +296,43 @@ mod tests {
     }
 
     #[test]
+    fn a_value_taken_in_later_leads_where_taking_in_all_leads() {
+        let values: Vec<f64> = (0..30)
+            .map(|t| 20.0 + f64::from(t) + 3.0 * (f64::from(t) * 0.9).sin())
+            .collect();
+        for mut fit in [standard(&values[..20]), dynamic(&values[..20])] {
+            let solved = Solved {
+                squares: 0.0,
+                share: fit.share,
+                level: solve(
+                    &values[..20]
+                        .iter()
+                        .map(|v| v - fit.shift)
+                        .collect::<Vec<_>>(),
+                    fit.alpha,
+                    Some(fit.share),
+                    &Lines::of(
+                        &values[..20]
+                            .iter()
+                            .map(|v| v - fit.shift)
+                            .collect::<Vec<_>>(),
+                        fit.line,
+                    ),
+                )
+                .level,
+            };
+            let shifted: Vec<f64> = values.iter().map(|v| v - fit.shift).collect();
+            let whole = finish(&shifted, fit.alpha, solved, fit.line, fit.shift);
+            for value in &values[20..] {
+                fit.take(*value);
+            }
+            for (a, b) in fit.forecast(6).0.iter().zip(whole.forecast(6).0) {
+                assert!((a - b).abs() < 1e-9, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
     fn the_running_line_equals_the_least_squares_line() {
         let values: Vec<f64> = (0..17)
             .map(|t| (t as f64 * 1.7).sin() * 5.0 + t as f64)
