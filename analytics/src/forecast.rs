@@ -136,8 +136,8 @@ pub struct Options {
     pub min_train: usize,
     /// Standard errors by which a model's mean error over the folds must be smaller than the combination's, or a naive method's
     /// smaller than the champion's, before it takes over. 0 believes every backtest: no champion is then more than 2 % worse
-    /// than naive in its own backtest, at the price of worse forecasts (on the M3 monthly series OWA 0.86
-    /// instead of 0.81).
+    /// than naive in its own backtest, at the price of worse forecasts (in the training parts of the M3 monthly series OWA
+    /// 0.88 instead of 0.84).
     pub evidence: f64,
     /// The models that are fitted and combined.
     pub recipe: Recipe,

@@ -15,6 +15,9 @@ pub struct Hierarchy {
     aggregates: Vec<Vec<usize>>,
 }
 
+/// Level and name of an aggregate; `None` is the sum of all.
+pub type Group = Option<(usize, String)>;
+
 /// Why forecasts cannot be reconciled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReconcileError {
@@ -60,13 +63,11 @@ impl Hierarchy {
 
     /// A hierarchy from the names of the groups each leaf belongs to, level by level, such as `["Alder", "launch"]` for brand and
     /// project. Every distinct name of a level is an aggregate (brand totals and project totals both exist), and so is the sum
-    /// of all. Returns it with the names of the aggregates in their order: level and name, the sum of all last and unnamed.
+    /// of all. Returns it with the groups in the order of the aggregates, the sum of all last.
     ///
     /// # Errors
     /// [`ReconcileError::Hierarchy`] without a leaf.
-    pub fn grouped(
-        leaves: &[Vec<String>],
-    ) -> Result<(Self, Vec<Option<(usize, String)>>), ReconcileError> {
+    pub fn grouped(leaves: &[Vec<String>]) -> Result<(Self, Vec<Group>), ReconcileError> {
         let mut groups = std::collections::BTreeMap::<(usize, &str), Vec<usize>>::new();
         for (leaf, names) in leaves.iter().enumerate() {
             for (level, name) in names.iter().enumerate() {
@@ -96,7 +97,7 @@ impl Hierarchy {
 }
 
 /// How reliable each node's forecast is thought to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {
     /// The leaves are right; the aggregates are their sums.
     BottomUp,
@@ -104,9 +105,11 @@ pub enum Method {
     Ols,
     /// In proportion to the number of leaves.
     Structural,
-    /// By the variance of each node's errors.
+    /// By the variance of each node's errors. The default: a few dozen errors per node are enough for it.
+    #[default]
     Variance,
     /// By the covariance of the nodes' errors, shrunk towards its diagonal as far as it is uncertain (Schäfer and Strimmer 2005).
+    /// Better than [`Self::Variance`] where there are several times more errors than nodes.
     MinTrace,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A regression whose errors follow the forecasting models: the drivers' coefficients are estimated by generalised least squares
 //! beside a line and a few harmonics of the season, with autocorrelated errors; the models then forecast what the drivers
-//! do not explain. Effects that do not differ from zero take no part, and drivers are used only where they lowered the errors of a rolling-origin backtest in which each fold
-//! estimates them anew from its own past.
+//! do not explain. Effects that do not differ from zero take no part, and drivers are used only where they lowered the
+//! errors of a rolling-origin backtest in which each fold estimates them anew from its own past.
 
 use serde::{Deserialize, Serialize};
 
