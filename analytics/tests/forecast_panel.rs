@@ -155,3 +155,21 @@ fn a_week_and_a_month_of_days_are_both_carried_on_by_the_decomposition() {
     let (both, week) = (error([30, 0]), error([0, 0]));
     assert!(both < 3.0 && both < 0.3 * week, "{both} {week}");
 }
+
+#[test]
+fn where_the_last_cycle_repeats_exactly_the_seasonal_naive_method_takes_over() {
+    // Thirty jagged values over and over: no smooth season describes them.
+    let cycle: Vec<f64> = (0..30).map(|t| f64::from(50 + (t * 17) % 31)).collect();
+    let series = [("jagged".to_owned(), cycle.repeat(6))];
+    for recipe in [Recipe::Cheap, Recipe::Auto] {
+        let mut request = request(&series, recipe, 1);
+        request.options.period = 30;
+        let made = forecasts(&request, &never)
+            .expect("nobody cancels")
+            .remove(0);
+        let made = made.expect("known values");
+        assert_eq!(made.model, Model::SeasonalNaive);
+        assert!(made.notes.contains(&Note::NaiveIsBest));
+        assert!(made.steps.iter().zip(&cycle).all(|(s, v)| s.mean == *v));
+    }
+}

@@ -547,7 +547,7 @@ fn hierarchy(table: &mut Table) {
                     .collect(),
             );
         }
-        let mut forecasts = Vec::new();
+        let mut forecasts: Vec<Vec<f64>> = Vec::new();
         let mut errors = Vec::new();
         for row in &rows {
             let made = forecast(
