@@ -47,12 +47,12 @@ fn dynamic_theta_agrees_with_another_implementation_on_air_passengers() {
 }
 
 #[test]
-fn theta_and_damped_trend_stay_near_another_implementation_on_air_passengers() {
-    // Ours work on logarithms, theirs on the values, so over two years they differ by design.
+fn theta_and_damped_ets_stay_near_another_implementation_on_air_passengers() {
+    // Our Theta works on logarithms, our ETS holds its states near a first guess, so over two years they differ by design.
     let (fixture, series) = golden();
     for (model, theirs) in [
         (Model::Theta, "Theta"),
-        (Model::DampedTrend, "AutoETS_damped"),
+        (Model::DampedEts, "AutoETS_damped"),
     ] {
         let ours = points(&series[..120], model, 24, 12);
         let apart = distance(&ours, &numbers(&fixture[theirs]["mean"]));

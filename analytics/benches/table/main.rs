@@ -7,7 +7,9 @@
 mod aggregate;
 mod attribution;
 mod budget;
+mod clock;
 mod correlation;
+mod forecast;
 mod m3;
 mod models;
 mod pareto;
@@ -25,6 +27,7 @@ const TOPICS: &[Topic] = &[
     ("attribution", attribution::measure),
     ("budget", budget::measure),
     ("correlation", correlation::measure),
+    ("forecast", forecast::measure),
     ("models", models::measure),
     ("pareto", pareto::measure),
     ("synergy", synergy::measure),

@@ -1,11 +1,10 @@
 //! Single time-series models beside statsforecast's: ARIMA, CES and MSTL on the M3 monthly and quarterly series.
 
-use std::time::Instant;
-
 use analytics::cancel::never;
 use analytics::forecast::{Steps, arima, ces, mstl};
 use serde_json::Value;
 
+use super::clock::Clock;
 use super::m3::{self, Collection, Forecast};
 use super::reference::{data, python};
 use super::report::{Bar, Reference, Source, Table};
@@ -185,7 +184,7 @@ fn compare(table: &mut Table, collection: &Collection, stride: usize) {
 }
 
 /// Three decimals, for a readable bar.
-fn round(value: f64) -> f64 {
+pub(crate) fn round(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
 
@@ -206,7 +205,7 @@ fn interval(steps: Steps) -> Forecast {
 }
 
 /// Rows of the stored table of scores by column; the model's name stands in the unnamed first one.
-fn stored_scores(name: &str) -> Vec<std::collections::BTreeMap<String, String>> {
+pub(crate) fn stored_scores(name: &str) -> Vec<std::collections::BTreeMap<String, String>> {
     let Some(path) = data(&format!("bench/forecast/ref/{name}_scores.csv")) else {
         return Vec::new();
     };
@@ -224,35 +223,4 @@ fn stored_time(name: &str, model: &str) -> Option<f64> {
         .filter(|row| row["ds"] == name && row["model"] == model)
         .filter_map(|row| row["cpu_mean_ms"].as_f64())
         .min_by(f64::total_cmp)
-}
-
-/// CPU time of this thread where the system tells it, wall time elsewhere.
-struct Clock {
-    cpu: Option<f64>,
-    wall: Instant,
-}
-
-impl Clock {
-    fn now() -> Self {
-        Self {
-            cpu: cpu(),
-            wall: Instant::now(),
-        }
-    }
-
-    fn milliseconds(&self) -> f64 {
-        match (self.cpu, cpu()) {
-            (Some(from), Some(to)) => to - from,
-            _ => self.wall.elapsed().as_secs_f64() * 1e3,
-        }
-    }
-}
-
-/// Milliseconds this thread has run.
-fn cpu() -> Option<f64> {
-    // Giving up the processor brings the figure up to date.
-    std::thread::yield_now();
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanoseconds: f64 = text.split_whitespace().next()?.parse().ok()?;
-    Some(nanoseconds * 1e-6)
 }

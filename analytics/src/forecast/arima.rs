@@ -485,6 +485,26 @@ fn covariance(triangle: &[f64], scales: &[f64]) -> Vec<f64> {
 }
 
 impl Fitted {
+    /// Takes in the next value of a model without regressors (with some, they stay at their last values); the parameters stay as they
+    /// were estimated. [`Self::fitted`] and [`Self::residuals`] are those of the estimation and do not grow.
+    ///
+    /// The gain of the filter is that of its steady state, which it has reached after a few seasons.
+    pub fn update(&mut self, value: f64) {
+        let own = usize::from(self.constant.is_some());
+        let slope = self.order.d + self.order.seasonal_d > 0;
+        let tail = &mut self.tail;
+        tail.values += 1;
+        let constant = if slope { tail.values as f64 } else { 1.0 };
+        for c in 0..tail.columns.len() {
+            let value = match c {
+                0 => value,
+                c if c <= own => constant,
+                c => tail.last[c - 1 - own],
+            };
+            tail.take(c, value);
+        }
+    }
+
     /// Forecasts `horizon` steps; regressors, if there are any, stay at their last values.
     pub fn forecast(&self, horizon: usize) -> Steps {
         let held: Vec<Vec<f64>> = self.tail.last.iter().map(|v| vec![*v; horizon]).collect();
@@ -564,6 +584,33 @@ impl Fitted {
 }
 
 impl Tail {
+    /// Filters one more value of a column.
+    fn take(&mut self, column: usize, value: f64) {
+        let (state, last) = &mut self.columns[column];
+        let count = last.len();
+        let past: f64 = self
+            .delta
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| **c != 0.0)
+            .map(|(j, c)| c * last[count - 1 - j])
+            .sum();
+        let error = value - past - state[0];
+        state[0] += error;
+        for (s, theta) in state[1..].iter_mut().zip(&self.theta) {
+            *s += theta * error;
+        }
+        let head = state[0];
+        for i in 0..state.len() {
+            let next = state.get(i + 1).copied().unwrap_or(0.0);
+            state[i] = next + self.phi.get(i).copied().unwrap_or(0.0) * head;
+        }
+        if count > 0 {
+            last.rotate_left(1);
+            last[count - 1] = value;
+        }
+    }
+
     /// The coming values of a column as its own past foresees them.
     fn project(&self, state: &[f64], last: &[f64], horizon: usize) -> Vec<f64> {
         let mut state = state.to_vec();

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::{self, Accuracy};
-use super::season::Season;
-use super::{Model, Options, adjusted, ensemble, interval, prepare, project};
+use super::ensemble;
+use super::interval::{self, Prior, Width};
+use super::member::{Memory, Origin};
+use super::{Model, Options, Projection};
+use crate::cancel::Cancel;
 
 /// What one model achieved.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,26 +45,53 @@ impl Backtest {
     }
 }
 
-/// Errors in units of the model's own deviation, per model.
-pub(super) type Ratios = BTreeMap<Model, Vec<f64>>;
+/// What a backtest leaves to the forecast from the last value.
+pub(super) struct Tested<'a> {
+    pub(super) report: Backtest,
+    /// Errors in units of the model's own deviation, by model, fold and step; NaN where the model claims no deviation.
+    pub(super) ratios: BTreeMap<Model, Vec<Vec<f64>>>,
+    /// Absolute errors of the recipe's members, in their order; empty when they were not combined.
+    pub(super) errors: Vec<f64>,
+    /// Where the members' last fits ended.
+    pub(super) memory: Memory<'a>,
+}
 
 /// A model replaces the combination only with at most this share of its error.
 const MARGIN: f64 = 0.95;
 /// A naive method takes over when the champion's error is more than this many times its own.
 const TOLERANCE: f64 = 1.02;
 
-/// Sums over folds, one per model.
+/// What one model did at every origin.
 #[derive(Default)]
 struct Tally {
     /// Sum of absolute errors of each fold.
     errors: Vec<f64>,
     mase: f64,
     smape: f64,
-    outcomes: Vec<(usize, Vec<f64>, Vec<f64>)>,
-    ratios: Vec<f64>,
+    projections: Vec<Projection>,
+    ratios: Vec<Vec<f64>>,
 }
 
 impl Tally {
+    fn add(&mut self, projection: Projection, actual: &[f64], scale: Option<f64>) {
+        let Projection {
+            mean, deviation, ..
+        } = &projection;
+        let off = actual.iter().zip(mean).map(|(a, p)| a - p);
+        self.errors.push(off.clone().map(f64::abs).sum());
+        self.smape += accuracy::smape(actual, mean);
+        if let Some(scale) = scale {
+            self.mase += accuracy::mase(actual, mean, scale);
+        }
+        let ratios = off.zip(deviation);
+        self.ratios.push(
+            ratios
+                .map(|(e, d)| if *d > 0.0 { e / d } else { f64::NAN })
+                .collect(),
+        );
+        self.projections.push(projection);
+    }
+
     fn error(&self) -> f64 {
         self.errors.iter().sum()
     }
@@ -85,12 +115,15 @@ impl Tally {
     }
 }
 
-/// Runs the backtest; nothing when not even one fold fits.
-pub(super) fn run(
+/// Runs the backtest of the recipe's members, their combination, the naive methods and `extra`; nothing when not even one fold
+/// fits.
+pub(super) fn run<'a>(
     values: &[f64],
     options: &Options,
     floor: Option<f64>,
-) -> Option<(Backtest, Ratios)> {
+    extra: Option<Model>,
+    cancel: &'a dyn Cancel,
+) -> Option<Tested<'a>> {
     let n = values.len();
     let spare = n.checked_sub(options.min_train.max(4))?;
     // A short series is tested on fewer steps rather than not at all.
@@ -105,59 +138,58 @@ pub(super) fn run(
     };
     let folds = options.folds.min(1 + (spare - horizon) / stride);
     let origins: Vec<usize> = (0..folds).rev().map(|k| n - horizon - k * stride).collect();
-    let shortest = origins[0];
-    let models: Vec<Model> = Model::ALL
-        .into_iter()
-        .filter(|m| m.fits(shortest, options.period))
-        .collect();
+    let fits = |model: &Model| model.fits(origins[0], options.period);
+    let members = options.recipe.members();
+    let combined = members.iter().all(fits);
+    let mut models: Vec<Model> = members.iter().copied().filter(fits).collect();
+    let naive = [Model::Naive, Model::SeasonalNaive];
+    for model in naive.into_iter().chain(extra).filter(fits) {
+        if model != Model::Ensemble && !models.contains(&model) {
+            models.push(model);
+        }
+    }
     let mut tallies: BTreeMap<Model, Tally> =
         models.iter().map(|m| (*m, Tally::default())).collect();
-    let mut scales = Vec::with_capacity(folds);
-    for (fold, origin) in origins.iter().enumerate() {
+    let mut memory = Memory::new(cancel);
+    let scales: Vec<Option<f64>> = origins
+        .iter()
+        .map(|origin| accuracy::scale(&values[..*origin], 1))
+        .collect();
+    for (origin, scale) in origins.iter().zip(&scales) {
         let (train, rest) = values.split_at(*origin);
-        let actual = &rest[..horizon];
-        scales.push(accuracy::scale(train, 1));
-        let season = Season::detect(train, options.period);
-        let flat = season.remove(train);
-        let mut members = Vec::new();
-        for model in &models {
-            let mut projection = match model {
-                Model::Naive | Model::SeasonalNaive => {
-                    project(*model, train, &season, options.period, horizon)
-                }
-                Model::Ensemble => ensemble::mean(&members),
-                _ => {
-                    let fitted = adjusted(*model, &flat, &season, horizon);
-                    members.push(fitted.clone());
-                    fitted
-                }
-            };
-            prepare::keep_above(&mut projection.mean, floor);
+        let past = Origin::new(train, options, floor);
+        let made = past.project(&models, horizon, &mut memory);
+        for (model, projection) in models.iter().zip(made) {
             let tally = tallies.get_mut(model).expect("every model has a tally");
-            tally.errors.push(
-                actual
-                    .iter()
-                    .zip(&projection.mean)
-                    .map(|(a, p)| (a - p).abs())
-                    .sum(),
-            );
-            tally.smape += accuracy::smape(actual, &projection.mean);
-            if let Some(scale) = scales[fold] {
-                tally.mase += accuracy::mase(actual, &projection.mean, scale);
-            }
-            for ((a, p), d) in actual
-                .iter()
-                .zip(&projection.mean)
-                .zip(&projection.deviation)
-            {
-                if *d > 0.0 {
-                    tally.ratios.push((a - p) / d);
-                }
-            }
-            tally
-                .outcomes
-                .push((*origin, projection.mean, projection.deviation));
+            tally.add(projection, &rest[..horizon], *scale);
         }
+    }
+    let mut errors = Vec::new();
+    if combined {
+        let sums = |without: Option<usize>| -> Vec<f64> {
+            let sum = |model: &Model| {
+                let folds = tallies[model].errors.iter().enumerate();
+                folds
+                    .filter(|(fold, _)| Some(*fold) != without)
+                    .map(|(_, e)| e)
+                    .sum::<f64>()
+            };
+            members.iter().map(sum).collect()
+        };
+        let mut ensemble = Tally::default();
+        for (fold, (origin, scale)) in origins.iter().zip(&scales).enumerate() {
+            // A fold may not weigh the members by what it is there to judge.
+            let others = (folds > 1).then(|| sums(Some(fold)));
+            let parts: Vec<Projection> = members
+                .iter()
+                .map(|model| tallies[model].projections[fold].clone())
+                .collect();
+            let weights = ensemble::weights(parts.len(), others.as_deref());
+            let made = ensemble::mean(&parts, &weights);
+            ensemble.add(made, &values[*origin..*origin + horizon], *scale);
+        }
+        errors = sums(None);
+        tallies.insert(Model::Ensemble, ensemble);
     }
     let scaled = scales.iter().flatten().count() as f64;
     let naive_error = tallies.get(&Model::Naive).map_or(0.0, Tally::error);
@@ -165,17 +197,17 @@ pub(super) fn run(
         .iter()
         .map(|(model, tally)| ModelScore {
             model: *model,
-            accuracy: measure(tally, values, horizon, &scales, scaled, floor),
+            accuracy: measure(tally, values, &origins, &scales, scaled, floor),
             against_naive: (naive_error > 0.0).then(|| tally.error() / naive_error),
         })
         .collect();
-    let champion = choose(&tallies, options.evidence);
+    let champion = choose(&tallies, members, options.evidence);
     let ratios = tallies
         .into_iter()
         .map(|(model, tally)| (model, tally.ratios))
         .collect();
-    Some((
-        Backtest {
+    Some(Tested {
+        report: Backtest {
             folds,
             horizon,
             stride,
@@ -183,37 +215,31 @@ pub(super) fn run(
             champion,
         },
         ratios,
-    ))
+        errors,
+        memory,
+    })
 }
 
 /// Interval measures use widths learned from the other folds only, so that no fold judges itself.
 fn measure(
     tally: &Tally,
     values: &[f64],
-    horizon: usize,
+    origins: &[usize],
     scales: &[Option<f64>],
     scaled: f64,
     floor: Option<f64>,
 ) -> Accuracy {
     let folds = tally.errors.len() as f64;
+    let prior = Prior::default();
     let (mut coverage80, mut coverage95, mut msis) = (0.0, 0.0, 0.0);
-    for (fold, (origin, mean, deviation)) in tally.outcomes.iter().enumerate() {
-        let others: Vec<f64> = tally
-            .outcomes
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != fold)
-            .flat_map(|(_, (origin, mean, deviation))| {
-                (0..horizon)
-                    .filter(|h| deviation[*h] > 0.0)
-                    .map(move |h| (values[origin + h] - mean[h]) / deviation[h])
+    for (fold, (origin, projection)) in origins.iter().zip(&tally.projections).enumerate() {
+        let horizon = projection.mean.len();
+        let width = Width::learn(&tally.ratios, Some(fold), &prior);
+        let steps: Vec<_> = (0..horizon)
+            .map(|h| {
+                let (mean, deviation) = (projection.mean[h], projection.deviation[h]);
+                interval::step(mean, deviation, width.at(h), floor)
             })
-            .collect();
-        let width = interval::Width::learn(Some(&others));
-        let steps: Vec<_> = mean
-            .iter()
-            .zip(deviation)
-            .map(|(m, d)| interval::step(*m, *d, &width, floor))
             .collect();
         let actual = &values[*origin..origin + horizon];
         let (inside80, inside95) = accuracy::coverage(actual, &steps);
@@ -237,11 +263,11 @@ fn measure(
 }
 
 /// The combination unless a challenger beats it; then a naive method where that beats the chosen one.
-fn choose(tallies: &BTreeMap<Model, Tally>, evidence: f64) -> Model {
+fn choose(tallies: &BTreeMap<Model, Tally>, members: &[Model], evidence: f64) -> Model {
     let mut chosen = Model::Naive;
     if tallies.contains_key(&Model::Ensemble) {
         chosen = Model::Ensemble;
-        for model in ensemble::MEMBERS {
+        for model in members.iter().copied() {
             let share = if chosen == Model::Ensemble {
                 MARGIN
             } else {

@@ -382,6 +382,14 @@ impl Residuals for Problem<'_> {
 }
 
 impl Fitted {
+    /// Takes in the next value; the parameters stay as they were estimated. [`Self::fitted`] and [`Self::residuals`] are those of the
+    /// estimation and do not grow.
+    pub fn update(&mut self, value: f64) {
+        let error = value - self.state.expects(self.form);
+        self.state.take(self.form, &self.parameters, error);
+        self.state.forwards();
+    }
+
     /// Forecasts `horizon` steps.
     pub fn forecast(&self, horizon: usize) -> Steps {
         let run = |state: &State| -> Vec<f64> {
@@ -426,6 +434,32 @@ mod tests {
             .iter()
             .map(|v| v.as_f64().expect("a number"))
             .collect()
+    }
+
+    #[test]
+    fn a_value_taken_in_moves_the_forecast_by_its_error() {
+        let values: Vec<f64> = (0..48)
+            .map(|t| {
+                30.0 + 5.0 * (std::f64::consts::TAU * f64::from(t) / 4.0).sin()
+                    + (f64::from(t) * 1.9).cos()
+            })
+            .collect();
+        for form in Form::ALL {
+            let fitted = fit(&values, 4, form).expect("long enough");
+            let ahead = fitted.forecast(6);
+            // The expected value is no news.
+            let mut calm = fitted.clone();
+            calm.update(ahead.mean[0]);
+            for (a, b) in calm.forecast(5).mean.iter().zip(&ahead.mean[1..]) {
+                assert!((a - b).abs() < 1e-9, "{form:?}: {a} {b}");
+            }
+            // An error moves what follows as the variances say.
+            let mut moved = fitted.clone();
+            moved.update(ahead.mean[0] + 1.0);
+            let response = moved.forecast(1).mean[0] - ahead.mean[1];
+            let grown = (ahead.sigma[1] / ahead.sigma[0]).powi(2);
+            assert!((grown - 1.0 - response * response).abs() < 1e-9, "{form:?}");
+        }
     }
 
     #[test]

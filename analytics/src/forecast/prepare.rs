@@ -53,15 +53,6 @@ pub(super) fn prepare(values: &[f64]) -> Result<Prepared, PrepareError> {
     })
 }
 
-/// Lifts points that fell below the floor.
-pub(super) fn keep_above(points: &mut [f64], floor: Option<f64>) {
-    if let Some(floor) = floor {
-        for point in points {
-            *point = point.max(floor);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,10 +5,12 @@
 //! has 52 factors that two or three years cannot estimate one by one: there a few harmonics are fitted together with
 //! a trend and chosen by the Bayesian information criterion.
 
+use serde::{Deserialize, Serialize};
+
 use crate::linear::gls;
 
 /// How the season joins the level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Kind {
     None,
     Additive,
@@ -16,7 +18,7 @@ pub(super) enum Kind {
 }
 
 /// One cycle of seasonal factors, aligned with the first value of the series.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Season {
     pub(super) kind: Kind,
     factors: Vec<f64>,
@@ -47,17 +49,56 @@ impl Season {
             return Self::none();
         }
         if positive {
-            let season = classical(values, period, Kind::Multiplicative);
+            let season = Self::classical(values, period, Kind::Multiplicative);
             if season.factors.iter().all(|f| f.is_finite() && *f > 0.01) {
                 return season;
             }
         }
-        let season = classical(values, period, Kind::Additive);
+        let season = Self::classical(values, period, Kind::Additive);
         if season.factors.iter().all(|f| f.is_finite()) {
             season
         } else {
             Self::none()
         }
+    }
+
+    /// The classical decomposition around a centred moving average of one cycle; the series must hold two whole cycles.
+    pub(super) fn classical(values: &[f64], period: usize, kind: Kind) -> Season {
+        let n = values.len();
+        let half = period / 2;
+        let mut sums = vec![0.0; period];
+        let mut counts = vec![0usize; period];
+        for t in half..n.saturating_sub(half) {
+            let trend = if period.is_multiple_of(2) {
+                (0.5 * values[t - half]
+                    + values[t - half + 1..t + half].iter().sum::<f64>()
+                    + 0.5 * values[t + half])
+                    / period as f64
+            } else {
+                values[t - half..=t + half].iter().sum::<f64>() / period as f64
+            };
+            let ratio = if kind == Kind::Multiplicative {
+                values[t] / trend
+            } else {
+                values[t] - trend
+            };
+            sums[t % period] += ratio;
+            counts[t % period] += 1;
+        }
+        let mut factors: Vec<f64> = sums
+            .iter()
+            .zip(&counts)
+            .map(|(s, c)| s / *c as f64)
+            .collect();
+        let mean = factors.iter().sum::<f64>() / period as f64;
+        for factor in &mut factors {
+            if kind == Kind::Multiplicative {
+                *factor /= mean;
+            } else {
+                *factor -= mean;
+            }
+        }
+        Season { kind, factors }
     }
 
     /// The factor at position `t`, counted from the first value of the series and continuing past its end.
@@ -67,15 +108,17 @@ impl Season {
 
     /// The series without its season.
     pub(super) fn remove(&self, values: &[f64]) -> Vec<f64> {
-        values
-            .iter()
-            .enumerate()
-            .map(|(t, v)| match self.kind {
-                Kind::None => *v,
-                Kind::Additive => v - self.factor(t),
-                Kind::Multiplicative => v / self.factor(t),
-            })
-            .collect()
+        let values = values.iter().enumerate();
+        values.map(|(t, value)| self.adjust(*value, t)).collect()
+    }
+
+    /// A value at position `t` without its season.
+    pub(super) fn adjust(&self, value: f64, t: usize) -> f64 {
+        match self.kind {
+            Kind::None => value,
+            Kind::Additive => value - self.factor(t),
+            Kind::Multiplicative => value / self.factor(t),
+        }
     }
 
     /// Puts the season back on a value at position `t`.
@@ -122,44 +165,6 @@ pub(super) fn is_seasonal(values: &[f64], period: usize) -> bool {
         spread += 2.0 * correlation(lag).powi(2);
     }
     correlation(period).abs() > 1.645 * (spread / n as f64).sqrt()
-}
-
-fn classical(values: &[f64], period: usize, kind: Kind) -> Season {
-    let n = values.len();
-    let half = period / 2;
-    let mut sums = vec![0.0; period];
-    let mut counts = vec![0usize; period];
-    for t in half..n.saturating_sub(half) {
-        let trend = if period.is_multiple_of(2) {
-            (0.5 * values[t - half]
-                + values[t - half + 1..t + half].iter().sum::<f64>()
-                + 0.5 * values[t + half])
-                / period as f64
-        } else {
-            values[t - half..=t + half].iter().sum::<f64>() / period as f64
-        };
-        let ratio = if kind == Kind::Multiplicative {
-            values[t] / trend
-        } else {
-            values[t] - trend
-        };
-        sums[t % period] += ratio;
-        counts[t % period] += 1;
-    }
-    let mut factors: Vec<f64> = sums
-        .iter()
-        .zip(&counts)
-        .map(|(s, c)| s / *c as f64)
-        .collect();
-    let mean = factors.iter().sum::<f64>() / period as f64;
-    for factor in &mut factors {
-        if kind == Kind::Multiplicative {
-            *factor /= mean;
-        } else {
-            *factor -= mean;
-        }
-    }
-    Season { kind, factors }
 }
 
 /// Fits `trend + harmonics` by least squares for 0 to 4 harmonics and keeps the best by BIC.

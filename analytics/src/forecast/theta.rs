@@ -5,26 +5,26 @@
 //! fixes θ = 2 and the line of the whole sample; the dynamic one re-estimates the line at every step and optimises θ. The
 //! one-step errors are linear in the initial level, which is therefore solved exactly.
 
-use super::Fit;
-use super::simplex::{Interval, minimise};
+use serde::{Deserialize, Serialize};
 
-const ALPHA: Interval = Interval {
-    low: 0.02,
-    high: 0.99,
-};
+use super::bracket::minimise;
+use super::interval;
+
+/// Where the search for α starts.
+const GRID: [f64; 9] = [0.02, 0.08, 0.17, 0.3, 0.45, 0.6, 0.75, 0.89, 0.99];
+/// Values of the function after the grid.
+const STEPS: usize = 14;
 /// `1 − 1/θ` for θ from 1 to 50.
-const SHARE: Interval = Interval {
-    low: 0.0,
-    high: 0.98,
-};
+const SHARE: (f64, f64) = (0.0, 0.98);
 
 /// The straight line under the series: fixed, or re-estimated with every value.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 enum Line {
     Fixed { intercept: f64, slope: f64 },
     Running,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct State {
     level: f64,
     mean: f64,
@@ -78,30 +78,122 @@ fn warm_up(line: Line) -> usize {
     if matches!(line, Line::Running) { 2 } else { 0 }
 }
 
-/// Sum of squared errors and the initial level that minimises it.
-fn run(values: &[f64], alpha: f64, share: f64, line: Line) -> (f64, f64) {
-    let mut state = State::start(line, 0.0);
-    let mut influence = 1.0;
-    // A faint pull of the initial level to the first value settles it when it no longer matters.
-    let pull = 1e-3;
-    let (mut uu, mut ue, mut ee) = (pull, pull * values[0], pull * values[0] * values[0]);
-    let skip = warm_up(line);
-    for (t, y) in values.iter().enumerate() {
-        if t >= skip {
-            let e = y - state.expect(alpha, share);
-            uu += influence * influence;
-            ue += influence * e;
-            ee += e * e;
-        }
-        state.take(*y, alpha, line);
-        influence *= 1.0 - alpha;
-    }
-    let level = ue / uu;
-    (ee - level * ue, level)
+/// The line as it stands before each value.
+struct Lines {
+    line: Line,
+    /// Intercept and slope.
+    parts: Vec<(f64, f64)>,
 }
 
-fn finish(values: &[f64], horizon: usize, alpha: f64, share: f64, line: Line, shift: f64) -> Fit {
-    let (_, level) = run(values, alpha, share, line);
+impl Lines {
+    fn of(values: &[f64], line: Line) -> Self {
+        let mut state = State::start(line, 0.0);
+        let parts = values.iter().map(|y| {
+            let part = (state.intercept, state.slope);
+            state.take(*y, 0.5, line);
+            part
+        });
+        Self {
+            parts: parts.collect(),
+            line,
+        }
+    }
+}
+
+/// The best fit for a given α.
+#[derive(Clone, Copy)]
+struct Solved {
+    squares: f64,
+    share: f64,
+    level: f64,
+}
+
+/// For a given α the one-step errors are linear in the initial level and in the share of the line, so both are solved exactly;
+/// a given `share` stays as it is.
+fn solve(values: &[f64], alpha: f64, share: Option<f64>, lines: &Lines) -> Solved {
+    // A faint pull of the initial level to the first value settles it when it no longer matters.
+    let pull = 1e-3;
+    let first = values[0];
+    let (mut uu, mut ue, mut ee) = (pull, pull * first, pull * first * first);
+    let (mut ux, mut xx, mut xe) = (0.0, 0.0, 0.0);
+    let skip = warm_up(lines.line);
+    let keep = 1.0 - alpha;
+    let per_alpha = 1.0 / alpha;
+    let (mut level, mut decay) = (0.0, 1.0);
+    for (t, (y, (intercept, slope))) in values.iter().zip(&lines.parts).enumerate() {
+        let next = decay * keep;
+        if t >= skip {
+            let e = y - level;
+            let x = decay * intercept + (1.0 - next) * per_alpha * slope;
+            uu += decay * decay;
+            ue += decay * e;
+            ee += e * e;
+            ux += decay * x;
+            xx += x * x;
+            xe += x * e;
+        }
+        level += alpha * (y - level);
+        decay = next;
+    }
+    let share = share.unwrap_or_else(|| {
+        let determinant = uu * xx - ux * ux;
+        if determinant > 1e-12 * uu * xx {
+            ((xe * uu - ue * ux) / determinant).clamp(SHARE.0, SHARE.1)
+        } else {
+            0.5
+        }
+    });
+    let level = (ue - share * ux) / uu;
+    let squares =
+        ee + level * level * uu + share * share * xx - 2.0 * level * ue - 2.0 * share * xe
+            + 2.0 * level * share * ux;
+    Solved {
+        squares,
+        share,
+        level,
+    }
+}
+
+/// A fitted model with its state after the last value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Fitted {
+    alpha: f64,
+    share: f64,
+    line: Line,
+    state: State,
+    /// Root mean square of the one-step errors.
+    sigma: f64,
+    /// The first value, taken out of all.
+    shift: f64,
+}
+
+impl Fitted {
+    /// Takes in a new value; parameters stay as they are.
+    pub(super) fn take(&mut self, value: f64) {
+        self.state.take(value - self.shift, self.alpha, self.line);
+    }
+
+    /// Means and standard deviations of the next values.
+    pub(super) fn forecast(&self, horizon: usize) -> (Vec<f64>, Vec<f64>) {
+        let mut state = self.state;
+        let mut mean = Vec::with_capacity(horizon);
+        for _ in 0..horizon {
+            let next = state.expect(self.alpha, self.share);
+            mean.push(next + self.shift);
+            state.take(next, self.alpha, self.line);
+        }
+        let growth = self.alpha * self.alpha;
+        let deviation = (0..horizon).map(|h| self.sigma * (1.0 + h as f64 * growth).sqrt());
+        (mean, deviation.collect())
+    }
+
+    pub(super) fn parameters(&self) -> Vec<(&'static str, f64)> {
+        vec![("alpha", self.alpha), ("theta", 1.0 / (1.0 - self.share))]
+    }
+}
+
+fn finish(values: &[f64], alpha: f64, solved: Solved, line: Line, shift: f64) -> Fitted {
+    let Solved { share, level, .. } = solved;
     let mut state = State::start(line, level);
     let mut residuals = Vec::with_capacity(values.len());
     for (t, y) in values.iter().enumerate() {
@@ -110,20 +202,13 @@ fn finish(values: &[f64], horizon: usize, alpha: f64, share: f64, line: Line, sh
         }
         state.take(*y, alpha, line);
     }
-    let mut mean = Vec::with_capacity(horizon);
-    for _ in 0..horizon {
-        let next = state.expect(alpha, share);
-        mean.push(next + shift);
-        state.take(next, alpha, line);
-    }
-    let spread = (0..horizon)
-        .map(|h| (1.0 + h as f64 * alpha * alpha).sqrt())
-        .collect();
-    Fit {
-        mean,
-        residuals,
-        spread,
-        parameters: vec![("alpha", alpha), ("theta", 1.0 / (1.0 - share))],
+    Fitted {
+        alpha,
+        share,
+        line,
+        state,
+        sigma: interval::sigma(&residuals),
+        shift,
     }
 }
 
@@ -146,36 +231,29 @@ fn straight_line(values: &[f64]) -> Line {
 }
 
 /// The standard Theta method (θ = 2) on a gapless, seasonally adjusted series of at least three values.
-pub(super) fn standard(values: &[f64], horizon: usize) -> Fit {
+pub(super) fn standard(values: &[f64]) -> Fitted {
     let shift = values[0];
     let shifted: Vec<f64> = values.iter().map(|v| v - shift).collect();
     let line = straight_line(&shifted);
-    let at = minimise(
-        |p| run(&shifted, p[0], 0.5, line).0,
-        &[ALPHA],
-        &[&[0.1], &[0.3], &[0.6], &[0.9]],
-        40,
-    );
-    finish(&shifted, horizon, at[0], 0.5, line, shift)
+    fitted(&shifted, Some(0.5), line, shift)
 }
 
 /// The dynamic optimised Theta method on a gapless, seasonally adjusted series of at least five values.
-pub(super) fn dynamic(values: &[f64], horizon: usize) -> Fit {
+pub(super) fn dynamic(values: &[f64]) -> Fitted {
     let shift = values[0];
     let shifted: Vec<f64> = values.iter().map(|v| v - shift).collect();
-    let at = minimise(
-        |p| run(&shifted, p[0], p[1], Line::Running).0,
-        &[ALPHA, SHARE],
-        &[
-            &[0.2, 0.5],
-            &[0.5, 0.5],
-            &[0.85, 0.5],
-            &[0.4, 0.1],
-            &[0.4, 0.9],
-        ],
-        80,
+    fitted(&shifted, None, Line::Running, shift)
+}
+
+fn fitted(values: &[f64], share: Option<f64>, line: Line, shift: f64) -> Fitted {
+    let lines = Lines::of(values, line);
+    let alpha = minimise(
+        |alpha| solve(values, alpha, share, &lines).squares,
+        &GRID,
+        STEPS,
     );
-    finish(&shifted, horizon, at[0], at[1], Line::Running, shift)
+    let solved = solve(values, alpha, share, &lines);
+    finish(values, alpha, solved, line, shift)
 }
 
 #[cfg(test)]
@@ -184,21 +262,74 @@ mod tests {
 
     #[test]
     fn a_constant_series_is_forecast_by_its_constant() {
-        for fit in [standard(&[4.0; 12], 3), dynamic(&[4.0; 12], 3)] {
-            assert!(
-                fit.mean.iter().all(|m| (m - 4.0).abs() < 1e-9),
-                "{:?}",
-                fit.mean
-            );
+        for fit in [standard(&[4.0; 12]), dynamic(&[4.0; 12])] {
+            let (mean, _) = fit.forecast(3);
+            assert!(mean.iter().all(|m| (m - 4.0).abs() < 1e-9), "{mean:?}");
         }
     }
 
     #[test]
     fn theta_follows_half_the_slope_of_a_straight_line() {
         let line: Vec<f64> = (0..50).map(|t| 10.0 + 2.0 * t as f64).collect();
-        let fit = standard(&line, 10);
-        let slope = (fit.mean[9] - fit.mean[0]) / 9.0;
+        let (mean, _) = standard(&line).forecast(10);
+        let slope = (mean[9] - mean[0]) / 9.0;
         assert!((slope - 1.0).abs() < 0.05, "{slope}");
+    }
+
+    #[test]
+    fn the_exact_solution_is_at_the_bottom_of_its_bowl() {
+        let values: Vec<f64> = (0..40)
+            .map(|t| f64::from(t) * 0.3 + 2.0 * (f64::from(t) * 1.3).sin())
+            .collect();
+        let lines = Lines::of(&values, Line::Running);
+        let best = solve(&values, 0.3, None, &lines);
+        for share in [best.share - 0.05, best.share + 0.05] {
+            assert!(solve(&values, 0.3, Some(share), &lines).squares > best.squares);
+        }
+        let fitted = finish(&values, 0.3, best, Line::Running, 0.0);
+        let squares = fitted.sigma.powi(2) * 38.0;
+        // The squares that are solved for hold the faint pull of the level as well.
+        assert!(
+            (squares - best.squares).abs() < 1e-2 * best.squares,
+            "{squares}"
+        );
+    }
+
+    #[test]
+    fn a_value_taken_in_later_leads_where_taking_in_all_leads() {
+        let values: Vec<f64> = (0..30)
+            .map(|t| 20.0 + f64::from(t) + 3.0 * (f64::from(t) * 0.9).sin())
+            .collect();
+        for mut fit in [standard(&values[..20]), dynamic(&values[..20])] {
+            let solved = Solved {
+                squares: 0.0,
+                share: fit.share,
+                level: solve(
+                    &values[..20]
+                        .iter()
+                        .map(|v| v - fit.shift)
+                        .collect::<Vec<_>>(),
+                    fit.alpha,
+                    Some(fit.share),
+                    &Lines::of(
+                        &values[..20]
+                            .iter()
+                            .map(|v| v - fit.shift)
+                            .collect::<Vec<_>>(),
+                        fit.line,
+                    ),
+                )
+                .level,
+            };
+            let shifted: Vec<f64> = values.iter().map(|v| v - fit.shift).collect();
+            let whole = finish(&shifted, fit.alpha, solved, fit.line, fit.shift);
+            for value in &values[20..] {
+                fit.take(*value);
+            }
+            for (a, b) in fit.forecast(6).0.iter().zip(whole.forecast(6).0) {
+                assert!((a - b).abs() < 1e-9, "{a} {b}");
+            }
+        }
     }
 
     #[test]

@@ -280,3 +280,46 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_value_taken_in_moves_the_forecast_by_its_error() {
+    let series: Vec<f64> = (0..96)
+        .map(|t| {
+            let t = f64::from(t);
+            60.0 + 0.4 * t + 8.0 * (std::f64::consts::TAU * t / 12.0).sin() + 2.0 * (t * t).cos()
+        })
+        .collect();
+    for (order, constant) in [
+        (Order::plain(1, 1, 1), true),
+        (Order::plain(2, 0, 1), true),
+        (Order::plain(0, 1, 1).seasonal(0, 1, 1, 12), false),
+        (Order::plain(1, 0, 0).seasonal(1, 1, 0, 12), false),
+    ] {
+        let fitted = fit(&series, order, constant, &[]).expect("a model");
+        let ahead = fitted.forecast(14);
+        // The expected value is no news.
+        let mut calm = fitted.clone();
+        calm.update(ahead.mean[0]);
+        for (a, b) in calm.forecast(13).mean.iter().zip(&ahead.mean[1..]) {
+            assert!((a - b).abs() < 1e-6, "{}: {a} {b}", order.name());
+        }
+        // An error moves what follows by the weights of the process.
+        let mut moved = fitted.clone();
+        moved.update(ahead.mean[0] + 1.0);
+        let weights = fitted.tail.weights(14);
+        for (h, (a, b)) in moved
+            .forecast(13)
+            .mean
+            .iter()
+            .zip(&ahead.mean[1..])
+            .enumerate()
+        {
+            assert!(
+                (a - b - weights[h + 1]).abs() < 1e-2,
+                "{} {h}: {}",
+                order.name(),
+                a - b - weights[h + 1]
+            );
+        }
+    }
+}
