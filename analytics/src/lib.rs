@@ -8,13 +8,14 @@
 
 #[cfg(feature = "streaming")]
 pub mod aggregate;
-pub mod attribution;
 pub mod allocation;
+pub mod attribution;
 pub mod budget;
 pub mod cancel;
 pub mod competition;
 pub mod correlation;
 pub mod estimate;
+pub mod experiment;
 pub mod finder;
 pub mod forecast;
 pub mod gap;
@@ -23,6 +24,7 @@ pub mod inference;
 pub mod ingest;
 pub mod linear;
 pub mod market;
+pub mod mix;
 pub mod panel;
 pub mod pareto;
 pub mod promotion;

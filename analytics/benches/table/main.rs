@@ -11,6 +11,7 @@ mod clock;
 mod correlation;
 mod forecast;
 mod m3;
+mod mix;
 mod models;
 mod pareto;
 mod reference;
@@ -28,6 +29,7 @@ const TOPICS: &[Topic] = &[
     ("budget", budget::measure),
     ("correlation", correlation::measure),
     ("forecast", forecast::measure),
+    ("mix", mix::measure),
     ("models", models::measure),
     ("pareto", pareto::measure),
     ("synergy", synergy::measure),

@@ -277,7 +277,7 @@ impl Cells {
             let (price, weight) = self.cell_prices(&y);
             for &i in &steep {
                 let answer = self.curves[i].scaled(weight[i]).at_slope(price[i]);
-                if !(answer <= 1e-3 * domains[i].upper) {
+                if answer.is_nan() || answer > 1e-3 * domains[i].upper {
                     return;
                 }
                 at[i] = answer;

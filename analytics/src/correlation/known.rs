@@ -57,7 +57,7 @@ pub fn panel() -> Vec<f64> {
         }
     }
     for (series, values) in x.chunks_exact_mut(DAYS).enumerate() {
-        if series % METRICS % 4 == 0 {
+        if (series % METRICS).is_multiple_of(4) {
             for (day, value) in values.iter_mut().enumerate() {
                 *value += 2.0 * (2.0 * PI * day as f64 / 7.0).sin();
             }

@@ -408,7 +408,7 @@ mod tests {
                     assert!(entry.elasticity.value > 0.0 && entry.q_value == 1.0);
                 }
             }
-            proportion += f64::from(wrong) / f64::from(claimed.max(1)) / 100.0;
+            proportion += wrong as f64 / claimed.max(1) as f64 / 100.0;
         }
         assert!(found >= 98, "{found}");
         assert!(proportion <= 0.12, "{proportion}");

@@ -1,0 +1,681 @@
+//! From a table and a request to the numbers a model is made of.
+
+use std::{collections::BTreeMap, io::Read};
+
+use chrono::{Datelike, NaiveDate};
+
+use super::{
+    MixError,
+    density::{self, Design, Effect, Lift},
+    prior::{Prior, Support},
+    request::{self, Request, Scaling, Trend},
+    transform::Adstock,
+};
+
+/// Columns of numbers and of texts, all of the same length.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Table {
+    columns: BTreeMap<String, Vec<f64>>,
+    texts: BTreeMap<String, Vec<String>>,
+    rows: usize,
+}
+
+impl Table {
+    /// An empty table of so many rows.
+    #[must_use]
+    pub fn new(rows: usize) -> Self {
+        Self {
+            rows,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a column of numbers; NaN is a value that is not known.
+    ///
+    /// # Panics
+    /// Where the length is not that of the table.
+    #[must_use]
+    pub fn with(mut self, name: &str, values: Vec<f64>) -> Self {
+        assert_eq!(values.len(), self.rows, "column {name}");
+        self.columns.insert(name.to_owned(), values);
+        self
+    }
+
+    /// Adds a column of texts: dates as `YYYY-MM-DD`, names of groups.
+    ///
+    /// # Panics
+    /// Where the length is not that of the table.
+    #[must_use]
+    pub fn with_text(mut self, name: &str, values: Vec<String>) -> Self {
+        assert_eq!(values.len(), self.rows, "column {name}");
+        self.texts.insert(name.to_owned(), values);
+        self
+    }
+
+    /// Reads a CSV file with a header. Every column is kept as text; where all cells are numbers, empty or `NA`, also as numbers.
+    ///
+    /// # Errors
+    /// [`MixError::Table`] where it is not CSV.
+    pub fn from_csv(reader: impl Read) -> Result<Self, MixError> {
+        let mut csv = csv::Reader::from_reader(reader);
+        let names: Vec<String> = csv
+            .headers()
+            .map_err(|e| MixError::Table(e.to_string()))?
+            .iter()
+            .map(|s| s.trim().to_owned())
+            .collect();
+        let mut cells: Vec<Vec<String>> = vec![Vec::new(); names.len()];
+        for record in csv.records() {
+            let record = record.map_err(|e| MixError::Table(e.to_string()))?;
+            for (column, cell) in cells.iter_mut().zip(&record) {
+                column.push(cell.trim().to_owned());
+            }
+        }
+        let mut table = Self::new(cells.first().map_or(0, Vec::len));
+        for (name, column) in names.into_iter().zip(cells) {
+            let numbers: Option<Vec<f64>> = column
+                .iter()
+                .map(|cell| match cell.as_str() {
+                    "" | "NA" | "na" | "NaN" | "nan" => Some(f64::NAN),
+                    other => other.parse().ok(),
+                })
+                .collect();
+            if let Some(numbers) = numbers {
+                table.columns.insert(name.clone(), numbers);
+            }
+            table.texts.insert(name, column);
+        }
+        Ok(table)
+    }
+
+    /// The rows that `keep` says yes to, in their order.
+    #[must_use]
+    pub fn filter(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.rows).filter(|i| keep(*i)).collect();
+        let numbers = |v: &Vec<f64>| kept.iter().map(|i| v[*i]).collect();
+        let texts = |v: &Vec<String>| kept.iter().map(|i| v[*i].clone()).collect();
+        Self {
+            columns: self
+                .columns
+                .iter()
+                .map(|(k, v)| (k.clone(), numbers(v)))
+                .collect(),
+            texts: self
+                .texts
+                .iter()
+                .map(|(k, v)| (k.clone(), texts(v)))
+                .collect(),
+            rows: kept.len(),
+        }
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// A column of numbers.
+    ///
+    /// # Errors
+    /// [`MixError::Column`] where there is none of that name.
+    pub fn numbers(&self, name: &str) -> Result<&[f64], MixError> {
+        self.columns
+            .get(name)
+            .map(Vec::as_slice)
+            .ok_or_else(|| MixError::Column(name.to_owned()))
+    }
+
+    /// A column of texts.
+    ///
+    /// # Errors
+    /// [`MixError::Column`] where there is none of that name.
+    pub fn text(&self, name: &str) -> Result<&[String], MixError> {
+        self.texts
+            .get(name)
+            .map(Vec::as_slice)
+            .ok_or_else(|| MixError::Column(name.to_owned()))
+    }
+}
+
+/// A design and what leads back from it to the units of the data.
+#[derive(Debug, Clone)]
+pub(super) struct Prepared {
+    pub(super) design: Design,
+    /// Names of the groups.
+    pub(super) groups: Vec<String>,
+    /// First days of the periods, where there are dates.
+    pub(super) dates: Vec<NaiveDate>,
+    /// Outcome by row in its units, NaN where it is not known.
+    pub(super) outcome: Vec<f64>,
+    /// What one unit of the design's outcome is in units of the outcome, by group.
+    pub(super) unit: Vec<f64>,
+    /// What zero of the design's outcome is, by group.
+    pub(super) zero: Vec<f64>,
+    /// Money per unit of the outcome, by row.
+    pub(super) value: Vec<f64>,
+    /// Spend by channel and row; empty where it is not known.
+    pub(super) spend: Vec<Vec<f64>>,
+    /// Rows in the order of the design: index into the table.
+    pub(super) order: Vec<usize>,
+}
+
+impl Prepared {
+    /// Reads a table; the outcome of the last `hidden` periods is kept from the design and its scales.
+    pub(super) fn new(table: &Table, request: &Request, hidden: usize) -> Result<Self, MixError> {
+        check_priors(request)?;
+        if request.channels.is_empty() {
+            return Err(MixError::NoChannel);
+        }
+        let rows = table.rows();
+        let (groups, order) = order(table, request)?;
+        let periods = if groups.is_empty() {
+            0
+        } else {
+            rows / groups.len()
+        };
+        let take = |values: &[f64]| -> Vec<f64> { order.iter().map(|i| values[*i]).collect() };
+        let outcome = take(table.numbers(&request.outcome)?);
+        let dates = match &request.date {
+            None => Vec::new(),
+            Some(name) => {
+                let cells = table.text(name)?;
+                order[..periods]
+                    .iter()
+                    .map(|i| {
+                        cells[*i]
+                            .get(..10)
+                            .and_then(|day| day.parse::<NaiveDate>().ok())
+                            .ok_or_else(|| MixError::Date(cells[*i].clone()))
+                    })
+                    .collect::<Result<Vec<_>, _>>()?
+            }
+        };
+        let visible = periods.saturating_sub(hidden);
+        let mut known = vec![0.0; rows];
+        for g in 0..groups.len() {
+            for t in 0..visible {
+                let i = g * periods + t;
+                known[i] = f64::from(u8::from(outcome[i].is_finite()));
+            }
+        }
+        let observations = known.iter().sum::<f64>();
+        // Below this there is nothing to tell apart: every channel alone has three unknowns.
+        let needed = 3 * request.channels.len() + request.controls.len() + 5;
+        if observations < needed as f64 {
+            return Err(MixError::TooShort {
+                rows: observations as usize,
+                needed,
+            });
+        }
+        let size = sizes(table, request, &groups, periods, &order, &outcome, &known)?;
+        // Outcome on the scale of the design.
+        let relative: Vec<f64> = (0..rows).map(|i| outcome[i] / size[i / periods]).collect();
+        let seen: Vec<f64> = (0..rows)
+            .filter(|i| known[*i] > 0.0)
+            .map(|i| relative[i])
+            .collect();
+        let (zero, unit) = match request.scaling {
+            Scaling::Maximum => (0.0, seen.iter().fold(0.0f64, |m, v| m.max(v.abs()))),
+            Scaling::Standard => {
+                let (mean, sd) = moments(&seen);
+                (mean, sd)
+            }
+        };
+        let spread = moments(&seen).1;
+        if !(unit > 0.0 && unit.is_finite() && spread > 1e-12 * unit) {
+            return Err(MixError::ConstantOutcome);
+        }
+        let scaled = (0..rows)
+            .map(|i| {
+                if known[i] > 0.0 {
+                    (relative[i] - zero) / unit
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        let value = match &request.value {
+            Some(name) => finite(name, take(table.numbers(name)?))?,
+            None => vec![1.0; rows],
+        };
+        let mut columns = baseline(request, &groups, periods, &dates)?;
+        for control in &request.controls {
+            let mut values = finite(&control.column, take(table.numbers(&control.column)?))?;
+            if request.scaling == Scaling::Standard {
+                let (mean, sd) = moments(&values);
+                if sd > 0.0 {
+                    values.iter_mut().for_each(|v| *v = (*v - mean) / sd);
+                }
+            }
+            columns.push(density::Column {
+                name: format!("gamma_control[{}]", control.column),
+                prior: control.prior.unwrap_or(request.priors.control),
+                values,
+                shared: false,
+                spread: (control.varies && groups.len() > 1).then_some(request.priors.spread),
+            });
+        }
+        let mean_size = size.iter().sum::<f64>() / size.len() as f64;
+        let (mut channels, mut spends) = (Vec::new(), Vec::new());
+        for channel in &request.channels {
+            let spend = match &channel.spend {
+                Some(name) => not_negative(name, take(table.numbers(name)?))?,
+                None => Vec::new(),
+            };
+            let name = channel
+                .exposure
+                .as_ref()
+                .or(channel.spend.as_ref())
+                .ok_or_else(|| MixError::NoExposure(channel.name.clone()))?;
+            let mut exposure = not_negative(name, take(table.numbers(name)?))?;
+            for (i, x) in exposure.iter_mut().enumerate() {
+                *x /= size[i / periods];
+            }
+            let unit_of_exposure = match request.scaling {
+                Scaling::Maximum => exposure.iter().fold(0.0f64, |m, v| m.max(*v)),
+                Scaling::Standard => median_positive(&exposure),
+            };
+            if unit_of_exposure <= 0.0 {
+                return Err(MixError::Unused(channel.name.clone()));
+            }
+            exposure.iter_mut().for_each(|x| *x /= unit_of_exposure);
+            if !channel.lift_tests.is_empty() && !channel.normalise {
+                return Err(MixError::LiftNeedsNormalised(channel.name.clone()));
+            }
+            let lifts = channel
+                .lift_tests
+                .iter()
+                .map(|test| {
+                    let sound = test.from >= 0.0
+                        && test.to > test.from
+                        && test.to.is_finite()
+                        && test.lift.is_finite()
+                        && test.error > 0.0
+                        && test.error.is_finite();
+                    sound
+                        .then_some(Lift {
+                            from: test.from / mean_size / unit_of_exposure,
+                            to: test.to / mean_size / unit_of_exposure,
+                            effect: test.lift / mean_size / unit,
+                            error: test.error / mean_size / unit,
+                        })
+                        .ok_or_else(|| MixError::LiftTest(channel.name.clone()))
+                })
+                .collect::<Result<Vec<_>, _>>()?;
+            let (effect, weight) = match channel.roi {
+                None => (
+                    Effect::Coefficient(channel.coefficient),
+                    vec![1.0 / rows as f64; rows],
+                ),
+                Some(prior) => {
+                    let total: f64 = spend.iter().sum();
+                    if total <= 0.0 {
+                        return Err(MixError::RoiWithoutSpend(channel.name.clone()));
+                    }
+                    if prior.support() != Support::Positive {
+                        return Err(MixError::Prior {
+                            parameter: format!("roi[{}]", channel.name),
+                            defect: "a return's prior must lie above zero",
+                        });
+                    }
+                    let weight = (0..rows)
+                        .map(|i| unit * size[i / periods] * value[i])
+                        .collect();
+                    (Effect::Return(prior, total), weight)
+                }
+            };
+            let priors = |given: &[Prior], default: Vec<Prior>, parameters: &[&str]| {
+                if given.is_empty() {
+                    Ok(default)
+                } else if given.len() == parameters.len() {
+                    Ok(given.to_vec())
+                } else {
+                    Err(MixError::PriorCount {
+                        channel: channel.name.clone(),
+                        needed: parameters.len(),
+                    })
+                }
+            };
+            channels.push(density::Channel {
+                name: channel.name.clone(),
+                exposure,
+                adstock: channel.adstock,
+                lags: if channel.adstock == Adstock::None {
+                    1
+                } else {
+                    channel.lags.clamp(1, periods)
+                },
+                normalise: channel.normalise,
+                saturation: channel.saturation,
+                adstock_priors: priors(
+                    &channel.adstock_priors,
+                    request::adstock_priors(channel.adstock),
+                    channel.adstock.parameters(),
+                )?,
+                saturation_priors: priors(
+                    &channel.saturation_priors,
+                    request::saturation_priors(channel.saturation),
+                    channel.saturation.parameters(),
+                )?,
+                effect,
+                spread: (groups.len() > 1
+                    && !matches!(channel.spread, Prior::Fixed { value } if value == 0.0))
+                .then_some(channel.spread),
+                weight,
+                lifts,
+            });
+            spends.push(spend);
+        }
+        let design = Design {
+            groups: groups.len(),
+            periods,
+            outcome: scaled,
+            known,
+            columns,
+            channels,
+            noise: request.priors.noise,
+        };
+        Ok(Self {
+            unit: size.iter().map(|s| s * unit).collect(),
+            zero: size.iter().map(|s| s * zero).collect(),
+            design,
+            groups,
+            dates,
+            outcome,
+            value,
+            spend: spends,
+            order,
+        })
+    }
+}
+
+/// Names of the groups and the rows of the table, group after group, in order of time.
+fn order(table: &Table, request: &Request) -> Result<(Vec<String>, Vec<usize>), MixError> {
+    let rows = table.rows();
+    if rows == 0 {
+        return Err(MixError::TooShort { rows, needed: 1 });
+    }
+    let mut order: Vec<usize> = (0..rows).collect();
+    let Some(column) = &request.group else {
+        if let Some(date) = &request.date {
+            let days = table.text(date)?;
+            order.sort_by(|a, b| days[*a].cmp(&days[*b]));
+            if let Some(w) = order.windows(2).find(|w| days[w[0]] == days[w[1]]) {
+                return Err(MixError::RepeatedPeriod(days[w[0]].clone()));
+            }
+        }
+        return Ok((vec![String::new()], order));
+    };
+    let names = table.text(column)?;
+    let days = request.date.as_ref().map(|d| table.text(d)).transpose()?;
+    order.sort_by(|a, b| {
+        names[*a]
+            .cmp(&names[*b])
+            .then_with(|| days.map_or(std::cmp::Ordering::Equal, |days| days[*a].cmp(&days[*b])))
+    });
+    let mut groups: Vec<String> = Vec::new();
+    for i in &order {
+        if groups.last() != Some(&names[*i]) {
+            groups.push(names[*i].clone());
+        }
+    }
+    let periods = rows / groups.len();
+    let aligned = periods * groups.len() == rows
+        && order.chunks(periods).all(|chunk| {
+            chunk.iter().all(|i| names[*i] == names[chunk[0]])
+                && days.is_none_or(|days| {
+                    chunk
+                        .iter()
+                        .zip(&order[..periods])
+                        .all(|(i, first)| days[*i] == days[*first])
+                })
+        });
+    if !aligned {
+        return Err(MixError::Unbalanced);
+    }
+    if let Some(days) = days
+        && let Some(w) = order[..periods]
+            .windows(2)
+            .find(|w| days[w[0]] == days[w[1]])
+    {
+        return Err(MixError::RepeatedPeriod(days[w[0]].clone()));
+    }
+    Ok((groups, order))
+}
+
+fn sizes(
+    table: &Table,
+    request: &Request,
+    groups: &[String],
+    periods: usize,
+    order: &[usize],
+    outcome: &[f64],
+    known: &[f64],
+) -> Result<Vec<f64>, MixError> {
+    if let Some(name) = &request.size {
+        let column = table.numbers(name)?;
+        return (0..groups.len())
+            .map(|g| {
+                let size = column[order[g * periods]];
+                (size > 0.0 && size.is_finite())
+                    .then_some(size)
+                    .ok_or_else(|| MixError::Size(groups[g].clone()))
+            })
+            .collect();
+    }
+    if groups.len() == 1 {
+        return Ok(vec![1.0]);
+    }
+    (0..groups.len())
+        .map(|g| {
+            let seen: Vec<f64> = (g * periods..(g + 1) * periods)
+                .filter(|i| known[*i] > 0.0)
+                .map(|i| outcome[i])
+                .collect();
+            let mean = moments(&seen).0;
+            (mean > 0.0)
+                .then_some(mean)
+                .ok_or_else(|| MixError::Size(groups[g].clone()))
+        })
+        .collect()
+}
+
+/// Constant or knots, linear trend and season.
+fn baseline(
+    request: &Request,
+    groups: &[String],
+    periods: usize,
+    dates: &[NaiveDate],
+) -> Result<Vec<density::Column>, MixError> {
+    let repeat = |values: Vec<f64>| values.repeat(groups.len());
+    let many = groups.len() > 1;
+    let mut columns = Vec::new();
+    match request.trend {
+        Trend::Constant | Trend::Linear => columns.push(density::Column {
+            name: "intercept".to_owned(),
+            prior: request.priors.intercept,
+            values: repeat(vec![1.0; periods]),
+            shared: true,
+            spread: many.then_some(request.priors.spread),
+        }),
+        Trend::Knots(count) => {
+            if count == 0 || count > periods {
+                return Err(MixError::Knots(count));
+            }
+            for (k, values) in hats(periods, count).into_iter().enumerate() {
+                columns.push(density::Column {
+                    name: format!("knot[{}]", k + 1),
+                    prior: request.priors.knot,
+                    values: repeat(values),
+                    shared: true,
+                    spread: None,
+                });
+            }
+            if many {
+                columns.push(density::Column {
+                    name: "intercept".to_owned(),
+                    prior: Prior::Fixed { value: 0.0 },
+                    values: repeat(vec![1.0; periods]),
+                    shared: true,
+                    spread: Some(request.priors.spread),
+                });
+            }
+        }
+    }
+    if request.trend == Trend::Linear {
+        columns.push(density::Column {
+            name: "slope".to_owned(),
+            prior: request.priors.slope,
+            values: repeat(
+                (0..periods)
+                    .map(|t| t as f64 / (periods as f64 - 1.0).max(1.0))
+                    .collect(),
+            ),
+            shared: true,
+            spread: None,
+        });
+    }
+    if let Some(season) = request.season {
+        if dates.is_empty() {
+            return Err(MixError::SeasonNeedsDates);
+        }
+        type Wave = fn(f64) -> f64;
+        for (name, wave) in [("sin", f64::sin as Wave), ("cos", f64::cos as Wave)] {
+            for k in 1..=season.harmonics {
+                let values = dates
+                    .iter()
+                    .map(|day| {
+                        wave(
+                            2.0 * std::f64::consts::PI * k as f64 * f64::from(day.ordinal())
+                                / 365.25,
+                        )
+                    })
+                    .collect();
+                columns.push(density::Column {
+                    name: format!("gamma_fourier[{name}_{k}]"),
+                    prior: request.priors.season,
+                    values: repeat(values),
+                    shared: true,
+                    spread: None,
+                });
+            }
+        }
+    }
+    Ok(columns)
+}
+
+/// Hat functions on knots at whole periods, equally spaced from the first to the last.
+fn hats(periods: usize, count: usize) -> Vec<Vec<f64>> {
+    if count == 1 {
+        return vec![vec![1.0; periods]];
+    }
+    let knots: Vec<f64> = (0..count)
+        .map(|k| ((periods - 1) as f64 * k as f64 / (count - 1) as f64).floor())
+        .collect();
+    (0..count)
+        .map(|k| {
+            (0..periods)
+                .map(|t| {
+                    let t = t as f64;
+                    let side = |other: f64| {
+                        let width = (knots[k] - other).abs();
+                        (1.0 - (t - knots[k]).abs() / width).max(0.0)
+                    };
+                    if t == knots[k] {
+                        1.0
+                    } else if t < knots[k] {
+                        if k == 0 { 0.0 } else { side(knots[k - 1]) }
+                    } else if k + 1 == count {
+                        0.0
+                    } else {
+                        side(knots[k + 1])
+                    }
+                })
+                .collect()
+        })
+        .collect()
+}
+
+fn check_priors(request: &Request) -> Result<(), MixError> {
+    let mut all: Vec<(String, Prior)> = vec![
+        ("intercept".to_owned(), request.priors.intercept),
+        ("slope".to_owned(), request.priors.slope),
+        ("knot".to_owned(), request.priors.knot),
+        ("control".to_owned(), request.priors.control),
+        ("season".to_owned(), request.priors.season),
+        ("noise".to_owned(), request.priors.noise),
+        ("spread".to_owned(), request.priors.spread),
+    ];
+    for control in &request.controls {
+        all.extend(control.prior.map(|p| (control.column.clone(), p)));
+    }
+    for channel in &request.channels {
+        let of = |what: &str| format!("{what}[{}]", channel.name);
+        all.push((of("coefficient"), channel.coefficient));
+        all.push((of("spread"), channel.spread));
+        all.extend(channel.roi.map(|p| (of("roi"), p)));
+        let lists = channel
+            .adstock_priors
+            .iter()
+            .chain(&channel.saturation_priors);
+        all.extend(lists.map(|p| (of("shape"), *p)));
+    }
+    for (parameter, prior) in all {
+        if let Some(defect) = prior.defect() {
+            return Err(MixError::Prior { parameter, defect });
+        }
+    }
+    let above = |p: Prior| {
+        matches!(p.support(), Support::Positive)
+            || matches!(p.support(), Support::Point(v) if v >= 0.0)
+    };
+    for (parameter, prior) in [
+        ("noise", request.priors.noise),
+        ("spread", request.priors.spread),
+    ] {
+        if !above(prior) {
+            return Err(MixError::Prior {
+                parameter: parameter.to_owned(),
+                defect: "a standard deviation's prior must lie above zero",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn finite(name: &str, values: Vec<f64>) -> Result<Vec<f64>, MixError> {
+    if values.iter().all(|v| v.is_finite()) {
+        Ok(values)
+    } else {
+        Err(MixError::Missing(name.to_owned()))
+    }
+}
+
+fn not_negative(name: &str, values: Vec<f64>) -> Result<Vec<f64>, MixError> {
+    let values = finite(name, values)?;
+    if values.iter().all(|v| *v >= 0.0) {
+        Ok(values)
+    } else {
+        Err(MixError::Negative(name.to_owned()))
+    }
+}
+
+/// Mean and standard deviation (by n).
+pub(super) fn moments(values: &[f64]) -> (f64, f64) {
+    let n = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n;
+    (mean, variance.sqrt())
+}
+
+fn median_positive(values: &[f64]) -> f64 {
+    let mut positive: Vec<f64> = values.iter().copied().filter(|v| *v > 0.0).collect();
+    positive.sort_by(f64::total_cmp);
+    let n = positive.len();
+    match n {
+        0 => 0.0,
+        _ if n % 2 == 1 => positive[n / 2],
+        _ => 0.5 * (positive[n / 2 - 1] + positive[n / 2]),
+    }
+}

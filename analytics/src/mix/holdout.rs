@@ -1,0 +1,129 @@
+//! Forecasts of periods that a fit has not seen, and how good they were.
+
+use serde::{Deserialize, Serialize};
+
+use super::{data::Prepared, density::Density, posterior::Sample};
+use crate::{inference::quantile, rng};
+
+/// How the outcome of unseen periods was forecast, in units of the outcome, over all groups' rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Holdout {
+    /// Periods set aside.
+    pub periods: usize,
+    /// Root of the mean squared error of the posterior mean.
+    pub rmse: f64,
+    /// Sum of absolute errors over sum of absolute outcomes.
+    pub wmape: f64,
+    /// Continuous ranked probability score, mean over rows (Gneiting and Raftery 2007).
+    pub crps: f64,
+    /// Share of rows inside the 50 % interval.
+    pub coverage_50: f64,
+    /// Share of rows inside the 80 % interval.
+    pub coverage_80: f64,
+    /// Share of rows inside the 95 % interval.
+    pub coverage_95: f64,
+    /// RMSE of the value one year (or, with less history, one hold-out length) before.
+    pub rmse_naive: f64,
+}
+
+/// Scores the last `hidden` periods; `None` where none of their outcomes is known.
+pub(super) fn score(
+    prepared: &Prepared,
+    density: &mut Density<'_>,
+    sample: &Sample,
+    hidden: usize,
+    seed: u64,
+) -> Option<Holdout> {
+    let design = &prepared.design;
+    let (groups, n) = (design.groups, design.periods);
+    let rows: Vec<usize> = (0..groups)
+        .flat_map(|g| (n - hidden..n).map(move |t| g * n + t))
+        .filter(|i| prepared.outcome[*i].is_finite())
+        .collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let positions = sample.thinned(1000);
+    let mut draws = vec![Vec::with_capacity(positions.len()); rows.len()];
+    let mut means = vec![0.0; rows.len()];
+    let mut mean = vec![0.0; design.rows()];
+    let mut stream = rng::stream(seed, &[0x686f_6c64]);
+    for q in &positions {
+        density.place(q);
+        density.mean_into(&mut mean);
+        for (k, i) in rows.iter().enumerate() {
+            let (unit, zero) = (prepared.unit[i / n], prepared.zero[i / n]);
+            means[k] += (mean[*i] * unit + zero) / positions.len() as f64;
+            let noise = density.sigma * rng::normal(&mut stream);
+            draws[k].push((mean[*i] + noise) * unit + zero);
+        }
+    }
+    let count = rows.len() as f64;
+    let year = if n > 52 + hidden { 52 } else { hidden };
+    let (mut squares, mut naive, mut absolute, mut size, mut crps) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    let mut inside = [0.0; 3];
+    for ((i, mean), draws) in rows.iter().zip(&means).zip(&mut draws) {
+        let actual = prepared.outcome[*i];
+        draws.sort_by(f64::total_cmp);
+        squares += (actual - mean) * (actual - mean);
+        absolute += (actual - mean).abs();
+        size += actual.abs();
+        crps += ranked_probability(draws, actual);
+        for (inside, level) in inside.iter_mut().zip([0.5, 0.8, 0.95]) {
+            let tail = 0.5 * (1.0 - level);
+            let (low, high) = (quantile(draws, tail), quantile(draws, 1.0 - tail));
+            *inside += f64::from(u8::from((low..=high).contains(&actual)));
+        }
+        let t = i % n;
+        // The same week a year before; a hold-out of more than a year would look at itself, so go back by whole years.
+        let back = year * (1 + (t - (n - hidden)) / year);
+        let before = if back <= t {
+            prepared.outcome[i - back]
+        } else {
+            f64::NAN
+        };
+        naive += (actual - before) * (actual - before);
+    }
+    Some(Holdout {
+        periods: hidden,
+        rmse: (squares / count).sqrt(),
+        wmape: absolute / size,
+        crps: crps / count,
+        coverage_50: inside[0] / count,
+        coverage_80: inside[1] / count,
+        coverage_95: inside[2] / count,
+        rmse_naive: (naive / count).sqrt(),
+    })
+}
+
+/// Mean |X − y| − ½ mean |X − X′| over sorted draws.
+fn ranked_probability(sorted: &[f64], y: f64) -> f64 {
+    let n = sorted.len() as f64;
+    let near = sorted.iter().map(|x| (x - y).abs()).sum::<f64>() / n;
+    let spread = sorted
+        .iter()
+        .enumerate()
+        .map(|(i, x)| x * (2.0 * (i as f64 + 1.0) - n - 1.0))
+        .sum::<f64>()
+        / (n * n);
+    near - spread
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ranked_probability;
+
+    #[test]
+    fn ranked_probability_of_a_normal() {
+        // Closed form for N(0, 1) at y = 0: 2φ(0) − 1/√π.
+        let n = 20_000;
+        let sorted: Vec<f64> = (0..n)
+            .map(|i| {
+                super::super::diagnostics::normal_quantile((f64::from(i) + 0.5) / f64::from(n))
+            })
+            .collect();
+        let expected = 2.0 * 0.398_942_280_401_432_7 - 0.564_189_583_547_756_3;
+        assert!((ranked_probability(&sorted, 0.0) - expected).abs() < 1e-4);
+        assert_eq!(ranked_probability(&[3.0], 5.0), 2.0);
+    }
+}
