@@ -496,7 +496,7 @@ fn two_series_give_the_graph_in_closed_form() {
     // With two series the solution is known: the covariance is shrunk by the penalty.
     let params = GraphicalLassoParams {
         penalty: 0.2,
-        tolerance: 1e-12,
+        tolerance: 1e-14,
         ..GraphicalLassoParams::default()
     };
     let found = graphical_lasso(&[1.0, -0.7, -0.7, 2.0], 2, &params, &never).expect("a graph");
