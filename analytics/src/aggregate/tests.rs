@@ -1,3 +1,5 @@
+//! Files summed up in their order, both formats alike; what cannot be summed up is said.
+
 use std::{io::Write, path::PathBuf};
 
 use polars::prelude::ParquetWriter;

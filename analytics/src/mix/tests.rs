@@ -1,3 +1,5 @@
+//! Gradients against differences, known posteriors, contributions that add up, refusals.
+
 use super::*;
 use crate::{cancel::never, rng};
 
