@@ -1,7 +1,7 @@
 //! What drives an outcome: gradient-boosted trees and exact Shapley values of their predictions.
 //!
 //! [`train`] fits boosted trees to a panel; [`xgboost`], [`lightgbm`] and [`forust`] read models that were fitted elsewhere.
-//! [`explain`] splits every prediction into one contribution per feature, which add up to the prediction, and
+//! [`explain`](explain()) splits every prediction into one contribution per feature, which add up to the prediction, and
 //! [`interactions`] splits it further into main effects and pairs. [`driver_sentences`] says in words what was found.
 //!
 //! **Which game.** A Shapley value needs to know what a prediction would be while some features are unknown.

@@ -3,8 +3,8 @@
 //!
 //! All of it starts from a [`SeriesBlock`], equally long series without gaps. Brands share a market, so plain measures
 //! find links everywhere: on a panel whose common factor holds most of the variance, two thirds of all unrelated pairs
-//! pass a plain Granger test at one percent. What is shown to people as a link is therefore [`granger`] with
-//! cross-section averages, [`graphical_lasso`](mod@graphical_lasso) or [`partial`], under
+//! pass a plain Granger test at one percent. What is shown to people as a link is therefore [`granger`](mod@granger) with
+//! cross-section averages, [`graphical_lasso`](mod@graphical_lasso) or [`partial`](mod@partial), under
 //! [false-discovery control](crate::inference::benjamini_hochberg) and with its [`stability`](mod@stability).
 //!
 //! Work on more than one thread is cut into the same pieces whatever the number of threads, and each piece is computed
