@@ -17,7 +17,7 @@ use rand::Rng;
 use serde_json::{Value, json};
 
 use super::{
-    reference::{data, python, repository},
+    reference::{python, repository},
     report::{Bar, Source, Table},
 };
 
@@ -403,9 +403,9 @@ fn oracles(table: &mut Table) {
 }
 
 /// The 30 × 6 problem of one of the two files.
-pub(crate) fn file_problem(kind: &str) -> Option<Value> {
-    let path = data(&format!("bench/opt/budget_{kind}.csv"))?;
-    let text = std::fs::read_to_string(path).ok()?;
+pub(crate) fn file_problem(kind: &str) -> Value {
+    let path = repository(&format!("analytics/testdata/opt/budget_{kind}.csv"));
+    let text = std::fs::read_to_string(path).expect("it is part of the repository");
     let rows: Vec<Vec<f64>> = text
         .lines()
         .skip(1)
@@ -421,88 +421,85 @@ pub(crate) fn file_problem(kind: &str) -> Option<Value> {
             .collect()
     };
     let total: f64 = rows.iter().map(|row| row[6]).sum();
-    Some(json!({
+    json!({
         "beta": grid(&|r| r[2] * r[3]), "k": grid(&|r| r[4]), "a": grid(&|r| r[5]), "current": grid(&|r| r[6]),
         "lower": grid(&|r| r[7]), "upper": grid(&|r| r[8]), "B": total,
-    }))
+    })
 }
 
-/// An instance made by the generator that lies beside the reference figures.
+/// The 30 × 6 problem with its group rules.
+fn grouped() -> Value {
+    read(&repository("analytics/testdata/opt/groups_30x6.json"))
+}
+
+/// An instance made by the generator, which needs Python.
 fn generated(arguments: &[&str]) -> Option<Value> {
-    let script = data("bench/opt/portfolios.py")?.canonicalize().ok()?;
-    python("budget", script.to_str()?, arguments)
+    python("budget", "portfolios.py", arguments)
 }
 
-const NO_DATA: &str = "the data set is not there (DIGI_BENCH_DATA)";
+const NO_PYTHON: &str = "the generator needs Python with NumPy and SciPy";
 
 fn thirty_by_six(table: &mut Table) {
-    if let Some(value) = file_problem("concave") {
-        let p = problem(value.clone());
-        let (time, plan) = timed(|| planned(&p));
-        let again = verify(&p, &plan).expect("it belongs to it");
-        let stored = read(&data("bench/opt/budget_reference.json").expect("beside it"));
-        let best = number(&stored["concave"]["oracle"]);
-        table.row(
-            "30 × 6 concave: gap, checked again",
-            again.relative_gap,
-            None,
-            Bar::AtMost(1e-6),
-            "",
-        );
-        table.row(
-            "30 × 6 concave: value",
-            plan.value,
-            Some((best, Source::Stored)),
-            Bar::AtLeast(best * (1.0 - 1e-9)),
-            "the file's numbers have 12 digits",
-        );
-        let file = repository("target/bench/budget-concave.json");
-        let slsqp = std::fs::create_dir_all(repository("target/bench"))
-            .and_then(|()| std::fs::write(&file, value.to_string()))
-            .ok()
-            .and_then(|()| python("budget", "budget.py", &[file.to_str()?]));
-        let reference = slsqp.map_or(
-            Some((number(&stored["concave"]["slsqp_cpu_ms"]), Source::Stored)),
-            |r| Some((number(&r["seconds"]) * 1e3, Source::Measured)),
-        );
-        table.row(
-            "30 × 6 concave: time, ms",
-            time,
-            reference,
-            Bar::AtMost(2.0),
-            "certificate included; reference: SciPy SLSQP",
-        );
-    } else {
-        table.not_measured("30 × 6 concave", Bar::AtMost(1e-6), NO_DATA);
-    }
-    if let Some(path) = data("bench/opt/groups_30x6.json") {
-        let p = problem(read(&path));
-        let (time, plan) = timed(|| planned(&p));
-        let again = verify(&p, &plan).expect("it belongs to it");
-        table.row(
-            "30 × 6 with group rules: gap, checked again",
-            again.relative_gap,
-            None,
-            Bar::AtMost(1e-6),
-            "",
-        );
-        table.row(
-            "30 × 6 with group rules: optimality residual, checked again",
-            again.residual(),
-            None,
-            Bar::AtMost(1e-8),
-            "",
-        );
-        table.row(
-            "30 × 6 with group rules: time, ms",
-            time,
-            None,
-            Bar::AtMost(50.0),
-            "certificate included",
-        );
-    } else {
-        table.not_measured("30 × 6 with group rules", Bar::AtMost(1e-6), NO_DATA);
-    }
+    let value = file_problem("concave");
+    let p = problem(value.clone());
+    let (time, plan) = timed(|| planned(&p));
+    let again = verify(&p, &plan).expect("it belongs to it");
+    let stored = read(&repository("analytics/testdata/opt/budget_reference.json"));
+    let best = number(&stored["concave"]["oracle"]);
+    table.row(
+        "30 × 6 concave: gap, checked again",
+        again.relative_gap,
+        None,
+        Bar::AtMost(1e-6),
+        "",
+    );
+    table.row(
+        "30 × 6 concave: value",
+        plan.value,
+        Some((best, Source::Stored)),
+        Bar::AtLeast(best * (1.0 - 1e-9)),
+        "the file's numbers have 12 digits",
+    );
+    let file = repository("target/bench/budget-concave.json");
+    let slsqp = std::fs::create_dir_all(repository("target/bench"))
+        .and_then(|()| std::fs::write(&file, value.to_string()))
+        .ok()
+        .and_then(|()| python("budget", "budget.py", &[file.to_str()?]));
+    let reference = slsqp.map_or(
+        Some((number(&stored["concave"]["slsqp_cpu_ms"]), Source::Stored)),
+        |r| Some((number(&r["seconds"]) * 1e3, Source::Measured)),
+    );
+    table.row(
+        "30 × 6 concave: time, ms",
+        time,
+        reference,
+        Bar::AtMost(2.0),
+        "certificate included; reference: SciPy SLSQP",
+    );
+    let p = problem(grouped());
+    let (time, plan) = timed(|| planned(&p));
+    let again = verify(&p, &plan).expect("it belongs to it");
+    table.row(
+        "30 × 6 with group rules: gap, checked again",
+        again.relative_gap,
+        None,
+        Bar::AtMost(1e-6),
+        "",
+    );
+    table.row(
+        "30 × 6 with group rules: optimality residual, checked again",
+        again.residual(),
+        None,
+        Bar::AtMost(1e-8),
+        "",
+    );
+    table.row(
+        "30 × 6 with group rules: time, ms",
+        time,
+        None,
+        Bar::AtMost(50.0),
+        "certificate included",
+    );
     let what = "30 × 6, caps below the total (seed 7): members of the conflict";
     if let Some(value) = generated(&["groups", "7"]) {
         let caps: f64 = value["rules"]
@@ -549,50 +546,42 @@ fn thirty_by_six(table: &mut Table) {
             "",
         );
     } else {
-        table.not_measured(what, Bar::Within(7.0, 7.0), NO_DATA);
+        table.not_measured(what, Bar::Within(7.0, 7.0), NO_PYTHON);
     }
 }
 
 fn s_curves(table: &mut Table) {
-    if let Some(value) = file_problem("sshaped") {
-        let p = problem(value);
-        let (time, plan) = timed(|| planned(&p));
-        let stored = read(&data("bench/opt/budget_reference.json").expect("beside it"));
-        let best = number(&stored["sshaped"]["best_known"]);
-        table.row(
-            "30 × 6 S-shaped: share of the best known",
-            plan.value / best,
-            Some((1.0, Source::Stored)),
-            Bar::AtLeast(0.99999),
-            "",
-        );
-        table.row(
-            "30 × 6 S-shaped: gap to the own bound",
-            plan.certificate.relative_gap,
-            Some((
-                number(&stored["sshaped"]["gap_to_bound_pct"]) / 100.0,
-                Source::Stored,
-            )),
-            Bar::AtMost(1e-5),
-            "",
-        );
-        table.row(
-            "30 × 6 S-shaped: time, ms",
-            time,
-            None,
-            Bar::AtMost(50.0),
-            "",
-        );
-    } else {
-        table.not_measured("30 × 6 S-shaped", Bar::AtLeast(0.99999), NO_DATA);
-    }
-    let Some(path) = data("bench/opt/scurve_300.json") else {
-        table.not_measured("300 S-shaped portfolios", Bar::AtMost(1e-3), NO_DATA);
-        return;
-    };
+    let p = problem(file_problem("sshaped"));
+    let (time, plan) = timed(|| planned(&p));
+    let stored = read(&repository("analytics/testdata/opt/budget_reference.json"));
+    let best = number(&stored["sshaped"]["best_known"]);
+    table.row(
+        "30 × 6 S-shaped: share of the best known",
+        plan.value / best,
+        Some((1.0, Source::Stored)),
+        Bar::AtLeast(0.99999),
+        "",
+    );
+    table.row(
+        "30 × 6 S-shaped: gap to the own bound",
+        plan.certificate.relative_gap,
+        Some((
+            number(&stored["sshaped"]["gap_to_bound_pct"]) / 100.0,
+            Source::Stored,
+        )),
+        Bar::AtMost(1e-5),
+        "",
+    );
+    table.row(
+        "30 × 6 S-shaped: time, ms",
+        time,
+        None,
+        Bar::AtMost(50.0),
+        "",
+    );
     let (mut short, mut below, mut own, mut slowest, mut residual) =
         (0.0f64, 0.0, 0.0f64, 0.0f64, 0.0f64);
-    let all = read(&path);
+    let all = read(&repository("analytics/testdata/opt/scurve_300.json"));
     let all = all.as_array().expect("a list");
     for instance in all {
         let mut instance = instance.clone();
@@ -612,8 +601,8 @@ fn s_curves(table: &mut Table) {
         "300 S-shaped portfolios: furthest below the best known",
         short.max(0.0),
         None,
-        Bar::AtMost(1e-5),
-        "the issue's bar is 0.1 %",
+        Bar::AtMost(1e-3),
+        "",
     );
     table.row(
         "300 S-shaped portfolios: mean distance to the dual bound",
@@ -654,7 +643,7 @@ fn large(table: &mut Table) {
         let name =
             format!("{brands} brands × 10 channels, cap per channel, floor per brand: time, ms");
         let Some(value) = generated(&["large", brands, "10", "2028"]) else {
-            table.not_measured(&name, bar, NO_DATA);
+            table.not_measured(&name, bar, NO_PYTHON);
             continue;
         };
         let p = problem(value);
@@ -672,8 +661,8 @@ fn large(table: &mut Table) {
 }
 
 /// The group problem over 52 weeks.
-fn weekly(rules: bool) -> Option<Problem> {
-    let mut value = read(&data("bench/opt/groups_30x6.json")?);
+fn weekly(rules: bool) -> Problem {
+    let mut value = grouped();
     let total = number(&value["B"]);
     let mut random = rng::stream(52, &[]);
     let alpha: Vec<Vec<f64>> = (0..30)
@@ -699,7 +688,7 @@ fn weekly(rules: bool) -> Option<Problem> {
     } else {
         list.clear();
     }
-    Some(problem(value))
+    problem(value)
 }
 
 fn weeks(table: &mut Table) {
@@ -707,10 +696,7 @@ fn weeks(table: &mut Table) {
         (false, "30 × 6 × 52 weeks"),
         (true, "30 × 6 × 52 weeks, group rules and a cap per week"),
     ] {
-        let Some(p) = weekly(rules) else {
-            table.not_measured(name, Bar::AtMost(5.0), NO_DATA);
-            continue;
-        };
+        let p = weekly(rules);
         let (time, plan) = timed(|| planned(&p));
         let again = verify(&p, &plan).expect("it belongs to it");
         table.row(
@@ -738,11 +724,7 @@ fn weeks(table: &mut Table) {
 }
 
 fn what_if(table: &mut Table) {
-    let Some(path) = data("bench/opt/groups_30x6.json") else {
-        table.not_measured("what-if: one edit", Bar::AtMost(20.0), NO_DATA);
-        return;
-    };
-    let p = problem(read(&path));
+    let p = problem(grouped());
     let (mut session, _) = Session::open(&p, &Settings::default(), &never).expect("it opens");
     for brand in [3, 17] {
         session
@@ -811,10 +793,7 @@ fn what_if(table: &mut Table) {
 }
 
 fn risk(table: &mut Table) {
-    let Some(value) = file_problem("concave") else {
-        table.not_measured("30 × 6, 200 draws, mean and CVaR", Bar::Shown, NO_DATA);
-        return;
-    };
+    let value = file_problem("concave");
     let mut random = rng::stream(8, &[]);
     let scale: Vec<Vec<f64>> = (0..200)
         .map(|_| {
@@ -861,10 +840,7 @@ fn risk(table: &mut Table) {
 }
 
 fn conduct(table: &mut Table) {
-    let Some(p) = weekly(true) else {
-        table.not_measured("stopping", Bar::AtMost(50.0), NO_DATA);
-        return;
-    };
+    let p = weekly(true);
     let started = Instant::now();
     let stop = || started.elapsed() > Duration::from_millis(100);
     let stopped = solve(&p, &Settings::default(), &stop).is_err();

@@ -157,15 +157,7 @@ fn standard(table: &mut Table) {
 
 fn plan_front(table: &mut Table) {
     let name = "front of response and spend from 20 exact plans: share of the exact hypervolume";
-    let Some(value) = file_problem("concave") else {
-        table.not_measured(
-            name,
-            Bar::AtLeast(0.985),
-            "the data set is not there (DIGI_BENCH_DATA)",
-        );
-        return;
-    };
-    let problem: Problem = serde_json::from_value(value).expect("a problem");
+    let problem: Problem = serde_json::from_value(file_problem("concave")).expect("a problem");
     let (lower, upper) = bounds(&problem).expect("it has bounds");
     let most = upper.iter().sum::<f64>();
     let least = lower.iter().sum::<f64>();
