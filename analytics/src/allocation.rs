@@ -12,9 +12,11 @@ mod certificate;
 mod conflict;
 mod curve;
 mod envelope;
+mod grid;
 mod interior;
 mod problem;
 mod risk;
+mod rows;
 mod rule;
 mod separable;
 mod session;
@@ -28,7 +30,8 @@ use thiserror::Error;
 pub use certificate::{Certificate, ShadowPrice};
 pub use conflict::{Conflict, Member, Relaxation};
 pub use curve::{Curve, Family, Jet};
-pub use problem::{Attitude, Families, Grid, Problem, Scenarios, Terminal, Total, Weeks};
+pub use grid::Grid;
+pub use problem::{Attitude, Families, Problem, Scenarios, Terminal, Total, Weeks};
 pub use risk::Risk;
 pub use rule::Rule;
 pub use session::{Edit, NextUnit, Session, next_unit};
@@ -36,7 +39,7 @@ pub use session::{Edit, NextUnit, Session, next_unit};
 use crate::cancel::{Cancel, Cancelled};
 use certificate::Place;
 use problem::Laid;
-use rule::Named;
+use rows::Named;
 use separable::{Cells, Pieces};
 
 /// How hard to try.
@@ -223,7 +226,7 @@ pub fn solve(
     cancel: &dyn Cancel,
 ) -> Result<Answer, AllocationError> {
     let laid = problem.lay()?;
-    let named = rule::rows(&laid, &problem.rules)?;
+    let named = rows::rows(&laid, &problem.rules)?;
     match (&problem.weeks, &problem.scenarios) {
         (None, None) => solve_static(&laid, &named, settings, cancel),
         (Some(weeks), None) => weekly::solve(&laid, weeks, &named, cancel),
@@ -429,7 +432,7 @@ pub fn evaluate(problem: &Problem, spend: &[f64]) -> Result<f64, AllocationError
         (None, None) => Ok(Cells::new(&laid, Vec::new()).value(spend)),
         (Some(weeks), None) => weekly::evaluate(&laid, weeks, spend),
         (None, Some(scenarios)) => {
-            let named = rule::rows(&laid, &problem.rules)?;
+            let named = rows::rows(&laid, &problem.rules)?;
             risk::evaluate(&laid, scenarios, &named, spend, &crate::cancel::never)
         }
         (Some(_), Some(_)) => Err(AllocationError::Unsupported(
@@ -465,7 +468,7 @@ impl Judge {
             ));
         }
         let laid = problem.lay()?;
-        let named = rule::rows(&laid, &problem.rules)?;
+        let named = rows::rows(&laid, &problem.rules)?;
         Ok(Self {
             cells: Cells::new(&laid, named.into_iter().map(|n| n.row).collect()),
         })
@@ -492,7 +495,7 @@ impl Judge {
 /// [`AllocationError`] when the problem makes no sense or the plan does not belong to it.
 pub fn verify(problem: &Problem, plan: &Plan) -> Result<Certificate, AllocationError> {
     let laid = problem.lay()?;
-    let named = rule::rows(&laid, &problem.rules)?;
+    let named = rows::rows(&laid, &problem.rules)?;
     match (&problem.weeks, &problem.scenarios) {
         (None, None) => {}
         (Some(weeks), None) => return weekly::verify(&laid, weeks, &named, plan),

@@ -17,6 +17,7 @@ mod ensemble;
 pub mod ets;
 mod interval;
 mod levenberg_marquardt;
+mod loess;
 mod member;
 pub mod mstl;
 mod naive;
@@ -28,6 +29,7 @@ pub mod refresh;
 pub mod regress;
 mod season;
 mod steps;
+mod stl;
 mod table;
 mod theta;
 

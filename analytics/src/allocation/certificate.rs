@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    rule::{Named, Origin},
+    rows::{Named, Origin},
     separable::row_size,
 };
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     interior::{self, Program, Response, Row},
     problem::Laid,
-    rule::{Named, Origin},
+    rows::{Named, Origin},
     separable::row_size,
 };
 use crate::cancel::{Cancel, Cancelled};

@@ -5,59 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     AllocationError,
     curve::{Curve, Family},
-    rule::Rule,
+    grid::Grid,
+    rule::{Extent, Rule},
 };
-
-/// A number per cell: one for all, a list over channels (of a single brand), or a table brand × channel.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Grid {
-    /// The same for every cell.
-    Same(f64),
-    /// One brand, a number per channel.
-    Channels(Vec<f64>),
-    /// A row per brand, a number per channel.
-    Cells(Vec<Vec<f64>>),
-}
-
-impl Grid {
-    fn shape(&self) -> Option<(usize, usize)> {
-        match self {
-            Self::Same(_) => None,
-            Self::Channels(row) => Some((1, row.len())),
-            Self::Cells(rows) => Some((rows.len(), rows.first().map_or(0, Vec::len))),
-        }
-    }
-
-    /// Brand-major list, checked against the shape of the problem.
-    pub(crate) fn cells(
-        &self,
-        name: &'static str,
-        brands: usize,
-        channels: usize,
-    ) -> Result<Vec<f64>, AllocationError> {
-        let cells: Vec<f64> = match self {
-            Self::Same(value) => vec![*value; brands * channels],
-            Self::Channels(row) => row.clone(),
-            Self::Cells(rows) => rows.concat(),
-        };
-        let ragged = matches!(self, Self::Cells(rows) if rows.iter().any(|r| r.len() != channels));
-        if ragged || self.shape().is_some_and(|s| s != (brands, channels)) {
-            return Err(AllocationError::Shape {
-                name,
-                brands,
-                channels,
-            });
-        }
-        if let Some(value) = cells.iter().find(|v| !v.is_finite()) {
-            return Err(AllocationError::Number {
-                name,
-                value: *value,
-            });
-        }
-        Ok(cells)
-    }
-}
 
 /// A curve family for all cells, or one per cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -414,8 +364,9 @@ impl Problem {
     /// Applies the rules that speak of single cells: fixed amounts, limits of change, least use.
     fn adjust_cells(&self, laid: &mut Laid) -> Result<(), AllocationError> {
         let channels = laid.channels.len();
+        let extent = laid.extent();
         for (number, rule) in self.rules.iter().enumerate() {
-            rule.check(number, laid)?;
+            rule.check(number, extent)?;
             match rule {
                 Rule::Fixed {
                     brand,
@@ -469,6 +420,16 @@ impl Problem {
 }
 
 impl Laid {
+    /// What a rule may name.
+    pub(crate) fn extent(&self) -> Extent {
+        Extent {
+            brands: self.brands.len(),
+            channels: self.channels.len(),
+            weeks: self.span,
+            current: self.has_current,
+        }
+    }
+
     /// Name of a cell.
     pub(crate) fn name(&self, cell: usize) -> String {
         let cell = &self.cells[cell];

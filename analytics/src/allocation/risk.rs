@@ -19,7 +19,7 @@ use super::{
     explain_static, held,
     interior::{Row, cholesky, solve_cholesky},
     problem::{Attitude, Laid, Scenarios},
-    rule::Named,
+    rows::Named,
     separable::Cells,
 };
 use crate::cancel::Cancel;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     AllocationError, Answer, Plan, Settings, branch, explain_static,
     problem::{Laid, Problem},
-    rule::{self, Named, Rule},
+    rows::{self, Named},
+    rule::Rule,
     separable::{Cells, Domain},
     static_plan,
 };
@@ -82,7 +83,7 @@ impl Session {
             ));
         }
         let laid = problem.lay()?;
-        let named = rule::rows(&laid, &problem.rules)?;
+        let named = rows::rows(&laid, &problem.rules)?;
         let cells = Cells::new(&laid, named.iter().map(|n| n.row.clone()).collect());
         let mut session = Self {
             problem: problem.clone(),
@@ -176,15 +177,15 @@ impl Session {
                 self.named[0].row = self.cells.rows[0].clone();
             }
             Edit::Add { rule } => {
-                rule.check(self.problem.rules.len(), &self.laid)?;
+                rule.check(self.problem.rules.len(), self.laid.extent())?;
                 let number = self.problem.rules.len();
-                let rows = rule::rows(&self.laid, std::slice::from_ref(rule))?;
+                let rows = rows::rows(&self.laid, std::slice::from_ref(rule))?;
                 let Some(mut named) = rows.into_iter().nth(1) else {
                     return Err(AllocationError::Unsupported(
                         "rules on single cells are edits of their own",
                     ));
                 };
-                named.origin = rule::Origin::Rule(number);
+                named.origin = rows::Origin::Rule(number);
                 self.problem.rules.push(rule.clone());
                 self.named.push(named);
                 let domains = self.cells.domains.clone();

@@ -17,7 +17,7 @@ use super::{
     held,
     interior::{self, Point, Program, Response, Row},
     problem::{Laid, Terminal, Weeks},
-    rule::Named,
+    rows::Named,
 };
 use crate::cancel::Cancel;
 

@@ -1,22 +1,17 @@
 //! Decomposition into a trend and several seasons (MSTL; Bandara, Hyndman and Bergmeir 2021), and forecasts by its parts.
 //!
-//! Each season is taken out by STL (`mstl/stl.rs`) while the others are held, the shortest first, in two rounds. A forecast is that of
+//! Each season is taken out by STL (`forecast/stl.rs`) while the others are held, the shortest first, in two rounds. A forecast is that of
 //! a model for the seasonally adjusted series plus each season's last cycle repeated. Its deviations hold, besides those of
 //! the model, what is uncertain in the seasons: that they change from cycle to cycle, and that they were estimated from the same noisy values.
 
-mod loess;
-mod stl;
-
 use serde::{Deserialize, Serialize};
 
+pub use super::loess::Degree;
+use super::loess::Smoother;
 use super::steps::Steps;
+pub use super::stl::{Change, Stl};
 use super::{arima, ces};
 use crate::cancel::{Cancel, Cancelled};
-use loess::Smoother;
-
-pub use loess::Degree;
-pub(in crate::forecast) use stl::seasonal_strength;
-pub use stl::{Change, Stl};
 
 /// How to decompose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,28 @@
 //! From one metric's values to points.
 
 use domain::metric::Direction;
+use serde::{Deserialize, Serialize};
 
 use crate::inference::{quantile, two_sided_p};
 
-use super::{Absent, Method, MetricColumn, Options, scalers::Scaler};
+use super::{Absent, Method, MetricColumn, Options};
+
+/// What one metric's values are measured by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scaler {
+    /// 75th percentile of the brands (25th where lower is better); `None` when no brand had a value.
+    pub benchmark: Option<f64>,
+    /// The best brand's value.
+    pub best: Option<f64>,
+    /// The smallest value.
+    pub low: Option<f64>,
+    /// The largest value.
+    pub high: Option<f64>,
+    /// The median.
+    pub median: Option<f64>,
+    /// 1.4826 · median absolute deviation, or the standard deviation where that is 0; `None` where values do not differ.
+    pub scale: Option<f64>,
+}
 
 /// A brand's value, what it was measured by, and its points.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -1,6 +1,6 @@
 //! Differences, and how many of them a series needs.
 
-use crate::forecast::mstl::seasonal_strength;
+use crate::forecast::stl::seasonal_strength;
 
 /// The lags and weights of `1 − δ_1 B − … = (1 − B)^d (1 − B^m)^D`.
 pub(super) fn polynomial(d: usize, seasonal_d: usize, period: usize) -> Vec<f64> {
