@@ -2,9 +2,19 @@
 //!
 //! Nothing here awaits, logs, reads a clock or draws a random number it was not given.
 //!
-//! From data to a plan: [`panel::Panel::from_frame`] → [`finder::scan`] (which fits [`response::fit_all`] and tests every
-//! candidate in one false-discovery family) → [`budget::ValueModel::from_findings`] → [`budget::plan`], and
+//! From data to a plan of the agents: [`panel::Panel::from_frame`] → [`finder::scan`] (which fits [`response::fit_all`] and tests
+//! every candidate in one false-discovery family) → [`budget::ValueModel::from_findings`] → [`budget::plan`], and
 //! [`budget::evaluate`] for a what-if. [`market`] is the simulator with known truth; only the demo and tests read it.
+//!
+//! | question | module |
+//! |---|---|
+//! | what comes next? | [`forecast`] |
+//! | what did media sell, and how surely? | [`mix`]; what an experiment says: [`experiment`] |
+//! | how should money be split, under which rules, and what proves it? | [`allocation`]; what cannot be written as one: [`pareto`] |
+//! | which brands move together, and which take from each other? | [`correlation`], [`synergy`] |
+//! | what drives an outcome? | [`attribution`] |
+//! | how good is a brand, and why? | [`score`], [`competition`], [`gap`] |
+//! | can a series be trusted? | [`quality`] |
 
 #[cfg(feature = "streaming")]
 pub mod aggregate;

@@ -35,7 +35,10 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{cancel::Cancel, rng};
+use crate::{
+    cancel::{Cancel, Cancelled},
+    rng,
+};
 
 pub use confounding::Confounding;
 pub use contribution::{ChannelResult, CurvePoint, Interval};
@@ -131,10 +134,9 @@ pub fn fit_with_draws(
     let prepared = Prepared::new(table, request, 0)?;
     let mut density = Density::new(&prepared.design);
     let sample = draw(&mut density, request, threads, cancel)?;
-    let readings = contribution::read(&prepared, &mut density, &sample);
-    let (names, values) = posterior::draws(&mut density, &prepared.groups, &sample);
-    let parameters = posterior::summaries(&names, &values, sample.markov);
-    cancel.check()?;
+    let readings = contribution::read(&prepared, &mut density, &sample, cancel)?;
+    let (names, values) = posterior::draws(&mut density, &prepared.groups, &sample, cancel)?;
+    let parameters = posterior::summaries(&names, &values, sample.markov, cancel)?;
     // The curves at the middle of the posterior: the mean of the coordinates.
     let all = sample.thinned(usize::MAX);
     let middle: Vec<f64> = (0..sample.dimension)
@@ -199,7 +201,8 @@ pub fn forecast(
         &sample,
         hidden,
         request.seed,
-    ))
+        cancel,
+    )?)
 }
 
 /// Draws from the posterior as the request asks.
@@ -212,7 +215,7 @@ fn draw(
     let normal = locate(density, request, cancel)?;
     let dimension = density.dimension();
     match request.method {
-        Method::Fast { draws } => Ok(approximate(density, &normal, draws, request.seed)),
+        Method::Fast { draws } => Ok(approximate(density, &normal, draws, request.seed, cancel)?),
         Method::Sample {
             chains,
             warmup,
@@ -260,7 +263,7 @@ fn locate(
     for guess in guesses.iter().take(if between.is_empty() { 3 } else { 1 }) {
         cancel.check()?;
         let start = density.coordinates(guess);
-        let q = mode::climb(density, start, &between, 400);
+        let q = mode::climb(density, start, &between, 400, cancel)?;
         let value = density.evaluate(&q, &mut gradient);
         if value.is_finite() && best.as_ref().is_none_or(|(v, _)| value > *v) {
             best = Some((value, q));
@@ -271,9 +274,9 @@ fn locate(
     if !between.is_empty() {
         for _ in 0..EM_STEPS {
             cancel.check()?;
-            let variances = mode::variances(density, &mode, &between);
+            let variances = mode::variances(density, &mode, &between, cancel)?;
             density.update_between(&mut mode, &variances);
-            mode = mode::climb(density, mode, &between, 100);
+            mode = mode::climb(density, mode, &between, 100, cancel)?;
         }
     }
     let (_, mut widths) = density.between();
@@ -281,11 +284,17 @@ fn locate(
         widths.fill(1e-6);
     }
     // On coordinates that are logarithms and logits, three is as wide as a prior gets.
-    Ok(Normal::new(density, mode, 3.0, &between, &widths))
+    Ok(Normal::new(density, mode, 3.0, &between, &widths, cancel)?)
 }
 
 /// Draws from the normal, resampled by truncated importance weights (Ionides 2008) where they leave a tenth of them or more.
-fn approximate(density: &mut Density<'_>, normal: &Normal, draws: usize, seed: u64) -> Sample {
+fn approximate(
+    density: &mut Density<'_>,
+    normal: &Normal,
+    draws: usize,
+    seed: u64,
+    cancel: &dyn Cancel,
+) -> Result<Sample, Cancelled> {
     const OVERSAMPLE: usize = 4;
     let dimension = density.dimension();
     let arch = pulp::Arch::new();
@@ -295,6 +304,7 @@ fn approximate(density: &mut Density<'_>, normal: &Normal, draws: usize, seed: u
     let mut logs = Vec::with_capacity(candidates);
     let mut gradient = vec![0.0; dimension];
     for q in positions.chunks_exact_mut(dimension) {
+        cancel.check()?;
         let z = rng::normals(&mut stream, dimension);
         normal.place(arch, &z, q);
         let log = density.evaluate(q, &mut gradient) + 0.5 * crate::linear::dot(&z, &z);
@@ -323,13 +333,13 @@ fn approximate(density: &mut Density<'_>, normal: &Normal, draws: usize, seed: u
         }
         chain.extend_from_slice(&positions[at * dimension..(at + 1) * dimension]);
     }
-    Sample {
+    Ok(Sample {
         dimension,
         chains: vec![chain],
         divergences: 0,
         markov: false,
         efficiency: Some(if efficiency.is_nan() { 0.0 } else { efficiency }),
-    }
+    })
 }
 
 /// Why a model cannot be fitted.

@@ -16,6 +16,7 @@ mod models;
 mod pareto;
 mod reference;
 mod report;
+mod score;
 mod synergy;
 
 use report::Table;
@@ -32,6 +33,7 @@ const TOPICS: &[Topic] = &[
     ("mix", mix::measure),
     ("models", models::measure),
     ("pareto", pareto::measure),
+    ("score", score::measure),
     ("synergy", synergy::measure),
 ];
 

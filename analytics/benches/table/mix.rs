@@ -28,14 +28,24 @@ pub(crate) fn measure(table: &mut Table) {
     longley(table);
     geolift(table);
     pymc(table);
+    conduct(table);
     meridian_national(table);
     meridian_geo(table);
     robyn(table);
 }
 
-fn read(path: &str) -> Option<Value> {
-    let text = std::fs::read_to_string(reference::data(path)?).ok()?;
-    serde_json::from_str(&text).ok()
+/// The weekly file of PyMC-Marketing's example.
+const EXAMPLE: &str = "analytics/testdata/mmm_example.csv";
+
+fn example_data() -> Data {
+    let file = File::open(reference::repository(EXAMPLE)).expect("it is part of the repository");
+    Data::from_csv(file).expect("it is sound")
+}
+
+fn repository_json(path: &str) -> Value {
+    let text =
+        std::fs::read_to_string(reference::repository(path)).expect("it is part of the repository");
+    serde_json::from_str(&text).expect("it is JSON")
 }
 
 fn csv(path: &str) -> Option<Data> {
@@ -50,11 +60,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 /// Half a unit of the last digit printed is what separates two numbers that print alike.
 fn transforms(table: &mut Table) {
     const NAME: &str = "transforms: worst difference to printed values, units of the last digit";
-    let text = std::fs::read_to_string(reference::repository("analytics/testdata/oracles.json"));
-    let oracles: Value = text
-        .ok()
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .expect("it is part of the repository");
+    let oracles = repository_json("analytics/testdata/oracles.json");
     let of = &oracles["transforms"];
     let steady = [100.0; 5];
     let scale = robyn_scale(5, 0.5);
@@ -312,7 +318,6 @@ fn example() -> Request {
 }
 
 fn pymc(table: &mut Table) {
-    const PATH: &str = "data/pymc/mmm_example.csv";
     let names = [
         "PyMC example: worst posterior mean, posterior sd from the reference",
         "PyMC example: worst posterior sd, relative difference",
@@ -325,12 +330,8 @@ fn pymc(table: &mut Table) {
         Bar::AtMost(0.03),
         Bar::AtMost(1.01),
     ];
-    let (Some(data), Some(stored)) = (csv(PATH), read("bench/mmm/posterior_reference.json")) else {
-        for (name, bar) in names.iter().zip(bars) {
-            table.not_measured(name, bar, "data/pymc or bench/mmm is not at hand");
-        }
-        return;
-    };
+    let data = example_data();
+    let stored = repository_json("analytics/testdata/mmm_posterior.json");
     let run = |chains, warmup, draws, seed| {
         let request = Request {
             method: Method::Sample {
@@ -405,9 +406,7 @@ fn pymc(table: &mut Table) {
                 .collect(),
         )
     };
-    let path = reference::data(PATH)
-        .map(|p| p.display().to_string())
-        .unwrap_or_default();
+    let path = reference::repository(EXAMPLE).display().to_string();
     for (name, ours, arguments, stored, times) in [
         (
             "PyMC example: smallest ESS per second, 2 × (1,000 + 1,000)",
@@ -475,6 +474,51 @@ fn pymc(table: &mut Table) {
         None,
         Bar::Shown,
         "median contribution; truth 274,848 and 65,906",
+    );
+}
+
+/// Stops while it searches, while it samples and while it reads the draws; the same bits on one thread and on two.
+fn conduct(table: &mut Table) {
+    let data = example_data();
+    let request = Request {
+        method: Method::Sample {
+            chains: 4,
+            warmup: 1000,
+            draws: 2000,
+            target_accept: 0.85,
+        },
+        seed: 1,
+        ..example()
+    };
+    let started = Instant::now();
+    let (alone, draws) =
+        mix::fit_with_draws(&request, &data, 1, &never).expect("the example is sound");
+    let whole = started.elapsed();
+    let (together, same) =
+        mix::fit_with_draws(&request, &data, 2, &never).expect("the example is sound");
+    table.row(
+        "PyMC example: posteriors that differ between one thread and two",
+        f64::from(u8::from(alone != together || draws != same)),
+        None,
+        Bar::AtMost(0.0),
+        "every draw and every summary, bit for bit",
+    );
+    let mut longest = 0.0f64;
+    for twentieth in 1..20 {
+        let until = whole * twentieth / 20;
+        let started = Instant::now();
+        let stop = || started.elapsed() > until;
+        if mix::fit(&request, &data, 1, &stop).is_err() {
+            let late = started.elapsed().saturating_sub(until);
+            longest = longest.max(late.as_secs_f64() * 1e3);
+        }
+    }
+    table.row(
+        "PyMC example: ms from asking to stop until it has stopped",
+        longest,
+        None,
+        Bar::AtMost(50.0),
+        "asked at 19 moments of a run of 4 × (1,000 + 2,000), wall, the longest",
     );
 }
 
@@ -763,7 +807,8 @@ impl Bench<'_> {
         match self.request.trend {
             Trend::Knots(k) => {
                 for knot in 0..k {
-                    let place = |i: usize| ((n - 1) as f64 * i as f64 / (k - 1) as f64).floor();
+                    let seen = n - Self::HIDDEN;
+                    let place = |i: usize| ((seen - 1) as f64 * i as f64 / (k - 1) as f64).floor();
                     columns.push(
                         period
                             .iter()
@@ -780,7 +825,8 @@ impl Bench<'_> {
                                     Some(s) => (1.0
                                         - (t - centre).abs() / (place(s) - centre).abs())
                                     .max(0.0),
-                                    None => 0.0,
+                                    // The last knot's value goes on.
+                                    None => f64::from(u8::from(t > centre)),
                                 }
                             })
                             .collect(),
@@ -888,7 +934,7 @@ fn meridian_geo(table: &mut Table) {
         },
         group: Some("geo"),
         warmup: 800,
-        draws: 2000,
+        draws: 1600,
         origins: 3,
     }
     .measure(table);

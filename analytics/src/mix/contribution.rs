@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{data::Prepared, density::Density, posterior::Sample};
-use crate::inference::quantile;
+use crate::{
+    cancel::{Cancel, Cancelled},
+    inference::quantile,
+};
 
 /// Draws from which contributions are computed, at most.
 const DRAWS: usize = 1000;
@@ -84,7 +87,12 @@ pub(super) struct Readings {
     pub(super) fitted: Vec<f64>,
 }
 
-pub(super) fn read(prepared: &Prepared, density: &mut Density<'_>, sample: &Sample) -> Readings {
+pub(super) fn read(
+    prepared: &Prepared,
+    density: &mut Density<'_>,
+    sample: &Sample,
+    cancel: &dyn Cancel,
+) -> Result<Readings, Cancelled> {
     let design = &prepared.design;
     let (groups, n, rows) = (design.groups, design.periods, design.rows());
     let channels = design.channels.len();
@@ -106,6 +114,7 @@ pub(super) fn read(prepared: &Prepared, density: &mut Density<'_>, sample: &Samp
     // Curves cost one pass per multiple: a fifth of the draws is plenty for their intervals.
     let sparse = count.div_ceil(200);
     for (d, q) in positions.iter().enumerate() {
+        cancel.check()?;
         density.place(q);
         mean.fill(0.0);
         density.baseline_into(&mut mean);
@@ -206,12 +215,12 @@ pub(super) fn read(prepared: &Prepared, density: &mut Density<'_>, sample: &Samp
             }
         })
         .collect();
-    Readings {
+    Ok(Readings {
         channels: results,
         baseline: Interval::of(baselines),
         negative_baseline,
         fitted,
-    }
+    })
 }
 
 fn multiple(i: usize) -> f64 {

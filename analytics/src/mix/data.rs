@@ -239,7 +239,7 @@ impl Prepared {
             Some(name) => finite(name, take(table.numbers(name)?))?,
             None => vec![1.0; rows],
         };
-        let mut columns = baseline(request, &groups, periods, &dates)?;
+        let mut columns = baseline(request, &groups, periods, visible, &dates)?;
         for control in &request.controls {
             let mut values = finite(&control.column, take(table.numbers(&control.column)?))?;
             if request.scaling == Scaling::Standard {
@@ -481,11 +481,12 @@ fn sizes(
         .collect()
 }
 
-/// Constant or knots, linear trend and season.
+/// Constant or knots, linear trend and season. Knots lie where outcomes are seen.
 fn baseline(
     request: &Request,
     groups: &[String],
     periods: usize,
+    visible: usize,
     dates: &[NaiveDate],
 ) -> Result<Vec<density::Column>, MixError> {
     let repeat = |values: Vec<f64>| values.repeat(groups.len());
@@ -500,10 +501,10 @@ fn baseline(
             spread: many.then_some(request.priors.spread),
         }),
         Trend::Knots(count) => {
-            if count == 0 || count > periods {
+            if count == 0 || count > visible {
                 return Err(MixError::Knots(count));
             }
-            for (k, values) in hats(periods, count).into_iter().enumerate() {
+            for (k, values) in hats(periods, visible, count).into_iter().enumerate() {
                 columns.push(density::Column {
                     name: format!("knot[{}]", k + 1),
                     prior: request.priors.knot,
@@ -565,13 +566,14 @@ fn baseline(
     Ok(columns)
 }
 
-/// Hat functions on knots at whole periods, equally spaced from the first to the last.
-fn hats(periods: usize, count: usize) -> Vec<Vec<f64>> {
+/// Hat functions on knots at whole periods, equally spaced over the first `visible`; the last knot's value goes on from there:
+/// a knot among periods that nobody has seen would be told by its prior alone.
+fn hats(periods: usize, visible: usize, count: usize) -> Vec<Vec<f64>> {
     if count == 1 {
         return vec![vec![1.0; periods]];
     }
     let knots: Vec<f64> = (0..count)
-        .map(|k| ((periods - 1) as f64 * k as f64 / (count - 1) as f64).floor())
+        .map(|k| ((visible - 1) as f64 * k as f64 / (count - 1) as f64).floor())
         .collect();
     (0..count)
         .map(|k| {
@@ -587,7 +589,7 @@ fn hats(periods: usize, count: usize) -> Vec<Vec<f64>> {
                     } else if t < knots[k] {
                         if k == 0 { 0.0 } else { side(knots[k - 1]) }
                     } else if k + 1 == count {
-                        0.0
+                        1.0
                     } else {
                         side(knots[k + 1])
                     }

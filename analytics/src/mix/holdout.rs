@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{data::Prepared, density::Density, posterior::Sample};
-use crate::{inference::quantile, rng};
+use crate::{
+    cancel::{Cancel, Cancelled},
+    inference::quantile,
+    rng,
+};
 
 /// How the outcome of unseen periods was forecast, in units of the outcome, over all groups' rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +37,8 @@ pub(super) fn score(
     sample: &Sample,
     hidden: usize,
     seed: u64,
-) -> Option<Holdout> {
+    cancel: &dyn Cancel,
+) -> Result<Option<Holdout>, Cancelled> {
     let design = &prepared.design;
     let (groups, n) = (design.groups, design.periods);
     let rows: Vec<usize> = (0..groups)
@@ -41,7 +46,7 @@ pub(super) fn score(
         .filter(|i| prepared.outcome[*i].is_finite())
         .collect();
     if rows.is_empty() {
-        return None;
+        return Ok(None);
     }
     let positions = sample.thinned(1000);
     let mut draws = vec![Vec::with_capacity(positions.len()); rows.len()];
@@ -49,6 +54,7 @@ pub(super) fn score(
     let mut mean = vec![0.0; design.rows()];
     let mut stream = rng::stream(seed, &[0x686f_6c64]);
     for q in &positions {
+        cancel.check()?;
         density.place(q);
         density.mean_into(&mut mean);
         for (k, i) in rows.iter().enumerate() {
@@ -84,7 +90,7 @@ pub(super) fn score(
         };
         naive += (actual - before) * (actual - before);
     }
-    Some(Holdout {
+    Ok(Some(Holdout {
         periods: hidden,
         rmse: (squares / count).sqrt(),
         wmape: absolute / size,
@@ -93,7 +99,7 @@ pub(super) fn score(
         coverage_80: inside[1] / count,
         coverage_95: inside[2] / count,
         rmse_naive: (naive / count).sqrt(),
-    })
+    }))
 }
 
 /// Mean |X − y| − ½ mean |X − X′| over sorted draws.

@@ -8,11 +8,13 @@ use argmin::{
 use std::cell::RefCell;
 
 use super::{density::Density, kernel};
+use crate::cancel::{Cancel, Cancelled};
 
 struct Climb<'a, 'd> {
     density: RefCell<(&'a mut Density<'d>, Vec<f64>)>,
     frozen: &'a [usize],
     scale: f64,
+    cancel: &'a dyn Cancel,
 }
 
 impl CostFunction for Climb<'_, '_> {
@@ -20,6 +22,7 @@ impl CostFunction for Climb<'_, '_> {
     type Output = f64;
 
     fn cost(&self, q: &Vec<f64>) -> Result<f64, Error> {
+        self.cancel.check()?;
         let (density, gradient) = &mut *self.density.borrow_mut();
         let value = -self.scale * density.evaluate(q, gradient);
         // Where nothing is finite a large number sends the line search back.
@@ -32,6 +35,7 @@ impl Gradient for Climb<'_, '_> {
     type Gradient = Vec<f64>;
 
     fn gradient(&self, q: &Vec<f64>) -> Result<Vec<f64>, Error> {
+        self.cancel.check()?;
         let (density, gradient) = &mut *self.density.borrow_mut();
         density.evaluate(q, gradient);
         for i in self.frozen {
@@ -43,12 +47,16 @@ impl Gradient for Climb<'_, '_> {
 }
 
 /// Climbs from `start` by L-BFGS and returns the best point seen; `frozen` coordinates stay.
+///
+/// # Errors
+/// [`Cancelled`], asked at every point.
 pub(super) fn climb(
     density: &mut Density<'_>,
     start: Vec<f64>,
     frozen: &[usize],
     iterations: u64,
-) -> Vec<f64> {
+    cancel: &dyn Cancel,
+) -> Result<Vec<f64>, Cancelled> {
     let mut best = start;
     // A search that ends in a corner of its line search starts afresh from where it is.
     for _ in 0..4 {
@@ -66,11 +74,13 @@ pub(super) fn climb(
             density: RefCell::new((&mut *density, vec![0.0; best.len()])),
             frozen,
             scale: 0.1 / norm,
+            cancel,
         };
         let solver = LBFGS::new(MoreThuenteLineSearch::new(), 12);
         let result = Executor::new(problem, solver)
             .configure(|state| state.param(best.clone()).max_iters(iterations))
             .run();
+        cancel.check()?;
         if let Some(point) = result
             .ok()
             .and_then(|mut done| done.state.take_best_param())
@@ -81,7 +91,7 @@ pub(super) fn climb(
             break;
         }
     }
-    best
+    Ok(best)
 }
 
 /// A normal around the mode: `mode + factor · z` with standard normal z. The factor is symmetric, row after row.
@@ -92,11 +102,16 @@ pub(super) struct Normal {
 }
 
 /// Minus the second derivatives of a log density, by central differences of its gradient; symmetric.
-fn curvature(density: &mut Density<'_>, mode: &[f64]) -> Vec<f64> {
+fn curvature(
+    density: &mut Density<'_>,
+    mode: &[f64],
+    cancel: &dyn Cancel,
+) -> Result<Vec<f64>, Cancelled> {
     let d = mode.len();
     let mut curvature = vec![0.0; d * d];
     let (mut q, mut up, mut down) = (mode.to_vec(), vec![0.0; d], vec![0.0; d]);
     for i in 0..d {
+        cancel.check()?;
         let step = 1e-4 * mode[i].abs().max(1.0);
         q[i] = mode[i] + step;
         density.evaluate(&q, &mut up);
@@ -110,24 +125,30 @@ fn curvature(density: &mut Density<'_>, mode: &[f64]) -> Vec<f64> {
             curvature[j * d + i] += 0.5 * slope;
         }
     }
-    curvature
+    Ok(curvature)
 }
 
 /// Variances of the coordinates from the curvature, `frozen` ones known; what has no curvature has variance one.
-pub(super) fn variances(density: &mut Density<'_>, mode: &[f64], frozen: &[usize]) -> Vec<f64> {
+pub(super) fn variances(
+    density: &mut Density<'_>,
+    mode: &[f64],
+    frozen: &[usize],
+    cancel: &dyn Cancel,
+) -> Result<Vec<f64>, Cancelled> {
     let d = mode.len();
-    let mut curvature = curvature(density, mode);
+    let mut curvature = curvature(density, mode, cancel)?;
     set_apart(&mut curvature, d, frozen, |_| 1.0);
     let factor = crate::linear::Cholesky::new(&curvature, d);
     let mut unit = vec![0.0; d];
-    (0..d)
+    let variances = (0..d)
         .map(|i| {
             unit[i] = 1.0;
             let variance = factor.quadratic(&unit);
             unit[i] = 0.0;
             if variance > 0.0 { variance } else { 1.0 }
         })
-        .collect()
+        .collect();
+    Ok(variances)
 }
 
 /// Cuts coordinates off from all others and gives them a curvature of their own.
@@ -150,9 +171,10 @@ impl Normal {
         widest: f64,
         apart: &[usize],
         widths: &[f64],
-    ) -> Self {
+        cancel: &dyn Cancel,
+    ) -> Result<Self, Cancelled> {
         let d = mode.len();
-        let mut curvature = curvature(density, &mode);
+        let mut curvature = curvature(density, &mode, cancel)?;
         set_apart(&mut curvature, d, apart, |k| 1.0 / (widths[k] * widths[k]));
         let (values, vectors) = eigen(curvature, d);
         // Factor V · Λ^(−½) · Vᵀ: the symmetric root, so that coordinates stay near the ones they were.
@@ -165,7 +187,7 @@ impl Normal {
                 kernel::add_scaled(row, scale * v[i], v);
             }
         }
-        Self { mode, factor }
+        Ok(Self { mode, factor })
     }
 
     /// `mode + factor · z`.

@@ -6,7 +6,10 @@ use super::{
     density::{Density, Effect},
     diagnostics::{Convergence, convergence},
 };
-use crate::inference::quantile;
+use crate::{
+    cancel::{Cancel, Cancelled},
+    inference::quantile,
+};
 
 /// Posterior of one parameter, on the scale of the design (see [`super::Scaling`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -159,7 +162,8 @@ pub(super) fn draws(
     density: &mut Density<'_>,
     groups: &[String],
     sample: &Sample,
-) -> (Vec<String>, Vec<Vec<Vec<f64>>>) {
+    cancel: &dyn Cancel,
+) -> Result<(Vec<String>, Vec<Vec<Vec<f64>>>), Cancelled> {
     let names = names(density, groups);
     let mut columns: Vec<Vec<Vec<f64>>> =
         vec![Vec::with_capacity(sample.chains.len()); names.len()];
@@ -170,6 +174,7 @@ pub(super) fn draws(
             column.push(Vec::with_capacity(length));
         }
         for q in chain.chunks_exact(sample.dimension) {
+            cancel.check()?;
             values(density, q, &mut row);
             for (column, v) in columns.iter_mut().zip(&row) {
                 if let Some(last) = column.last_mut() {
@@ -178,7 +183,7 @@ pub(super) fn draws(
             }
         }
     }
-    (names, columns)
+    Ok((names, columns))
 }
 
 /// Summaries of the parameters; known ones are left out.
@@ -186,24 +191,30 @@ pub(super) fn summaries(
     names: &[String],
     columns: &[Vec<Vec<f64>>],
     markov: bool,
-) -> Vec<Parameter> {
+    cancel: &dyn Cancel,
+) -> Result<Vec<Parameter>, Cancelled> {
     names
         .iter()
         .zip(columns)
         .filter_map(|(name, chains)| {
+            if let Err(cancelled) = cancel.check() {
+                return Some(Err(cancelled));
+            }
             let mut all: Vec<f64> = chains.iter().flatten().copied().collect();
             let (mean, sd) = super::data::moments(&all);
             all.sort_by(f64::total_cmp);
             let constant = all.first() == all.last();
             let views: Vec<&[f64]> = chains.iter().map(Vec::as_slice).collect();
-            (!constant).then(|| Parameter {
-                name: name.clone(),
-                mean,
-                sd,
-                q05: quantile(&all, 0.05),
-                q50: quantile(&all, 0.5),
-                q95: quantile(&all, 0.95),
-                convergence: markov.then(|| convergence(&views).into()),
+            (!constant).then(|| {
+                Ok(Parameter {
+                    name: name.clone(),
+                    mean,
+                    sd,
+                    q05: quantile(&all, 0.05),
+                    q50: quantile(&all, 0.5),
+                    q95: quantile(&all, 0.95),
+                    convergence: markov.then(|| convergence(&views).into()),
+                })
             })
         })
         .collect()

@@ -213,6 +213,7 @@ struct Profile<'p, 'd> {
     design: &'d Design,
     lengths: Vec<usize>,
     scale: f64,
+    cancel: &'p dyn Cancel,
 }
 
 impl Profile<'_, '_> {
@@ -267,6 +268,7 @@ impl CostFunction for Profile<'_, '_> {
     type Output = f64;
 
     fn cost(&self, u: &Vec<f64>) -> Result<f64, Error> {
+        self.cancel.check()?;
         let value = self.scale * self.evaluate(u).0;
         Ok(if value.is_finite() { value } else { 1e10 })
     }
@@ -277,6 +279,7 @@ impl Gradient for Profile<'_, '_> {
     type Gradient = Vec<f64>;
 
     fn gradient(&self, u: &Vec<f64>) -> Result<Vec<f64>, Error> {
+        self.cancel.check()?;
         let slope = |g: f64| if g.is_finite() { self.scale * g } else { 0.0 };
         Ok(self.evaluate(u).1.into_iter().map(slope).collect())
     }
@@ -285,7 +288,7 @@ impl Gradient for Profile<'_, '_> {
 /// The best guesses from `starts` searches, best first.
 ///
 /// # Errors
-/// [`Cancelled`] when asked to stop between searches.
+/// [`Cancelled`], asked at every point.
 pub(super) fn search(
     density: &Density<'_>,
     starts: usize,
@@ -315,6 +318,7 @@ pub(super) fn search(
             design,
             lengths: lengths.clone(),
             scale: 1.0,
+            cancel,
         };
         let (value, gradient) = profile.evaluate(&u);
         let norm = dot(&gradient, &gradient).sqrt();
@@ -327,6 +331,7 @@ pub(super) fn search(
         let result = Executor::new(profile, solver)
             .configure(|state| state.param(u.clone()).max_iters(60))
             .run();
+        cancel.check()?;
         let (value, u) = match result.ok().and_then(|mut done| {
             let cost = done.state.best_cost;
             done.state.take_best_param().map(|u| (cost * norm / 0.3, u))

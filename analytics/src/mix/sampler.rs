@@ -62,15 +62,34 @@ struct Whitened<'a, 'd> {
     arch: pulp::Arch,
     position: Vec<f64>,
     gradient: Vec<f64>,
+    stop: Stop<'a>,
+}
+
+/// Asked at every evaluation: one trajectory may take a thousand of them.
+#[derive(Clone, Copy)]
+struct Stop<'a> {
+    cancel: &'a (dyn Cancel + Sync),
+    /// Whether another chain has failed.
+    failed: &'a AtomicBool,
+}
+
+impl Stop<'_> {
+    fn is_wanted(self) -> bool {
+        self.failed.load(Ordering::Relaxed) || self.cancel.is_cancelled()
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the density is not finite")]
-struct NotFinite;
+enum NoValue {
+    #[error("the density is not finite")]
+    NotFinite,
+    #[error("the computation was cancelled")]
+    Stopped,
+}
 
-impl LogpError for NotFinite {
+impl LogpError for NoValue {
     fn is_recoverable(&self) -> bool {
-        true
+        matches!(self, Self::NotFinite)
     }
 }
 
@@ -84,7 +103,7 @@ impl HasDims for Whitened<'_, '_> {
 }
 
 impl CpuLogpFunc for Whitened<'_, '_> {
-    type LogpError = NotFinite;
+    type LogpError = NoValue;
     type FlowParameters = ();
     type ExpandedVector = Vec<f64>;
 
@@ -92,14 +111,17 @@ impl CpuLogpFunc for Whitened<'_, '_> {
         self.position.len()
     }
 
-    fn logp(&mut self, z: &[f64], out: &mut [f64]) -> Result<f64, NotFinite> {
+    fn logp(&mut self, z: &[f64], out: &mut [f64]) -> Result<f64, NoValue> {
+        if self.stop.is_wanted() {
+            return Err(NoValue::Stopped);
+        }
         self.normal.place(self.arch, z, &mut self.position);
         let value = self.density.evaluate(&self.position, &mut self.gradient);
         self.normal.pull_back(self.arch, &self.gradient, out);
         if value.is_finite() && out.iter().all(|g| g.is_finite()) {
             Ok(value)
         } else {
-            Err(NotFinite)
+            Err(NoValue::NotFinite)
         }
     }
 
@@ -121,7 +143,11 @@ pub(super) fn sample(
 ) -> Result<Vec<Draws>, SamplerError> {
     cancel.check()?;
     let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
+    let failed = AtomicBool::new(false);
+    let stop = Stop {
+        cancel,
+        failed: &failed,
+    };
     let mut results: Vec<(usize, Result<Draws, SamplerError>)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..plan.threads.clamp(1, plan.chains.max(1)))
             .map(|_| {
@@ -132,9 +158,9 @@ pub(super) fn sample(
                         if chain >= plan.chains {
                             return mine;
                         }
-                        let result = run(density, normal, plan, chain, cancel, &stop);
+                        let result = run(density, normal, plan, chain, stop);
                         if result.is_err() {
-                            stop.store(true, Ordering::Relaxed);
+                            failed.store(true, Ordering::Relaxed);
                         }
                         mine.push((chain, result));
                     }
@@ -158,14 +184,19 @@ fn run(
     normal: &Normal,
     plan: Plan,
     chain: usize,
-    cancel: &(dyn Cancel + Sync),
-    stop: &AtomicBool,
+    stop: Stop<'_>,
 ) -> Result<Draws, SamplerError> {
     let dimension = density.dimension();
     let arch = pulp::Arch::new();
     let mut stream = rng::stream(plan.seed, &[0x006d_6978, chain as u64]);
     let mut generator = ChaCha8Rng::seed_from_u64(stream.next_u64());
-    let failed = |error: &dyn std::fmt::Display| SamplerError::Failed(error.to_string());
+    let failed = |error: &dyn std::fmt::Display| {
+        if stop.is_wanted() {
+            SamplerError::Cancelled
+        } else {
+            SamplerError::Failed(error.to_string())
+        }
+    };
     let mut settings = DiagNutsSettings {
         num_tune: plan.warmup as u64,
         num_draws: plan.draws as u64,
@@ -178,6 +209,7 @@ fn run(
         arch,
         position: vec![0.0; dimension],
         gradient: vec![0.0; dimension],
+        stop,
     });
     let mut sampler = settings
         .new_chain(chain as u64, math, &mut generator)
@@ -190,7 +222,7 @@ fn run(
             .map(|_| width * (rng::normal(&mut stream)).clamp(-2.0, 2.0))
             .collect();
         started = sampler.set_position(&start).map_err(|e| failed(&e));
-        if started.is_ok() {
+        if started.is_ok() || stop.is_wanted() {
             break;
         }
     }
@@ -200,9 +232,6 @@ fn run(
         ..Draws::default()
     };
     for i in 0..plan.warmup + plan.draws {
-        if i % 16 == 0 && (stop.load(Ordering::Relaxed) || cancel.is_cancelled()) {
-            return Err(SamplerError::Cancelled);
-        }
         let (z, progress) = sampler.draw().map_err(|e| failed(&e))?;
         if i >= plan.warmup {
             let at = (i - plan.warmup) * dimension;

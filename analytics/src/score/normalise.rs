@@ -33,74 +33,65 @@ pub(super) struct Points {
 }
 
 /// The benchmark's percentile with linear interpolation (the rule of spreadsheets and NumPy); nothing for no values.
-fn percentile(values: &[f64], share: f64) -> Option<f64> {
-    let mut sorted = values.to_vec();
+fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
+    (!sorted.is_empty()).then(|| quantile(sorted, share))
+}
+
+/// The finite values, smallest first.
+fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
-    (!sorted.is_empty()).then(|| quantile(&sorted, share))
+    sorted
 }
 
 /// Points of every brand in one metric.
 pub(super) fn column(metric: &MetricColumn, options: &Options) -> Vec<Points> {
-    let known: Vec<(usize, f64)> = metric
+    let all = measured_by(sorted(&metric.values), metric.direction);
+    let mut points: Vec<Points> = metric
         .values
         .iter()
-        .copied()
-        .enumerate()
-        .filter(|(_, v)| v.is_finite())
+        .map(|&value| {
+            if !value.is_finite() {
+                return Points::default();
+            }
+            let peers = if options.leave_one_out {
+                let mut others = sorted(&metric.values);
+                let own = others.partition_point(|other| other.total_cmp(&value).is_lt());
+                others.remove(own);
+                let of_peers = measured_by(others, metric.direction);
+                // The best brand and the range are those of all brands, the value's own among them.
+                Scaler {
+                    best: all.best,
+                    low: all.low,
+                    high: all.high,
+                    ..of_peers
+                }
+            } else {
+                all
+            };
+            pointed(value, &peers, metric.direction, options.method)
+        })
         .collect();
-    let all: Vec<f64> = known.iter().map(|(_, v)| *v).collect();
-    let direct = metric.direction == Direction::Direct;
-    let best = all
-        .iter()
-        .copied()
-        .reduce(if direct { f64::max } else { f64::min });
-    let share = if direct { 0.75 } else { 0.25 };
-    let mut points = vec![Points::default(); metric.values.len()];
-    for (brand, value) in &known {
-        let peers: Vec<f64> = if options.leave_one_out {
-            known
-                .iter()
-                .filter(|(other, _)| other != brand)
-                .map(|(_, v)| *v)
-                .collect()
-        } else {
-            all.clone()
-        };
-        let benchmark = percentile(&peers, share);
-        let normalised = match options.method {
-            Method::Product => benchmark.and_then(|b| product(*value, b, best, direct)),
-            Method::ProductFloored => benchmark
-                .and_then(|b| product(*value, b, best, direct))
-                .map(floored),
-            Method::MinMax => min_max(*value, &all, direct),
-            Method::RobustZ => robust(*value, &peers, direct),
-        };
-        points[*brand] = Points {
-            value: Some(*value),
-            benchmark,
-            normalised,
-        };
-    }
     zero_for_absent(&mut points, options.absent);
     points
 }
 
 /// Everything that points of any method need to know of a metric's values.
 pub(super) fn scaler(values: &[f64], direction: Direction) -> Scaler {
-    let known: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    measured_by(sorted(values), direction)
+}
+
+fn measured_by(sorted: Vec<f64>, direction: Direction) -> Scaler {
     let direct = direction == Direction::Direct;
-    let median = percentile(&known, 0.5);
-    let (low, high) = (
-        known.iter().copied().reduce(f64::min),
-        known.iter().copied().reduce(f64::max),
-    );
+    let median = percentile(&sorted, 0.5);
+    let (low, high) = (sorted.first().copied(), sorted.last().copied());
     Scaler {
-        benchmark: percentile(&known, if direct { 0.75 } else { 0.25 }),
+        benchmark: percentile(&sorted, if direct { 0.75 } else { 0.25 }),
         best: if direct { high } else { low },
         low,
         high,
         median,
-        scale: median.and_then(|m| spread(&known, m)),
+        scale: median.and_then(|m| spread(&sorted, m)),
     }
 }
 
@@ -127,33 +118,42 @@ pub(super) fn frozen(
                     value.min(best)
                 }
             });
-            let by_rule = || {
-                scaler
-                    .benchmark
-                    .and_then(|b| product(value, b, best, direct))
-            };
-            let normalised = match method {
-                Method::Product => by_rule(),
-                Method::ProductFloored => by_rule().map(floored),
-                Method::MinMax => scaler
-                    .low
-                    .zip(scaler.high)
-                    .and_then(|(low, high)| stretched(value, low, high, direct))
-                    .map(|n| n.clamp(0.0, 100.0)),
-                Method::RobustZ => scaler
-                    .median
-                    .zip(scaler.scale)
-                    .map(|(median, scale)| placed(value, median, scale, direct)),
-            };
-            Points {
-                value: Some(value),
-                benchmark: scaler.benchmark,
-                normalised,
+            let mut point = pointed(value, &Scaler { best, ..*scaler }, metric.direction, method);
+            if method == Method::MinMax {
+                point.normalised = point.normalised.map(|n| n.clamp(0.0, 100.0));
             }
+            point
         })
         .collect();
     zero_for_absent(&mut points, absent);
     points
+}
+
+/// Points of one value.
+fn pointed(value: f64, scaler: &Scaler, direction: Direction, method: Method) -> Points {
+    let direct = direction == Direction::Direct;
+    let by_rule = || {
+        scaler
+            .benchmark
+            .and_then(|b| product(value, b, scaler.best, direct))
+    };
+    let normalised = match method {
+        Method::Product => by_rule(),
+        Method::ProductFloored => by_rule().map(floored),
+        Method::MinMax => scaler
+            .low
+            .zip(scaler.high)
+            .and_then(|(low, high)| stretched(value, low, high, direct)),
+        Method::RobustZ => scaler
+            .median
+            .zip(scaler.scale)
+            .map(|(median, scale)| placed(value, median, scale, direct)),
+    };
+    Points {
+        value: Some(value),
+        benchmark: scaler.benchmark,
+        normalised,
+    }
 }
 
 /// Where absent values count as zero, they do so in a metric that can be scored.
@@ -191,23 +191,12 @@ fn product(value: f64, benchmark: f64, best: Option<f64>, direct: bool) -> Optio
     Some(points.clamp(0.0, 100.0))
 }
 
-fn min_max(value: f64, all: &[f64], direct: bool) -> Option<f64> {
-    let low = all.iter().copied().reduce(f64::min)?;
-    let high = all.iter().copied().reduce(f64::max)?;
-    stretched(value, low, high, direct)
-}
-
 fn stretched(value: f64, low: f64, high: f64, direct: bool) -> Option<f64> {
     if high <= low {
         return None;
     }
     let share = (value - low) / (high - low);
     Some(100.0 * if direct { share } else { 1.0 - share })
-}
-
-fn robust(value: f64, peers: &[f64], direct: bool) -> Option<f64> {
-    let median = percentile(peers, 0.5)?;
-    Some(placed(value, median, spread(peers, median)?, direct))
 }
 
 fn placed(value: f64, median: f64, scale: f64, direct: bool) -> f64 {
@@ -218,6 +207,7 @@ fn placed(value: f64, median: f64, scale: f64, direct: bool) -> f64 {
 /// 1.4826 · median absolute deviation; nothing where values do not differ.
 fn spread(peers: &[f64], median: f64) -> Option<f64> {
     let deviations: Vec<f64> = peers.iter().map(|p| (p - median).abs()).collect();
+    let deviations = sorted(&deviations);
     let mut scale = 1.4826 * percentile(&deviations, 0.5)?;
     if scale <= 0.0 {
         // More than half of the brands are equal: the plain standard deviation is what is left.
