@@ -148,10 +148,13 @@ impl Csv {
 
 /// A number as a cell: every digit it has, nothing where there is none.
 fn cell(value: f64) -> String {
-    if value.is_finite() {
-        value.to_string()
-    } else {
+    let size = value.abs();
+    if !value.is_finite() {
         String::new()
+    } else if size != 0.0 && !(1e-5..1e16).contains(&size) {
+        format!("{value:e}")
+    } else {
+        value.to_string()
     }
 }
 
