@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use analytics::attribution::{
-    BoostingOptions, Contributions, DriverOptions, ExplainError, ExplainOptions, Features, Fitted,
-    Interactions, Model, Reference, driver_sentences, explain, forust, interactions, lightgbm,
-    train, xgboost,
+    BoostingOptions, Contributions, DriverOptions, ExplainError, ExplainOptions, Features,
+    FeaturesError, Fitted, Interactions, Model, Reference, driver_sentences, explain, forust,
+    interactions, lightgbm, train, xgboost,
 };
 use clap::Args;
 use domain::Error;
@@ -189,11 +189,13 @@ fn find(arguments: &Arguments, watch: &Watch) -> Result<(Found, Option<Fitted>),
         Error::invalid("explain.impossible", format!("{}: {error}", path.display()))
     };
     let found = if arguments.interactions {
-        Found::Interactions(
-            interactions(&model, &rows, reference, options, &stop).map_err(refused)?,
-        )
+        let mut found = interactions(&model, &rows, reference, options, &stop).map_err(refused)?;
+        found.features = rows.names().to_vec();
+        Found::Interactions(found)
     } else {
-        let found = explain(&model, &rows, reference, options, &stop).map_err(refused)?;
+        let mut found = explain(&model, &rows, reference, options, &stop).map_err(refused)?;
+        // A model without names of its own gets those of the file.
+        found.features = rows.names().to_vec();
         if arguments.sentences {
             let options = DriverOptions {
                 outcome: arguments.outcome.clone(),
@@ -226,22 +228,25 @@ fn read_model(path: &Path) -> Result<Model, Error> {
     })
 }
 
-/// The model's columns of a file, or all where the model has no names of its own and the file other ones.
+/// The model's columns of a file by name, or all of them by position where the model has no names of its own.
 fn read_rows(path: &Path, model: &Model) -> Result<Features, Error> {
     let file = CsvFile::read(path)?;
-    let nameless = Features::new(vec![String::new()], vec![Vec::new()]).is_ok_and(|none| {
-        !matches!(
-            model.columns(&none),
-            Err(analytics::attribution::FeaturesError::Absent(_))
-        )
-    });
     let has = |name: &String| file.header().contains(name);
-    let names: Vec<String> = if nameless && !model.features().iter().all(has) {
-        file.header().to_vec()
-    } else {
-        model.features().to_vec()
-    };
-    table(&file, names)
+    if model.features().iter().all(has) {
+        return table(&file, model.features().to_vec());
+    }
+    // Whether columns may be taken by position is the model's to say; no rows are needed for that.
+    let header = file.header().to_vec();
+    let empty = vec![Vec::new(); header.len()];
+    match Features::new(header.clone(), empty).and_then(|none| model.columns(&none).map(|_| ())) {
+        Ok(()) => table(&file, header),
+        Err(FeaturesError::Absent(_)) => table(&file, model.features().to_vec()),
+        Err(error) => Err(Error::invalid(
+            "explain.impossible",
+            format!("{}: {error}", file.name()),
+        )
+        .advise("leave only the model's columns in the file, in its order")),
+    }
 }
 
 fn table(file: &CsvFile, names: Vec<String>) -> Result<Features, Error> {

@@ -188,9 +188,7 @@ fn verdict(e: &Elasticity) -> &'static str {
 
 fn reason(e: &Elasticity) -> Option<&'static str> {
     e.reason.map(|reason| match reason {
-        Unidentified::HardlyVaries => {
-            "the driver hardly varies once trend, season and everything else are taken out"
-        }
+        Unidentified::HardlyVaries => "the driver hardly varies once everything else is taken out",
         Unidentified::MovesWithOthers => "the driver moves with others",
     })
 }
