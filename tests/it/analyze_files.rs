@@ -770,6 +770,16 @@ fn bad_files_are_refused_with_line_column_and_a_stable_code() {
         "allocation.problem_invalid",
         &["b.json", "beta"],
     );
+    let json = write("d.json", b"{\"beta\": \"much\", \"k\": 1, \"B\": 10}");
+    refused(
+        &["allocate", &json],
+        5,
+        "file.malformed",
+        &[
+            "a number, a list with a number per channel",
+            "line 1 column 15",
+        ],
+    );
     let json = write(
         "c.json",
         b"{\"beta\": 1, \"k\": 1, \"B\": 10, \"bugdet\": 3}",

@@ -10,7 +10,10 @@ use super::{
 
 /// A number per cell: one for all, a list over channels (of a single brand), or a table brand × channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a number, a list with a number per channel, or a table with a row per brand"
+)]
 pub enum Grid {
     /// The same for every cell.
     Same(f64),
@@ -61,7 +64,10 @@ impl Grid {
 
 /// A curve family for all cells, or one per cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "the name of a curve family, a list with one per channel, or a table with a row per brand"
+)]
 pub enum Families {
     /// The same for every cell.
     Same(Family),
@@ -79,7 +85,10 @@ impl Default for Families {
 
 /// How much may be spent in all.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "the total as a number, or {\"min\": …, \"max\": …}"
+)]
 pub enum Total {
     /// Exactly this.
     Exactly(f64),

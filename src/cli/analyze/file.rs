@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use csv::StringRecord;
 use domain::Error;
 
 /// Cells that mean "not known".
@@ -17,15 +16,17 @@ const UNKNOWN: [&str; 5] = ["", "NA", "na", "NaN", "nan"];
 /// # Errors
 /// `file.unreadable`.
 pub(super) fn text(path: &Path) -> Result<String, Error> {
-    let unreadable = |why: String| {
-        Error::invalid("file.unreadable", format!("{}: {why}", path.display()))
-            .advise("check the path, and that the file is UTF-8 text")
-    };
-    let bytes = std::fs::read(path).map_err(|e| unreadable(format!("cannot be read: {e}")))?;
+    let bytes =
+        std::fs::read(path).map_err(|e| unreadable(path, &format!("cannot be read: {e}")))?;
     String::from_utf8(bytes).map_err(|error| {
         let line = 1 + count_lines(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
-        unreadable(format!("line {line} is not UTF-8"))
+        unreadable(path, &format!("line {line} is not UTF-8"))
     })
+}
+
+fn unreadable(path: &Path, why: &str) -> Error {
+    Error::invalid("file.unreadable", format!("{}: {why}", path.display()))
+        .advise("check the path, and that the file is UTF-8 text")
 }
 
 fn count_lines(bytes: &[u8]) -> usize {
@@ -70,7 +71,12 @@ pub(super) fn toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Err
 pub(super) struct CsvFile {
     path: PathBuf,
     header: Vec<String>,
-    rows: Vec<StringRecord>,
+    /// All cells one after another, row by row: a file of millions of rows takes little more room than on disk.
+    cells: String,
+    /// Where each cell ends.
+    ends: Vec<usize>,
+    /// Line of each row.
+    lines: Vec<u64>,
 }
 
 impl CsvFile {
@@ -79,18 +85,22 @@ impl CsvFile {
     /// # Errors
     /// `file.unreadable`, `file.malformed`, `file.empty`, `file.column_repeated`.
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let text = text(path)?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let opened = std::fs::File::open(path)
+            .map_err(|error| unreadable(path, &format!("cannot be read: {error}")))?;
+        // The reader takes a byte order mark away.
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
-            .from_reader(text.as_bytes());
-        let malformed = |error: csv::Error| {
-            let line = error.position().map_or(0, csv::Position::line);
+            .from_reader(std::io::BufReader::new(opened));
+        let refused = |error: csv::Error| {
+            let line = error.position().map_or(1, csv::Position::line);
             let why = match error.kind() {
                 csv::ErrorKind::UnequalLengths {
                     expected_len, len, ..
                 } => format!("{len} cells where the header has {expected_len}"),
-                _ => error.to_string(),
+                csv::ErrorKind::Utf8 { .. } => {
+                    return unreadable(path, &format!("line {line} is not UTF-8"));
+                }
+                _ => return unreadable(path, &error.to_string()),
             };
             Error::invalid(
                 "file.malformed",
@@ -100,15 +110,20 @@ impl CsvFile {
         };
         let header: Vec<String> = reader
             .headers()
-            .map_err(malformed)?
+            .map_err(refused)?
             .iter()
             .map(str::to_owned)
             .collect();
-        let rows = reader
-            .into_records()
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(malformed)?;
-        if rows.is_empty() {
+        let (mut cells, mut ends, mut lines) = (String::new(), Vec::new(), Vec::new());
+        let mut record = csv::StringRecord::new();
+        while reader.read_record(&mut record).map_err(refused)? {
+            lines.push(record.position().map_or(0, csv::Position::line));
+            for cell in &record {
+                cells.push_str(cell);
+                ends.push(cells.len());
+            }
+        }
+        if lines.is_empty() {
             return Err(Error::invalid(
                 "file.empty",
                 format!("{}: there are no rows below the header", path.display()),
@@ -127,7 +142,9 @@ impl CsvFile {
         Ok(Self {
             path: path.to_owned(),
             header,
-            rows,
+            cells,
+            ends,
+            lines,
         })
     }
 
@@ -138,7 +155,7 @@ impl CsvFile {
 
     /// Number of rows below the header.
     pub(super) fn rows(&self) -> usize {
-        self.rows.len()
+        self.lines.len()
     }
 
     /// Position of a column.
@@ -169,12 +186,14 @@ impl CsvFile {
 
     /// Line of a row in the file, from 1.
     pub(super) fn line(&self, row: usize) -> u64 {
-        self.rows[row].position().map_or(0, csv::Position::line)
+        self.lines[row]
     }
 
     /// A cell.
     pub(super) fn text(&self, row: usize, column: usize) -> &str {
-        self.rows[row].get(column).unwrap_or_default()
+        let at = row * self.header.len() + column;
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.cells[start..self.ends[at]]
     }
 
     /// A cell that has to hold something.
