@@ -859,6 +859,13 @@ fn bad_files_are_refused_with_line_column_and_a_stable_code() {
     );
     let short = write("short_sales.csv", b"y,event_1\n1,2\n2,3\n");
     refused(&["fit", &short, &toml], 5, "mix.data_unusable", &["2 rows"]);
+    let holes = write("holes.csv", b"y,event_1\n1,2\n,1\n2,NA\n");
+    refused(
+        &["fit", &holes, &toml],
+        5,
+        "file.cell_missing",
+        &["holes.csv, line 4, column \"event_1\""],
+    );
     let scores = example("score/brands.csv");
     let toml = write(
         "q.toml",
@@ -900,6 +907,36 @@ fn bad_files_are_refused_with_line_column_and_a_stable_code() {
         "file.key_repeated",
         &["line 3", "line 2", "brand \"A\""],
     );
+}
+
+#[test]
+fn the_analyses_of_stored_data_keep_their_names_and_options() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = format!("sqlite:{}", folder.path().join("a.db").display());
+    for name in ["scores", "forecasts", "promotions", "synergies", "plan"] {
+        let output = ends(&[
+            name,
+            "--database",
+            &database,
+            "--project",
+            "p",
+            "--metric",
+            "m",
+            "--min-periods",
+            "3",
+            "--horizon",
+            "2",
+            "--limit",
+            "1",
+        ]);
+        // Nothing is stored there: it looked, and found no organisation.
+        assert_eq!(output.status.code(), Some(7), "{name}: {}", said(&output));
+        assert!(
+            said(&output).contains("[organisation.unknown]"),
+            "{name}: {}",
+            said(&output)
+        );
+    }
 }
 
 #[test]

@@ -212,7 +212,7 @@ impl CsvFile {
     pub(super) fn missing(&self, row: usize, column: usize) -> Error {
         Error::invalid(
             "file.cell_missing",
-            format!("{}: the cell is empty", self.place(row, column)),
+            format!("{}: there is no value", self.place(row, column)),
         )
         .advise("this column has to be filled in every row")
     }

@@ -134,7 +134,14 @@ fn read(path: &Path, request: &Request) -> Result<Table, Error> {
     numbers.sort();
     numbers.dedup();
     for name in numbers {
-        table = table.with(name, file.numbers(file.column(name)?)?);
+        let column = file.column(name)?;
+        let values = file.numbers(column)?;
+        // Only the outcome may be unknown.
+        let unknown = values.iter().position(|v| v.is_nan());
+        if let Some(row) = unknown.filter(|_| *name != request.outcome) {
+            return Err(file.missing(row, column));
+        }
+        table = table.with(name, values);
     }
     for name in [&request.date, &request.group].into_iter().flatten() {
         let column = file.column(name)?;
