@@ -785,6 +785,36 @@ fn bad_files_are_refused_with_line_column_and_a_stable_code() {
         b"{\"beta\": 1, \"k\": 1, \"B\": 10, \"bugdet\": 3}",
     );
     refused(&["allocate", &json], 5, "file.malformed", &["bugdet"]);
+    let gap = write(
+        "gap.csv",
+        b"unique_id,t,y,x\na,1,2,1\na,2,3,1\na,4,3,1\na,5,,2\n",
+    );
+    refused(
+        &["forecast", &gap, "--horizon", "1"],
+        5,
+        "file.row_missing",
+        &["gap.csv", "after that of line 3"],
+    );
+    let far = write(
+        "far.csv",
+        b"brand,week,outcome,x\na,1,2,3\na,2,3,4\nb,9007199254740992,3,4\n",
+    );
+    refused(
+        &["synergy", &far],
+        5,
+        "file.uneven_times",
+        &["far.csv", "3 rows"],
+    );
+    let huge = write(
+        "huge.csv",
+        b"unique_id,t,y\na,1,2\na,9223372036854775807,3\n",
+    );
+    refused(
+        &["forecast", &huge, "--horizon", "1"],
+        5,
+        "file.not_a_time",
+        &["line 3"],
+    );
     let model = write("model.json", b"{\"learner\": {}}");
     refused(
         &["explain", &model, &example("explain/patients.csv")],

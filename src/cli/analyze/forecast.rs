@@ -255,53 +255,54 @@ fn read(path: &std::path::Path, horizon: usize, ignore: &[String]) -> Result<Vec
                 .advise(format!("series {id:?} needs at least one known value")));
         }
         let first = lined.iter().position(known).unwrap_or(0);
-        let (past, future) = (&lined[first..length], &lined[length..]);
-        if !drivers.is_empty() && future.len() < horizon {
+        if !drivers.is_empty() && lined.len() - length < horizon {
+            let names = drivers.iter().map(|column| file.header()[*column].as_str());
             return Err(Error::invalid(
                 "forecast.future_missing",
                 format!(
                     "{}: series {id:?} has {} rows with an empty y after its history, and {horizon} steps are asked for",
                     file.name(),
-                    future.len()
+                    lined.len() - length
                 ),
             )
-            .advise("add rows with the drivers' known or planned values, or leave the drivers out with --ignore"));
+            .advise(format!(
+                "add rows with known or planned values of {}, or leave columns out with --ignore",
+                names.collect::<Vec<_>>().join(", ")
+            )));
         }
-        let at = |column: usize, place: &Option<usize>| {
-            let Some(row) = place else {
+        let at = |column: usize, period: usize| {
+            let Some(row) = lined[period] else {
+                let before = lined[..period].iter().rev().flatten().next();
                 return Err(Error::invalid(
                     "file.row_missing",
                     format!(
-                        "{}: series {id:?} lacks a row between line {} and line {}, and with it a value of {:?}",
+                        "{}: series {id:?} has no row for the period after that of line {}",
                         file.name(),
-                        file.line(rows[0]),
-                        file.line(*rows.last().unwrap_or(&rows[0])),
-                        file.header()[column]
+                        before.map_or(0, |row| file.line(*row))
                     ),
                 )
                 .advise("drivers have to be known in every period; y may be empty"));
             };
-            file.number(*row, column)?
-                .ok_or_else(|| file.missing(*row, column))
+            file.number(row, column)?
+                .ok_or_else(|| file.missing(row, column))
         };
         Ok(Series {
-            history: past
+            history: lined[first..length]
                 .iter()
                 .map(|place| place.map_or(f64::NAN, |row| values[row]))
                 .collect(),
             drivers: drivers
                 .iter()
                 .map(|column| {
-                    let all = |places: &[Option<usize>]| {
-                        places
-                            .iter()
-                            .map(|place| at(*column, place))
+                    let all = |periods: std::ops::Range<usize>| {
+                        periods
+                            .map(|period| at(*column, period))
                             .collect::<Result<Vec<_>, _>>()
                     };
                     Ok(Driver {
                         name: file.header()[*column].clone(),
-                        past: all(past)?,
-                        future: all(&future[..horizon])?,
+                        past: all(first..length)?,
+                        future: all(length..length + horizon)?,
                     })
                 })
                 .collect::<Result<Vec<_>, Error>>()?,

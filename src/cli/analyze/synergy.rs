@@ -325,7 +325,7 @@ fn read(arguments: &Arguments) -> Result<Panel, Error> {
     for (name, rows) in brands.iter().zip(&rows) {
         times.line_up(&file, week, rows, &format!("brand {name:?}"))?;
     }
-    let positions = times.positions();
+    let positions = times.positions(&file)?;
     let length = positions.iter().max().map_or(0, |last| last + 1);
     let series = |column: usize| -> Result<Vec<Vec<f64>>, Error> {
         let values = file.numbers(column)?;

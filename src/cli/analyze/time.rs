@@ -5,8 +5,10 @@ use domain::Error;
 
 use super::file::CsvFile;
 
-/// Rows that a series may span per row that it has, before the step between its times counts as unknown.
+/// Periods that a series may span per row that it has, before the step between its times counts as unknown.
 const MOST_HOLES: i64 = 4;
+/// Whole numbers up to this are taken as times; differences of larger ones would leave the range of numbers.
+const LARGEST: i64 = 1 << 53;
 
 /// The times of a file's rows.
 pub(super) struct Times {
@@ -30,7 +32,8 @@ impl Times {
             (0..file.rows())
                 .map(|row| {
                     let text = file.filled(row, column)?;
-                    text.parse::<i64>().map_err(|_| {
+                    let number = text.parse::<i64>().ok();
+                    number.filter(|t| t.abs() <= LARGEST).ok_or_else(|| {
                         not_a_time(file, row, column, "a whole number, as in the first row")
                     })
                 })
@@ -92,17 +95,13 @@ impl Times {
         };
         let length = (self.index[*last] - self.index[*first]) / self.stride + 1;
         if length > MOST_HOLES * sorted.len() as i64 {
-            return Err(Error::invalid(
-                "file.uneven_times",
-                format!(
-                    "{}: {name} has {} rows from {:?} to {:?}, where {length} steps are",
-                    file.name(),
-                    sorted.len(),
-                    file.text(*first, column),
-                    file.text(*last, column)
-                ),
-            )
-            .advise("times are one step apart, the same for all series; look for one that lies between the others"));
+            return Err(uneven(format!(
+                "{}: {name} has {} rows from {:?} to {:?}, where {length} steps are",
+                file.name(),
+                sorted.len(),
+                file.text(*first, column),
+                file.text(*last, column)
+            )));
         }
         let mut lined = vec![None; length as usize];
         for row in &sorted {
@@ -112,11 +111,28 @@ impl Times {
     }
 
     /// Number of each row's period, from the earliest of the file.
-    pub(super) fn positions(&self) -> Vec<usize> {
+    ///
+    /// # Errors
+    /// `file.uneven_times`.
+    pub(super) fn positions(&self, file: &CsvFile) -> Result<Vec<usize>, Error> {
         let first = self.index.iter().min().copied().unwrap_or(0);
+        let last = self.index.iter().max().copied().unwrap_or(0);
+        let length = (last - first) / self.stride + 1;
+        if length > MOST_HOLES * self.index.len() as i64 {
+            return Err(uneven(format!(
+                "{}: the {} rows span {length} steps",
+                file.name(),
+                self.index.len()
+            )));
+        }
         let position = |index: &i64| ((index - first) / self.stride) as usize;
-        self.index.iter().map(position).collect()
+        Ok(self.index.iter().map(position).collect())
     }
+}
+
+fn uneven(message: String) -> Error {
+    Error::invalid("file.uneven_times", message)
+        .advise("times are one step apart, the same for all series; look for one that lies between the others, or far away")
 }
 
 fn not_a_time(file: &CsvFile, row: usize, column: usize, expected: &str) -> Error {
