@@ -162,6 +162,22 @@ fn every_model_of_the_list_forecasts() {
         ]));
         assert_eq!(found.len(), 3, "{model}");
     }
+    let two_seasons = ["--horizon", "3", "--model", "mstl", "--season", "12,30"];
+    assert_eq!(
+        rows(&text(
+            &[&["forecast"], &two_seasons[..], &[file.as_str()]].concat()
+        ))
+        .1
+        .len(),
+        3
+    );
+    let output = ends(&["forecast", &file, "--horizon", "3", "--season", "12,x"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output).contains("\"x\" is not a number of periods"),
+        "{}",
+        said(&output)
+    );
     let output = ends(&["forecast", &file, "--horizon", "3", "--model", "prophet"]);
     assert_eq!(output.status.code(), Some(2));
     let message = said(&output);
@@ -640,6 +656,45 @@ fn scores_are_the_published_ones_with_their_parts_and_their_firmness() {
     );
     let floored = text(&["score", &file, &metrics, "--method", "product_floored"]);
     assert!(floored.contains("\nB,1,76,"), "{floored}");
+}
+
+#[test]
+fn a_frozen_score_moves_only_with_the_brands_own_values() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (file, metrics) = (example("score/brands.csv"), example("score/metrics.toml"));
+    let scores = |arguments: &[&str]| -> Vec<(String, String)> {
+        let (names, found) = rows(&text(&[&["score"], arguments].concat()));
+        let score = names.iter().position(|n| n == "score").expect("score");
+        let mut scores: Vec<(String, String)> = found
+            .iter()
+            .map(|r| (r[0].clone(), r[score].clone()))
+            .collect();
+        scores.sort();
+        scores
+    };
+    let before = scores(&[&file, &metrics, "--freeze", &at("scalers.json")]);
+    // D's click-through rate doubles.
+    let later = read(&file).replace("D,4.0,0.8,", "D,4.0,1.6,");
+    assert_ne!(later, read(&file));
+    std::fs::write(at("later.csv"), later).expect("written");
+    let after = scores(&[&at("later.csv"), &metrics, "--frozen", &at("scalers.json")]);
+    assert_eq!(before[..3], after[..3]);
+    assert!(number(&after[3].1) > number(&before[3].1), "{after:?}");
+    assert_ne!(scores(&[&at("later.csv"), &metrics])[..3], before[..3]);
+    std::fs::write(at("other.csv"), "key,direction,weight\nctr,direct,1\n").expect("written");
+    refused(
+        &[
+            "score",
+            &file,
+            &at("other.csv"),
+            "--frozen",
+            &at("scalers.json"),
+        ],
+        5,
+        "score.scalers_unfit",
+        &["5 metrics were frozen"],
+    );
 }
 
 /// An analysis that must be refused with this exit code and stable code, its message holding `parts`.

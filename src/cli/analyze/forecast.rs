@@ -43,10 +43,12 @@ pub(super) struct Arguments {
     /// Steps ahead
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     horizon: u16,
-    /// Periods of one season, such as 12 for months or 52 for weeks; further seasons after commas (7,365), which only `mstl` sees
-    #[arg(long, value_name = "N", default_value = "1", value_delimiter = ',', num_args = 1..=3)]
-    season: Vec<u16>,
-    /// What forecasts: `auto` and `cheap` compare their models by backtest and combine them, the others are single models
+    /// Periods of one season, such as 12 for months or 52 for weeks; up to two further ones after commas (7,365), which only
+    /// `mstl` sees
+    #[arg(long, value_name = "N", default_value = "1", value_parser = seasons)]
+    season: Seasons,
+    /// What forecasts: `auto` and `cheap` combine their models where a backtest does not prefer one of them; `ensemble` always
+    /// combines those of `auto`; the others are single models
     #[arg(long, value_name = "MODEL", default_value = "auto", value_parser = PossibleValuesParser::new(models()))]
     model: String,
     /// Columns to leave out
@@ -61,6 +63,27 @@ pub(super) struct Arguments {
 fn models() -> Vec<&'static str> {
     let recipes = ["auto", "cheap"].into_iter();
     recipes.chain(Model::ALL.map(Model::name)).collect()
+}
+
+/// Periods of the first season and of two further ones, 0 where there are none.
+type Seasons = [usize; 3];
+
+fn seasons(text: &str) -> Result<Seasons, String> {
+    let given = text
+        .split(',')
+        .map(|period| match period.trim().parse::<u16>() {
+            Ok(period) if period > 0 => Ok(usize::from(period)),
+            _ => Err(format!(
+                "{period:?} is not a number of periods from 1 to 65535"
+            )),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if given.len() > 3 {
+        return Err("a series can have three seasons at most".to_owned());
+    }
+    let mut seasons = [0; 3];
+    seasons[..given.len()].copy_from_slice(&given);
+    Ok(seasons)
 }
 
 /// A series of the file.
@@ -97,11 +120,10 @@ pub(super) fn run(format: Format, arguments: Arguments) -> Outcome {
         } else {
             Recipe::Auto
         };
-        let period = |k: usize| season.get(k).copied().map_or(0, usize::from);
         let options = Options {
             recipe,
-            further: [period(1), period(2)],
-            ..Options::new(horizon, period(0).max(1))
+            further: [season[1], season[2]],
+            ..Options::new(horizon, season[0])
         };
         let wanted = Model::ALL.into_iter().find(|m| m.name() == model);
         let ids: Vec<String> = series.iter().map(|s| s.id.clone()).collect();

@@ -8,6 +8,7 @@ use std::{
 use analytics::score::{
     self, Absent, BrandScore, Method, MetricColumn, Options,
     robustness::{DrawParams, NoSwap, RankRange, Swap, ranks, smallest_swap},
+    scalers::Scalers,
 };
 use clap::{Args, ValueEnum};
 use domain::{
@@ -58,6 +59,12 @@ pub(super) struct Arguments {
     /// Leave a brand's own value out of the benchmark it is measured by
     #[arg(long)]
     leave_one_out: bool,
+    /// Measure values by the scalers of this file, which `--freeze` wrote, instead of by the brands of today
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "absent_is_zero", "leave_one_out"])]
+    frozen: Option<PathBuf>,
+    /// Write what values are measured by (benchmarks, ranges) to this file, so that later scores can be compared with these
+    #[arg(long, value_name = "FILE", conflicts_with = "leave_one_out")]
+    freeze: Option<PathBuf>,
     /// Weightings drawn around the given one to see how firm the ranks are
     #[arg(long, value_name = "N", default_value_t = DrawParams::default().draws)]
     draws: usize,
@@ -130,6 +137,8 @@ struct Scored {
     order: Vec<usize>,
     /// By position in the order: what makes it level with the one before.
     swaps: Vec<Option<Result<Swap, NoSwap>>>,
+    /// What was asked to be frozen.
+    scalers: Option<Scalers>,
 }
 
 /// Runs the command.
@@ -137,9 +146,15 @@ pub(super) fn run(format: Format, arguments: Arguments) -> Outcome {
     let destination = Destination {
         out: arguments.destination.out.clone(),
     };
+    let frozen = Destination {
+        out: arguments.freeze.clone(),
+    };
     let scored = work::run("scoring", move |watch| {
         score(&arguments, &|| watch.stopped())
     })?;
+    if let Some(scalers) = &scored.scalers {
+        frozen.write_json(scalers)?;
+    }
     if format == Format::Json {
         destination.write_json(&document(&scored))
     } else {
@@ -172,7 +187,7 @@ fn score(arguments: &Arguments, cancel: &dyn Fn() -> bool) -> Result<Scored, Fai
             })
         })
         .collect::<Result<Vec<_>, Error>>()?;
-    let method = arguments
+    let mut method = arguments
         .method
         .or(definitions.method)
         .map_or(Method::Product, Method::from);
@@ -185,7 +200,21 @@ fn score(arguments: &Arguments, cancel: &dyn Fn() -> bool) -> Result<Scored, Fai
         },
         leave_one_out: arguments.leave_one_out,
     };
-    let scores = score::score(&columns, &options);
+    let scores = match &arguments.frozen {
+        None => score::score(&columns, &options),
+        Some(path) => {
+            let scalers: Scalers = file::json(path)?;
+            method = scalers.method;
+            scalers.score(&columns).map_err(|error| {
+                Error::invalid(
+                    "score.scalers_unfit",
+                    format!("{}: {error}", path.display()),
+                )
+                .advise("the definitions must list the metrics that were frozen, in that order")
+            })?
+        }
+    };
+    let scalers = (arguments.freeze.is_some()).then(|| Scalers::freeze(&columns, &options));
     let params = DrawParams {
         draws: arguments.draws,
         concentration: (arguments.concentration > 0.0).then_some(arguments.concentration),
@@ -210,6 +239,7 @@ fn score(arguments: &Arguments, cancel: &dyn Fn() -> bool) -> Result<Scored, Fai
         ranges,
         order,
         swaps,
+        scalers,
     })
 }
 
