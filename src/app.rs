@@ -20,5 +20,5 @@ mod people;
 
 pub(crate) use database::{Database, importer, make_organisation, organisation};
 pub(crate) use engine::Engine;
-pub(crate) use node::Node;
+pub(crate) use node::{Node, asked_to_stop};
 pub(crate) use people::{add_user, sign_in_link};

@@ -71,7 +71,7 @@ enum Command {
     Migrate(migrate::Arguments),
     /// Import a CSV file by a mapping file; safe to repeat, safe to kill, works beside a running `serve`
     Import(import::Arguments),
-    /// Run one analysis on the stored data and print it
+    /// Run one analysis, on a plain file or on the stored data, and print it
     Analyze(analyze::Arguments),
     /// Add and list people, make tokens and one-time links
     User(user::Arguments),
@@ -119,10 +119,7 @@ fn dispatch(common: &Common, command: Command) -> Outcome {
             let config = common.settings(Vec::new())?;
             in_runtime(import::run(config, common.output, arguments))
         }
-        Command::Analyze(arguments) => {
-            let config = common.settings(Vec::new())?;
-            in_runtime(analyze::run(config, common.output, arguments))
-        }
+        Command::Analyze(arguments) => analyze::run(common, arguments),
         Command::User(arguments) => {
             let config = common.settings(Vec::new())?;
             in_runtime(user::run(config, common.output, arguments))

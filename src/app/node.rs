@@ -201,7 +201,8 @@ async fn wake_everybody(system: &System, agents: &Agents) {
     }
 }
 
-async fn asked_to_stop() -> &'static str {
+/// Waits for Ctrl-C or SIGTERM and says which it was.
+pub(crate) async fn asked_to_stop() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {

@@ -148,6 +148,10 @@ pub(crate) fn figure(value: f64, decimals: usize) -> String {
     )
 }
 
+fn towards(what: &str) -> String {
+    format!("{what} {{wide_bar}} {{percent}} % {{msg}} (about {{eta}} left)")
+}
+
 /// A progress bar on standard error that appears after two seconds, on a terminal only.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -159,13 +163,32 @@ pub(crate) struct Progress {
 impl Progress {
     /// A bar towards `total` units of `what`; a total of 0 counts up without an end.
     pub(crate) fn new(total: u64, what: &str) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
-        let template = if total == 0 {
+        let style = if total == 0 {
             format!("{{spinner}} {what}: {{msg}} {{human_pos}} ({{elapsed}})")
         } else {
-            format!("{what} {{wide_bar}} {{percent}} % {{msg}} (about {{eta}} left)")
+            towards(what)
         };
-        if let Ok(style) = ProgressStyle::with_template(&template) {
+        Self::styled(Some(total), &style)
+    }
+
+    /// A sign of life of something whose length is not known.
+    pub(crate) fn waiting(what: &str) -> Self {
+        Self::styled(None, &format!("{{spinner}} {what} ({{elapsed}})"))
+    }
+
+    /// Turns it into a bar towards `total` units, where that has become known.
+    pub(crate) fn expect(&self, total: u64, what: &str) {
+        if self.bar.length() != Some(total)
+            && let Ok(style) = ProgressStyle::with_template(&towards(what))
+        {
+            self.bar.set_length(total);
+            self.bar.set_style(style);
+        }
+    }
+
+    fn styled(total: Option<u64>, style: &str) -> Self {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
         Self {

@@ -1,5 +1,6 @@
 //! The journeys through the whole product, each with the real binary, and the rules that hold the workspace together.
 
+mod analyze_files;
 mod approvals;
 mod architecture;
 mod beside;

@@ -6,7 +6,10 @@ use super::AllocationError;
 
 /// A number per cell: one for all, a list over channels (of a single brand), or a table brand × channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a number, a list with a number per channel, or a table with a row per brand"
+)]
 pub enum Grid {
     /// The same for every cell.
     Same(f64),

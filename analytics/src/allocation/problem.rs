@@ -11,7 +11,10 @@ use super::{
 
 /// A curve family for all cells, or one per cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "the name of a curve family, a list with one per channel, or a table with a row per brand"
+)]
 pub enum Families {
     /// The same for every cell.
     Same(Family),
@@ -29,7 +32,10 @@ impl Default for Families {
 
 /// How much may be spent in all.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "the total as a number, or {\"min\": …, \"max\": …}"
+)]
 pub enum Total {
     /// Exactly this.
     Exactly(f64),

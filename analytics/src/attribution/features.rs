@@ -1,6 +1,6 @@
 //! Rows to explain or to learn from: named columns of numbers.
 
-use polars::prelude::{DataFrame, DataType};
+use polars::prelude::{Column, DataFrame, DataType};
 use thiserror::Error;
 
 /// A table of features: columns of equal length, each with its own name. `NaN` is a missing value.
@@ -111,6 +111,16 @@ impl Features {
             columns.push(numbers.iter().map(|v| v.unwrap_or(f64::NAN)).collect());
         }
         Self::new(names.to_vec(), columns)
+    }
+
+    /// The same as a frame, as [`train`](super::train) takes it; missing values stay `NaN`.
+    #[must_use]
+    pub fn to_frame(&self) -> DataFrame {
+        let columns = self.names.iter().zip(&self.columns);
+        let columns: Vec<Column> = columns
+            .map(|(name, values)| Column::new(name.as_str().into(), values.as_slice()))
+            .collect();
+        DataFrame::new(self.rows, columns).expect("names differ and columns are equally long")
     }
 
     /// Names of the columns.

@@ -72,10 +72,24 @@ pub fn forecasts(
     request: &Request<'_>,
     cancel: &(dyn Cancel + Sync),
 ) -> Result<Vec<Result<Forecast, ForecastError>>, Cancelled> {
+    watched_forecasts(request, &|| (), cancel)
+}
+
+/// Like [`forecasts`], calling `done` after every series, from whichever thread worked on it.
+///
+/// # Errors
+/// As [`forecasts`].
+pub fn watched_forecasts(
+    request: &Request<'_>,
+    done: &(dyn Fn() + Sync),
+    cancel: &(dyn Cancel + Sync),
+) -> Result<Vec<Result<Forecast, ForecastError>>, Cancelled> {
     let options = request.options;
     let cancel_one = || cancel.is_cancelled();
     let drafts = each(request.series, request.threads, cancel, |(_, values)| {
-        Draft::new(values, &options, request.model, &cancel_one)
+        let draft = Draft::new(values, &options, request.model, &cancel_one);
+        done();
+        draft
     })?;
     let tested: Vec<&[Vec<f64>]> = drafts
         .iter()

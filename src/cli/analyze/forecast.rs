@@ -1,0 +1,335 @@
+//! `analyze forecast`: the series of a CSV file.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use analytics::forecast::{
+    Forecast, Model, Options, Recipe, panel,
+    regress::{Driven, Driver, forecast_driven},
+};
+use clap::{Args, builder::PossibleValuesParser};
+use domain::Error;
+use serde_json::{Value, json};
+
+use super::{
+    Csv, Destination, Failure, Format, Outcome, Threads, cell,
+    file::CsvFile,
+    time::Times,
+    work::{self, Watch},
+};
+
+const EXAMPLE: &str = "\
+Columns of the file: unique_id, t, y. t is a whole number or a date; missing periods and empty y count as not known. Any
+other column is a driver whose future is known: it goes on in rows with an empty y after each series' history, one per step.
+
+Example:
+  digi-cadence analyze forecast examples/analyze/forecast/airpassengers.csv --horizon 12 --season 12
+
+Result: unique_id,step,yhat,lo80,hi80,lo95,hi95, one row per series and step. With --output json also the model, its form and
+parameters, the backtest and notes per series. docs/analyze.md shows how to check it against statsforecast.";
+
+/// `digi-cadence analyze forecast`
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct Arguments {
+    /// The CSV file: unique_id, t, y and columns of drivers
+    file: PathBuf,
+    /// Steps ahead
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    horizon: u16,
+    /// Periods of one season, such as 12 for months or 52 for weeks; up to two further ones after commas (7,365), which only
+    /// `mstl` sees
+    #[arg(long, value_name = "N", default_value = "1", value_parser = seasons)]
+    season: Seasons,
+    /// What forecasts: `auto` and `cheap` combine their models where a backtest does not prefer one of them; `ensemble` always
+    /// combines those of `auto`; the others are single models
+    #[arg(long, value_name = "MODEL", default_value = "auto", value_parser = PossibleValuesParser::new(models()))]
+    model: String,
+    /// Columns to leave out
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    ignore: Vec<String>,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    destination: Destination,
+}
+
+fn models() -> Vec<&'static str> {
+    let recipes = ["auto", "cheap"].into_iter();
+    recipes.chain(Model::ALL.map(Model::name)).collect()
+}
+
+/// Periods of the first season and of two further ones, 0 where there are none.
+type Seasons = [usize; 3];
+
+fn seasons(text: &str) -> Result<Seasons, String> {
+    let given = text
+        .split(',')
+        .map(|period| match period.trim().parse::<u16>() {
+            Ok(period) if period > 0 => Ok(usize::from(period)),
+            _ => Err(format!(
+                "{period:?} is not a number of periods from 1 to 65535"
+            )),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if given.len() > 3 {
+        return Err("a series can have three seasons at most".to_owned());
+    }
+    let mut seasons = [0; 3];
+    seasons[..given.len()].copy_from_slice(&given);
+    Ok(seasons)
+}
+
+/// A series of the file.
+struct Series {
+    id: String,
+    /// Known values and holes, the last one known.
+    history: Vec<f64>,
+    drivers: Vec<Driver>,
+}
+
+/// A series' forecast and, with drivers, what they did.
+struct Made {
+    forecast: Forecast,
+    driven: Option<Driven>,
+}
+
+/// Runs the command.
+pub(super) fn run(format: Format, arguments: Arguments) -> Outcome {
+    let Arguments {
+        file,
+        horizon,
+        season,
+        model,
+        ignore,
+        threads,
+        destination,
+    } = arguments;
+    let (ids, made) = work::run("forecasting", move |watch| {
+        let horizon = usize::from(horizon);
+        let series = read(&file, horizon, &ignore)?;
+        watch.expect(series.len());
+        let recipe = if model == "cheap" {
+            Recipe::Cheap
+        } else {
+            Recipe::Auto
+        };
+        let options = Options {
+            recipe,
+            further: [season[1], season[2]],
+            ..Options::new(horizon, season[0])
+        };
+        let wanted = Model::ALL.into_iter().find(|m| m.name() == model);
+        let ids: Vec<String> = series.iter().map(|s| s.id.clone()).collect();
+        let made = if series.iter().all(|s| s.drivers.is_empty()) {
+            plain(series, options, wanted, threads.count(), watch)?
+        } else if wanted.is_some() {
+            return Err(Error::invalid(
+                "forecast.drivers_unused",
+                format!(
+                    "the model {model:?} cannot use the drivers of {}",
+                    file.display()
+                ),
+            )
+            .advise("take --model auto or cheap, or leave the columns out with --ignore")
+            .into());
+        } else {
+            driven(&series, &options, threads.count(), watch)?
+        };
+        Ok((ids, made))
+    })?;
+    if format == Format::Json {
+        let document: Vec<Value> = ids
+            .iter()
+            .zip(&made)
+            .map(|(id, m)| document(id, m))
+            .collect();
+        return destination.write_json(&document);
+    }
+    let mut csv = Csv::new(["unique_id", "step", "yhat", "lo80", "hi80", "lo95", "hi95"]);
+    for (id, made) in ids.iter().zip(&made) {
+        for (step, s) in (1..).zip(&made.forecast.steps) {
+            let numbers = [s.mean, s.low80, s.high80, s.low95, s.high95].map(cell);
+            csv.row([id.clone(), step.to_string()].into_iter().chain(numbers));
+        }
+    }
+    destination.write(&csv.text())
+}
+
+fn document(id: &str, made: &Made) -> Value {
+    let mut document = json!(made.forecast);
+    document["unique_id"] = json!(id);
+    if let Some(driven) = &made.driven {
+        document["drivers"] = json!({
+            "used": driven.used, "effects": driven.effects,
+            "error_with": driven.error_with, "error_without": driven.error_without,
+        });
+    }
+    document
+}
+
+fn unusable(id: &str, why: impl std::fmt::Display) -> Failure {
+    Error::invalid("forecast.data_unusable", format!("series {id:?}: {why}")).into()
+}
+
+fn plain(
+    series: Vec<Series>,
+    options: Options,
+    model: Option<Model>,
+    threads: usize,
+    watch: &Watch,
+) -> Result<Vec<Made>, Failure> {
+    let series: Vec<(String, Vec<f64>)> = series.into_iter().map(|s| (s.id, s.history)).collect();
+    let request = panel::Request {
+        series: &series,
+        options,
+        model,
+        threads,
+    };
+    let forecasts = panel::watched_forecasts(&request, &|| watch.one_done(), &|| watch.stopped())
+        .map_err(|error| unusable("", error))?;
+    let pairs = series.iter().zip(forecasts);
+    pairs
+        .map(|((id, _), forecast)| {
+            let forecast = forecast.map_err(|error| unusable(id, error))?;
+            Ok(Made {
+                forecast,
+                driven: None,
+            })
+        })
+        .collect()
+}
+
+/// Series with drivers one by one, shared among threads; each result goes to its own place.
+fn driven(
+    series: &[Series],
+    options: &Options,
+    threads: usize,
+    watch: &Watch,
+) -> Result<Vec<Made>, Failure> {
+    let next = AtomicUsize::new(0);
+    let places = Mutex::new(Vec::with_capacity(series.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(series.len()) {
+            scope.spawn(|| {
+                while !watch.stopped() {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(one) = series.get(at) else { return };
+                    let made = forecast_driven(&one.history, &one.drivers, options);
+                    watch.one_done();
+                    let mut places = places.lock().expect("no thread panics while it holds it");
+                    places.push((at, made));
+                }
+            });
+        }
+    });
+    let mut places = places.into_inner().expect("all threads ended well");
+    places.sort_by_key(|(at, _)| *at);
+    let made = places.into_iter().map(|(at, made)| {
+        let driven = made.map_err(|error| unusable(&series[at].id, error))?;
+        Ok(Made {
+            forecast: driven.forecast.clone(),
+            driven: Some(driven),
+        })
+    });
+    made.collect()
+}
+
+fn read(path: &std::path::Path, horizon: usize, ignore: &[String]) -> Result<Vec<Series>, Error> {
+    let file = CsvFile::read(path)?;
+    let (id, t, y) = (
+        file.column("unique_id")?,
+        file.column("t")?,
+        file.column("y")?,
+    );
+    for name in ignore {
+        file.column(name)?;
+    }
+    let drivers: Vec<usize> = (0..file.header().len())
+        .filter(|c| ![id, t, y].contains(c) && !ignore.contains(&file.header()[*c]))
+        .collect();
+    let (mut ids, mut rows): (Vec<String>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    for row in 0..file.rows() {
+        let name = file.filled(row, id)?;
+        let at = *known.entry(name).or_insert_with(|| {
+            ids.push(name.to_owned());
+            rows.push(Vec::new());
+            rows.len() - 1
+        });
+        rows[at].push(row);
+    }
+    let times = Times::read(&file, t, &rows)?;
+    let values = file.numbers(y)?;
+    let one = |(id, rows): (String, &Vec<usize>)| {
+        let lined = times.line_up(&file, t, rows, &format!("series {id:?}"))?;
+        let known = |place: &Option<usize>| place.is_some_and(|row| values[row].is_finite());
+        let length = lined.iter().rposition(known).map_or(0, |last| last + 1);
+        if length == 0 {
+            return Err(file
+                .missing(rows[0], y)
+                .advise(format!("series {id:?} needs at least one known value")));
+        }
+        let first = lined.iter().position(known).unwrap_or(0);
+        if !drivers.is_empty() && lined.len() - length < horizon {
+            let names = drivers.iter().map(|column| file.header()[*column].as_str());
+            return Err(Error::invalid(
+                "forecast.future_missing",
+                format!(
+                    "{}: series {id:?} has {} rows with an empty y after its history, and {horizon} steps are asked for",
+                    file.name(),
+                    lined.len() - length
+                ),
+            )
+            .advise(format!(
+                "add rows with known or planned values of {}, or leave columns out with --ignore",
+                names.collect::<Vec<_>>().join(", ")
+            )));
+        }
+        let at = |column: usize, period: usize| {
+            let Some(row) = lined[period] else {
+                let before = lined[..period].iter().rev().flatten().next();
+                return Err(Error::invalid(
+                    "file.row_missing",
+                    format!(
+                        "{}: series {id:?} has no row for the period after that of line {}",
+                        file.name(),
+                        before.map_or(0, |row| file.line(*row))
+                    ),
+                )
+                .advise("drivers have to be known in every period; y may be empty"));
+            };
+            file.number(row, column)?
+                .ok_or_else(|| file.missing(row, column))
+        };
+        Ok(Series {
+            history: lined[first..length]
+                .iter()
+                .map(|place| place.map_or(f64::NAN, |row| values[row]))
+                .collect(),
+            drivers: drivers
+                .iter()
+                .map(|column| {
+                    let all = |periods: std::ops::Range<usize>| {
+                        periods
+                            .map(|period| at(*column, period))
+                            .collect::<Result<Vec<_>, _>>()
+                    };
+                    Ok(Driver {
+                        name: file.header()[*column].clone(),
+                        past: all(first..length)?,
+                        future: all(length..length + horizon)?,
+                    })
+                })
+                .collect::<Result<Vec<_>, Error>>()?,
+            id,
+        })
+    };
+    ids.into_iter().zip(&rows).map(one).collect()
+}
