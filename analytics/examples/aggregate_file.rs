@@ -1,6 +1,6 @@
 //! Sums up a CSV or Parquet file of metric values by month and prints what came out, and what it cost, as JSON.
 //!
-//! `cargo run --release -p analytics --features streaming --example aggregate_file -- rows.parquet date brand_id,metric value`
+//! `cargo run --release -p analytics --example aggregate_file -- rows.parquet date brand_id,metric value`
 //!
 //! With a fifth argument the work is stopped after so many milliseconds, and how long that took is printed.
 

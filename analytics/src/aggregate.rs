@@ -3,12 +3,11 @@
 //! polars' streaming engine reads and decodes the file in batches (on as many threads as it was given); the batches are added up
 //! in the order of the file on the caller's thread. That order, and not the threads' luck, decides how the sums round, so the
 //! result is the same to the last bit on any number of threads, and the caller can stop between batches.
-//!
-//! Only built with the feature `streaming`, because polars' readers take long to compile and the product does not need them yet.
 
 mod interner;
 
 use std::{
+    io::Write,
     path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     time::Duration,
@@ -17,9 +16,9 @@ use std::{
 use chrono::NaiveDate;
 use domain::metric::Granularity;
 use polars::prelude::{
-    Column, DataFrame, DataType, Engine, IntoColumn, LazyCsvReader, LazyFileListReader, LazyFrame,
-    NamedFrom, PlRefPath, PlanCallback, PolarsError, PolarsResult, ScanArgsParquet, Series,
-    TimeUnit, col,
+    Column, CsvWriter, DataFrame, DataType, Engine, IntoColumn, LazyCsvReader, LazyFileListReader,
+    LazyFrame, NamedFrom, PlRefPath, PlanCallback, PolarsError, PolarsResult, ScanArgsParquet,
+    SerWriter, Series, TimeUnit, col,
 };
 use thiserror::Error;
 
@@ -66,6 +65,17 @@ pub struct Aggregated {
     pub without_value: u64,
     /// Rows with a value whose date or one of whose keys is absent.
     pub without_group: u64,
+}
+
+impl Aggregated {
+    /// Writes the sums as CSV with a head line; every number with all its digits.
+    ///
+    /// # Errors
+    /// When `to` cannot be written.
+    pub fn write_csv(&mut self, to: impl Write) -> Result<(), AggregateError> {
+        CsvWriter::new(to).finish(&mut self.frame)?;
+        Ok(())
+    }
 }
 
 /// Why a file could not be summed up.

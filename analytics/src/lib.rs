@@ -8,6 +8,7 @@
 //!
 //! | question | module |
 //! |---|---|
+//! | what do ten million rows add up to? | [`aggregate`] |
 //! | what comes next? | [`forecast`] |
 //! | what did media sell, and how surely? | [`mix`]; what an experiment says: [`experiment`] |
 //! | how should money be split, under which rules, and what proves it? | [`allocation`]; what cannot be written as one: [`pareto`] |
@@ -16,7 +17,6 @@
 //! | how good is a brand, and why? | [`score`], [`competition`], [`gap`] |
 //! | can a series be trusted? | [`quality`] |
 
-#[cfg(feature = "streaming")]
 pub mod aggregate;
 pub mod allocation;
 pub mod attribution;

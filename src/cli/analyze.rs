@@ -1,6 +1,7 @@
 //! `analyze`: one analysis, printed. Every method works on a plain file without settings, server or database, so that anyone can
 //! check a result against another tool; some also on the stored data.
 
+mod aggregate;
 mod allocate;
 mod explain;
 mod file;
@@ -30,6 +31,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Analysis {
+    /// Sum a large CSV or Parquet file up per group and period
+    Aggregate(aggregate::Arguments),
     /// Forecast the series of a CSV file, with calibrated intervals
     Forecast(forecast::Arguments),
     /// Solve the allocation problem of a JSON file and prove how good the plan is
@@ -63,6 +66,7 @@ pub(super) fn run(common: &Common, arguments: Arguments) -> Outcome {
         in_runtime(stored::run(config, format, what, arguments))
     };
     match arguments.analysis {
+        Analysis::Aggregate(arguments) => aggregate::run(arguments),
         Analysis::Forecast(arguments) => forecast::run(format, arguments),
         Analysis::Allocate(arguments) => allocate::run(arguments),
         Analysis::Explain(arguments) => explain::run(format, arguments),

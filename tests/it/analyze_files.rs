@@ -68,6 +68,46 @@ fn floats(value: &Value) -> Vec<f64> {
 }
 
 #[test]
+fn values_are_added_up_by_group_and_period_and_what_is_left_out_is_counted() {
+    let file = example("aggregate/daily.csv");
+    let output = ends(&[
+        "aggregate",
+        &file,
+        "--by",
+        "brand,metric",
+        "--per",
+        "quarter",
+    ]);
+    let (header, found) = rows(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!(
+        header,
+        [
+            "brand", "metric", "period", "sum", "mean", "count", "min", "max"
+        ]
+    );
+    let mut expected: std::collections::BTreeMap<(String, String), Vec<f64>> = Default::default();
+    for row in rows(&read(&file)).1 {
+        let group = expected
+            .entry((row[1].clone(), row[2].clone()))
+            .or_default();
+        group.extend(row[3].parse::<f64>().ok());
+    }
+    assert_eq!(found.len(), expected.len());
+    for row in &found {
+        let values = &expected[&(row[0].clone(), row[1].clone())];
+        assert_eq!(row[2], "2026-01-01");
+        assert!((number(&row[3]) - values.iter().sum::<f64>()).abs() < 1e-9);
+        assert_eq!(number(&row[5]), values.len() as f64);
+    }
+    let notes = String::from_utf8_lossy(&output.stderr);
+    assert!(notes.contains("360 rows; 1 without a value"), "{notes}");
+    let kind = ["aggregate", &file, "--by", "brand", "--value", "metric"];
+    refused(&kind, 5, "file.malformed", &["metric", "numbers"]);
+    let absent = ["aggregate", "nowhere.parquet", "--by", "brand"];
+    refused(&absent, 5, "file.unreadable", &["nowhere.parquet"]);
+}
+
+#[test]
 fn forecasts_are_those_of_the_reference_and_carry_their_evidence() {
     let golden: Value =
         serde_json::from_str(&read(&testdata("airpassengers_golden.json"))).expect("JSON");
@@ -1134,7 +1174,15 @@ fn the_manual_shows_what_the_commands_print() {
             rest = &rest[at + piece.len()..];
         }
     }
-    for command in ["forecast", "allocate", "explain", "fit", "synergy", "score"] {
+    for command in [
+        "aggregate",
+        "forecast",
+        "allocate",
+        "explain",
+        "fit",
+        "synergy",
+        "score",
+    ] {
         assert!(
             commands.contains(&command),
             "{command} has no worked example"

@@ -1,7 +1,7 @@
 //! Ten million rows of metric values summed up by brand, metric and month, beside polars' streaming engine in Python.
 //!
 //! Every run is a process of its own, so that its peak memory is its own. Ours is the example `aggregate_file`, which is built
-//! here with the feature `streaming`.
+//! here.
 
 use std::{path::Path, process::Command};
 
@@ -153,15 +153,7 @@ fn build() -> Option<std::path::PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .current_dir(reference::repository(""))
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "-p",
-            "analytics",
-            "--features",
-            "streaming",
-        ])
+        .args(["build", "--release", "--locked", "-p", "analytics"])
         .args([
             "--example",
             "aggregate_file",
