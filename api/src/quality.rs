@@ -1,7 +1,7 @@
 //! Whether each series of values can be trusted.
 
 use domain::id::{BrandId, MetricId, ProjectId};
-use poem_openapi::{OpenApi, param::Query, payload::Json};
+use poem_openapi::{Object, OpenApi, param::Query, payload::Json, types::Example};
 
 use crate::{
     App, Tag,
@@ -32,19 +32,55 @@ mirror! {
     }
 }
 
-mirror! {
-    /// The quality of one brand's metric in one project.
-    SeriesQuality of domain::quality::SeriesQuality {
-        /// Project.
-        project: Id<ProjectId>,
-        /// Brand.
-        brand: Id<BrandId>,
-        /// Metric.
-        metric: Id<MetricId>,
-        /// The worst of the findings' verdicts.
-        verdict: QualityVerdict,
-        /// Why; empty for a clean series.
-        findings: Vec<QualityFinding>,
+/// The quality of one brand's metric in one project.
+#[derive(Clone, Debug, Object)]
+#[oai(example)]
+pub(crate) struct SeriesQuality {
+    /// Project.
+    project: Id<ProjectId>,
+    /// Brand.
+    brand: Id<BrandId>,
+    /// Metric.
+    metric: Id<MetricId>,
+    /// The worst of the findings' verdicts.
+    verdict: QualityVerdict,
+    /// Why; empty for a clean series.
+    findings: Vec<QualityFinding>,
+}
+
+impl Mirror for SeriesQuality {
+    type Of = domain::quality::SeriesQuality;
+
+    fn of(value: Self::Of) -> Self {
+        let domain::quality::SeriesQuality {
+            project,
+            brand,
+            metric,
+            verdict,
+            findings,
+        } = value;
+        Self {
+            project: Id(project),
+            brand: Id(brand),
+            metric: Id(metric),
+            verdict: Mirror::of(verdict),
+            findings: Mirror::of(findings),
+        }
+    }
+}
+
+impl Example for SeriesQuality {
+    fn example() -> Self {
+        Self {
+            project: Id(ProjectId::derive(&["example"])),
+            brand: Id(BrandId::derive(&["example"])),
+            metric: Id(MetricId::derive(&["example"])),
+            verdict: QualityVerdict::Fail,
+            findings: vec![QualityFinding {
+                verdict: QualityVerdict::Fail,
+                text: "ended 9 periods ago".to_owned(),
+            }],
+        }
     }
 }
 

@@ -417,3 +417,207 @@ pub(crate) fn suspects(snapshot: &Snapshot) -> Vec<Suspect> {
     suspects.truncate(MOST);
     suspects
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::{provenance::Provenance, series::MetricTable};
+
+    use super::*;
+    use crate::{
+        analyst::{panel, scores},
+        view::tests_support::{a_view, brand, metric},
+    };
+
+    fn north() -> ProjectId {
+        ProjectId::derive(&["o", "north"])
+    }
+
+    /// Sixty weeks of units and reviews of two brands; the units of the second stand still at the end.
+    fn snapshot() -> Snapshot {
+        let mut view = a_view();
+        view.brands.sort_by_key(|b| b.id);
+        let first = view.data_until.expect("a date") - Days::new(7 * 59);
+        let mut table = MetricTable::default();
+        let mut keys = Vec::new();
+        for name in ["Alder", "Birch"] {
+            for key in ["units_sold", "reviews"] {
+                keys.push((brand(name), metric(key)));
+            }
+        }
+        keys.sort();
+        for (brand_id, metric_id) in keys {
+            for week in 0..60u64 {
+                let is_stuck = brand_id == brand("Birch") && metric_id == metric("units_sold");
+                let value = match week {
+                    50.. if is_stuck => 107.0,
+                    30 if brand_id == brand("Alder") => f64::NAN,
+                    _ => 100.0 + ((week * 7) % 13) as f64,
+                };
+                if value.is_finite() && !(brand_id == brand("Alder") && week % 14 == 3) {
+                    table.push(
+                        north(),
+                        brand_id,
+                        metric_id,
+                        first + Days::new(7 * week),
+                        value,
+                    );
+                }
+            }
+        }
+        Snapshot {
+            view,
+            table: Arc::new(table),
+            weeks: 60,
+        }
+    }
+
+    fn checked(snapshot: &Snapshot) -> Quality {
+        let work = work(snapshot);
+        Quality::new(check_all(snapshot, &work.series, &work))
+    }
+
+    fn proposal(action: Action) -> Proposal {
+        Proposal {
+            agent: AgentKind::Strategy,
+            subject: "s".to_owned(),
+            title: String::new(),
+            summary: String::new(),
+            brands: vec![brand("Alder")],
+            objective: String::new(),
+            action,
+            effect: None,
+            confidence: None,
+            evidence: vec![evidence("n", 1.0, "", None, "", &Provenance::default())],
+            expires_on: crate::view::tests_support::day(),
+        }
+    }
+
+    fn target(name: &str) -> Action {
+        Action::MetricTarget {
+            brand: brand(name),
+            metric: metric("units_sold"),
+            from: 1.0,
+            to: 2.0,
+            due: crate::view::tests_support::day(),
+        }
+    }
+
+    #[test]
+    fn every_series_has_a_verdict_and_reasons_with_their_dates() {
+        let snapshot = snapshot();
+        let quality = checked(&snapshot);
+        let of = |name: &str, key: &str| {
+            quality
+                .slices(brand(name), metric(key))
+                .next()
+                .expect("checked")
+                .clone()
+        };
+        let (stuck, gaps, clean) = (
+            of("Birch", "units_sold"),
+            of("Alder", "units_sold"),
+            of("Birch", "reviews"),
+        );
+        assert_eq!(
+            (stuck.verdict, gaps.verdict, clean.verdict),
+            (Verdict::Fail, Verdict::Review, Verdict::Pass)
+        );
+        assert_eq!(
+            stuck.findings[0].text,
+            "shows the same value 107 for 10 periods from 2024-11-04"
+        );
+        assert!(
+            gaps.findings[0].text.contains("lacks 8 % of its periods"),
+            "{gaps:?}"
+        );
+    }
+
+    #[test]
+    fn a_failed_series_is_in_no_model_and_in_no_score() {
+        let snapshot = snapshot();
+        let (quality, trusting) = (checked(&snapshot), Quality::default());
+        let place = |name: &str| {
+            let brands = &snapshot.view.brands;
+            brands
+                .iter()
+                .position(|b| b.id == brand(name))
+                .expect("known")
+        };
+        let in_panel = |quality: &Quality, name: &str| {
+            let weekly = panel::weekly(&snapshot, quality);
+            weekly.panel.series(place(name), 0).is_some()
+        };
+        assert!(in_panel(&trusting, "Birch") && in_panel(&quality, "Alder"));
+        assert!(!in_panel(&quality, "Birch"));
+        let scored = scores::score_all(&snapshot, &quality).scores;
+        let units = |name: &str| {
+            let score = scored
+                .iter()
+                .find(|s| s.brand == brand(name))
+                .expect("scored");
+            let line = score
+                .lines
+                .iter()
+                .find(|l| l.metric == metric("units_sold"));
+            line.expect("a line").value
+        };
+        assert!(units("Alder").is_some() && units("Birch").is_none());
+    }
+
+    #[test]
+    fn what_rests_on_a_failed_series_is_not_proposed_and_a_reviewed_one_is_named_in_the_evidence() {
+        let snapshot = snapshot();
+        let fix = Action::DataFix {
+            project: north(),
+            brand: brand("Birch"),
+            metric: metric("units_sold"),
+            period: crate::view::tests_support::day(),
+            from: 107.0,
+            to: None,
+        };
+        let mut verdicts = Verdicts {
+            proposals: [target("Birch"), target("Alder"), fix.clone()]
+                .map(proposal)
+                .to_vec(),
+            considered: Vec::new(),
+        };
+        checked(&snapshot).obey(&snapshot, AgentKind::Strategy, &mut verdicts);
+        let actions: Vec<&Action> = verdicts.proposals.iter().map(|p| &p.action).collect();
+        assert_eq!(actions, [&target("Alder"), &fix]);
+        let told = &verdicts.proposals[0].evidence[1];
+        assert_eq!(told.label, "data to be reviewed");
+        assert!(
+            told.note.starts_with("units sold of Alder"),
+            "{}",
+            told.note
+        );
+        assert_eq!(
+            verdicts.proposals[1].evidence.len(),
+            1,
+            "a correction is the way out"
+        );
+        assert_eq!(verdicts.considered[0].reason, POOR_DATA);
+        assert!(verdicts.considered[0].detail.contains("same value 107"));
+    }
+
+    #[test]
+    fn spend_may_rest_jump_and_stay_where_it_was_put() {
+        let view = a_view();
+        let of = |key: &str| criteria(view.metric(metric(key)).expect("defined"));
+        let flat: Vec<f64> = (0..60).map(|t| if t < 30 { 10.0 } else { 500.0 }).collect();
+        assert_eq!(
+            check(&flat, 1, 0, &of("spend_search")).verdict,
+            Verdict::Pass
+        );
+        assert_eq!(check(&flat, 1, 0, &of("units_sold")).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn an_empty_snapshot_has_nothing_to_check() {
+        let mut empty = snapshot();
+        empty.table = Arc::new(MetricTable::default());
+        assert_eq!(checked(&empty), Quality::default());
+    }
+}
