@@ -6,6 +6,7 @@
 pub mod change_point;
 pub mod cleaning;
 
+use domain::metric::MetricRole;
 pub use domain::quality::Verdict;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ use crate::inference::median;
 
 /// Share of equal neighbours above which a series is one of few values, such as a rounded rating or a list price, in which
 /// equal values in a row say nothing.
-const OFTEN_EQUAL: f64 = 0.1;
+const OFTEN_EQUAL: f64 = 0.25;
 
 /// What a series is checked against.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +50,35 @@ impl Default for Criteria {
             stuck: 6,
             max_duplicates: 0.05,
             level_shift: Some(2.0),
+        }
+    }
+}
+
+impl Criteria {
+    /// What a metric's series are checked against before agents use it, by its role.
+    ///
+    /// What people move at will (spend, prices, promotions, and the exposure that spend buys) jumps, rests and changes its level
+    /// without being wrong. Sales and health answer to promotions and campaigns, so values far from the usual are many and
+    /// mostly true; the wrong ones among them are a matter of single values, not of the series. A few values are enough for
+    /// a score; forecasts and models have limits of their own.
+    pub fn of(role: MetricRole) -> Self {
+        let usual = Self {
+            min_history: 4,
+            max_outliers: 0.2,
+            ..Self::default()
+        };
+        match role {
+            MetricRole::Outcome | MetricRole::Health => usual,
+            MetricRole::Spend
+            | MetricRole::Exposure
+            | MetricRole::Price
+            | MetricRole::Promotion
+            | MetricRole::Context => Self {
+                outlier: f64::INFINITY,
+                stuck: usize::MAX,
+                level_shift: None,
+                ..usual
+            },
         }
     }
 }
@@ -330,20 +360,19 @@ fn expected(values: &[f64], period: usize) -> (Vec<f64>, Vec<f64>) {
     (expected, trend)
 }
 
-/// Runs of equal values that look like a stuck feed: where values otherwise differ from their neighbours, or never do.
+/// Runs of equal values that look like a stuck feed: outside the run, values differ from their neighbours.
 fn stuck(values: &[f64], least: usize) -> Vec<(usize, usize)> {
-    let found = runs(values, least);
-    let inside: usize = found.iter().map(|(_, length)| length - 1).sum();
     let known = values
         .windows(2)
         .filter(|w| w[0].is_finite() && w[1].is_finite());
     let (pairs, equal) = known.fold((0, 0), |(pairs, equal), w| {
         (pairs + 1, equal + usize::from(w[0] == w[1] && w[0] != 0.0))
     });
-    let elsewhere = (pairs - inside).max(1) as f64;
-    if (equal - inside) as f64 > OFTEN_EQUAL * elsewhere {
-        return Vec::new();
-    }
+    let mut found = runs(values, least);
+    found.retain(|(_, length)| {
+        let inside = length - 1;
+        (equal - inside) as f64 <= OFTEN_EQUAL * (pairs - inside) as f64
+    });
     found
 }
 
@@ -479,6 +508,15 @@ mod tests {
             ..Criteria::default()
         };
         assert_eq!(check(&values, 1, 0, &unwatched).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn spend_may_jump_and_rest_where_it_was_put_and_sales_may_not() {
+        let mut values = clean();
+        values[60..].fill(500.0);
+        let of = |role| check(&values, 1, 0, &Criteria::of(role)).verdict;
+        assert_eq!(of(MetricRole::Spend), Verdict::Pass);
+        assert_eq!(of(MetricRole::Outcome), Verdict::Fail);
     }
 
     #[test]

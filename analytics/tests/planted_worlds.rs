@@ -152,7 +152,7 @@ fn a_what_if_is_answered_in_time_and_a_scan_can_be_cancelled() {
 
 #[test]
 fn no_series_of_a_world_fails_the_quality_check_and_most_pass_it() {
-    for seed in [1, 7, 3] {
+    for seed in [1, 3, 7] {
         let world = World::planted(seed);
         let roles: BTreeMap<String, MetricRole> = world
             .description()
@@ -169,16 +169,11 @@ fn no_series_of_a_world_fails_the_quality_check_and_most_pass_it() {
         }
         let mut counts = BTreeMap::new();
         for ((_, _, metric), values) in &series {
-            if !matches!(roles[*metric], MetricRole::Outcome | MetricRole::Health) {
-                continue;
-            }
-            let criteria = Criteria { min_history: 4, max_outliers: 0.2, ..Criteria::default() };
-            let report = check(values, 52, 0, &criteria);
-            if report.verdict != Verdict::Pass { eprintln!("{seed} {metric} {:?}", report.findings.iter().map(|(v,f)| (*v, f.sentence(|t| t.to_string()))).filter(|(v,_)| *v != Verdict::Pass).collect::<Vec<_>>()); }
-            
+            let report = check(values, 52, 0, &Criteria::of(roles[*metric]));
+            assert_ne!(report.verdict, Verdict::Fail, "{metric}: {report:?}");
             *counts.entry(report.verdict).or_insert(0) += 1;
         }
         let (passed, all) = (counts[&Verdict::Pass], counts.values().sum::<i32>());
-        eprintln!("COUNT {seed} {counts:?} {passed} {all}");
+        assert!(passed * 100 >= 90 * all, "seed {seed}: {counts:?}");
     }
 }

@@ -29,9 +29,6 @@ use crate::{
     view::{View, evidence},
 };
 
-/// Fewest known values of a series that is used for anything: what a score's level is the mean of. Forecasts and models have
-/// limits of their own.
-const LEAST_VALUES: usize = 4;
 /// Failed series that a run's journal names.
 const NAMED: usize = 20;
 /// Reviewed series that a proposal's evidence names.
@@ -126,28 +123,6 @@ fn check_one(
                 text: finding.sentence(name),
             })
             .collect(),
-    }
-}
-
-/// What a metric's series are checked against. What people move at will (spend, prices, promotions, and the exposure that spend
-/// buys) jumps, rests and changes its level without being wrong.
-fn criteria(metric: &MetricDefinition) -> Criteria {
-    let usual = Criteria {
-        min_history: LEAST_VALUES,
-        ..Criteria::default()
-    };
-    match metric.role {
-        MetricRole::Outcome | MetricRole::Health => usual,
-        MetricRole::Spend
-        | MetricRole::Exposure
-        | MetricRole::Price
-        | MetricRole::Promotion
-        | MetricRole::Context => Criteria {
-            outlier: f64::INFINITY,
-            stuck: usize::MAX,
-            level_shift: None,
-            ..usual
-        },
     }
 }
 
@@ -600,18 +575,6 @@ mod tests {
         );
         assert_eq!(verdicts.considered[0].reason, POOR_DATA);
         assert!(verdicts.considered[0].detail.contains("same value 107"));
-    }
-
-    #[test]
-    fn spend_may_rest_jump_and_stay_where_it_was_put() {
-        let view = a_view();
-        let of = |key: &str| criteria(view.metric(metric(key)).expect("defined"));
-        let flat: Vec<f64> = (0..60).map(|t| if t < 30 { 10.0 } else { 500.0 }).collect();
-        assert_eq!(
-            check(&flat, 1, 0, &of("spend_search")).verdict,
-            Verdict::Pass
-        );
-        assert_eq!(check(&flat, 1, 0, &of("units_sold")).verdict, Verdict::Fail);
     }
 
     #[test]

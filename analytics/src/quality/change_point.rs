@@ -29,6 +29,8 @@ const MOST: usize = 12;
 const FEW: usize = 4;
 /// Periods around a proposed place that are tried for it.
 const REACH: usize = 5;
+/// Noise, as a share of the spread of the values, below which there is nothing to measure a step by.
+const LEAST_NOISE: f64 = 1e-6;
 /// Pairs of harmonics that describe a smooth season.
 const HARMONICS: usize = 2;
 
@@ -84,6 +86,9 @@ pub fn level_shifts(values: &[f64], period: usize, least: f64) -> Vec<LevelShift
     let steps = moved(&y, &smooth, best.steps, best.rho);
     let fit = gls(&with_steps(&smooth, &steps, n), &y, best.rho);
     let noise = fit.sigma / (1.0 - best.rho * best.rho).sqrt();
+    if noise < LEAST_NOISE {
+        return Vec::new();
+    }
     let heights = &fit.coefficients[smooth.len()..];
     steps
         .iter()
