@@ -107,7 +107,7 @@ fn check_one(
         &values,
         forecasts::season(granularity),
         0,
-        &criteria(metric),
+        &Criteria::of(metric.role),
     );
     let name = |at: usize| periods[at].to_string();
     SeriesQuality {
