@@ -197,8 +197,9 @@ fn fill_gaps(done: &mut Cleaned, period: usize, rules: &Cleaning) {
         } else if after - before - 1 <= rules.longest_gap {
             let plain = |t: usize| done.values[t] - season[t];
             let (from, to) = (plain(before), plain(after));
-            for at in before + 1..after {
-                let value = between((before, from), (after, to), at) + season[at];
+            let inside = before + 1..after;
+            for (at, usual) in inside.clone().zip(&season[inside]) {
+                let value = between((before, from), (after, to), at) + usual;
                 done.set(at, value, rule);
             }
         }
@@ -228,8 +229,9 @@ pub(crate) fn fill_linear(values: &mut [f64]) -> usize {
     let mut filled = 0;
     for (before, after) in gaps(values) {
         let ends = ((before, values[before]), (after, values[after]));
-        for at in before + 1..after {
-            values[at] = between(ends.0, ends.1, at);
+        let inside = before + 1..after;
+        for (at, value) in inside.clone().zip(&mut values[inside]) {
+            *value = between(ends.0, ends.1, at);
             filled += 1;
         }
     }
