@@ -4,7 +4,8 @@ use chrono::NaiveDate;
 use domain::{
     access::{Permission, Principal},
     competition::{Gap, LeadingIndicator, RivalChange},
-    id::{BrandId, ChannelId},
+    id::{BrandId, ChannelId, MetricId},
+    quality::SeriesQuality,
     response::ResponseFit,
     score::Band,
 };
@@ -113,6 +114,24 @@ impl Analysis {
     pub async fn indicators(&self, principal: &Principal) -> Result<Vec<LeadingIndicator>, Error> {
         let grant = principal.grant(Permission::GapRead)?;
         strategy::query::indicators(&self.storage.scope(&grant)).await
+    }
+
+    /// The quality of every series when it was last checked; of one brand or metric, or of all.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn quality(
+        &self,
+        principal: &Principal,
+        brand: Option<BrandId>,
+        metric: Option<MetricId>,
+    ) -> Result<Vec<SeriesQuality>, Error> {
+        let grant = principal.grant(Permission::MetricRead)?;
+        let mut series = metrics::query::quality(&self.storage.scope(&grant)).await?;
+        series.retain(|one| {
+            brand.is_none_or(|b| b == one.brand) && metric.is_none_or(|m| m == one.metric)
+        });
+        Ok(series)
     }
 
     /// A brand's score over the whole portfolio, oldest first.

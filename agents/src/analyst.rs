@@ -28,6 +28,7 @@ use domain::{
     response::ResponseCurve,
     series::MetricTable,
 };
+use futures::future::try_join_all;
 use runtime::compute::Compute;
 use storage::{Scope, Storage};
 use tokio::sync::OnceCell;
@@ -38,11 +39,15 @@ use crate::{
 };
 use model::Model;
 use panel::Weekly;
+use quality::Quality;
 
 /// Role of the compute pool that fits and scans.
 pub(crate) const ANALYSIS: &str = "analysis";
 /// Role of the compute pool that optimises.
 pub(crate) const OPTIMISATION: &str = "optimisation";
+
+/// Tasks that the check of the data is split into: enough for every processor, few enough for the pool's queue.
+const CHECKS: usize = 8;
 
 /// What one snapshot was analysed into.
 #[derive(Debug)]
@@ -61,6 +66,7 @@ type Once<T> = Arc<OnceCell<Arc<T>>>;
 struct Desk {
     digest: String,
     table: OnceCell<Arc<MetricTable>>,
+    quality: OnceCell<Arc<Quality>>,
     scan: OnceCell<Option<Arc<Scanned>>>,
     /// By weeks ahead.
     forecasts: Mutex<BTreeMap<u32, Once<Vec<Forecast>>>>,
@@ -112,6 +118,7 @@ impl Analyst {
                 let desk = Arc::new(Desk {
                     digest: digest.to_owned(),
                     table: OnceCell::new(),
+                    quality: OnceCell::new(),
                     scan: OnceCell::new(),
                     forecasts: Mutex::default(),
                 });
@@ -141,6 +148,32 @@ impl Analyst {
         Ok(Arc::new(snapshot))
     }
 
+    /// The quality of every series of a snapshot.
+    pub(crate) async fn quality(&self, snapshot: &Arc<Snapshot>) -> Result<Arc<Quality>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let checked = desk
+            .quality
+            .get_or_try_init(|| self.check_anew(snapshot))
+            .await?;
+        Ok(Arc::clone(checked))
+    }
+
+    async fn check_anew(&self, snapshot: &Arc<Snapshot>) -> Result<Arc<Quality>, Error> {
+        let work = Arc::new(quality::work(snapshot));
+        let share = work.series.len().div_ceil(CHECKS).max(1);
+        let parts = (0..work.series.len()).step_by(share).map(|from| {
+            let (snapshot, work) = (Arc::clone(snapshot), Arc::clone(&work));
+            self.run(ANALYSIS, "quality of the data", move |_| {
+                let to = (from + share).min(work.series.len());
+                quality::check_all(&snapshot, &work.series[from..to], &work)
+            })
+        });
+        let checked = try_join_all(parts).await?;
+        Ok(Arc::new(Quality::new(
+            checked.into_iter().flatten().collect(),
+        )))
+    }
+
     /// Fits and scans a snapshot. `None` when the data are too little for it.
     pub(crate) async fn scan(
         &self,
@@ -155,9 +188,10 @@ impl Analyst {
     }
 
     async fn scan_anew(&self, snapshot: Arc<Snapshot>) -> Result<Option<Arc<Scanned>>, Error> {
+        let quality = self.quality(&snapshot).await?;
         let seed = self.seed;
         let work = move |task: runtime::compute::TaskHandle| {
-            let weekly = panel::weekly(&snapshot);
+            let weekly = panel::weekly(&snapshot, &quality);
             let params = ScanParams::default();
             let cancel = || task.is_cancelled();
             let mut progress = |share: f64| task.progress(share, "fitting and scanning");
@@ -191,9 +225,10 @@ impl Analyst {
                 .expect("no thread panics while it holds the desk");
             Arc::clone(cells.entry(horizon).or_default())
         };
+        let quality = self.quality(snapshot).await?;
         let made = cell
             .get_or_try_init(|| {
-                forecasts::forecast_all(&self.compute, Arc::clone(snapshot), horizon)
+                forecasts::forecast_all(&self.compute, Arc::clone(snapshot), &quality, horizon)
             })
             .await?;
         Ok(Arc::clone(made))

@@ -179,6 +179,27 @@ impl House {
             .expect("the value can be changed");
     }
 
+    /// Makes the feed of the first brand's metric stand still over its last eight weeks.
+    pub(crate) async fn stick(&self, storage: &Storage, metric: MetricId) {
+        let grant = Principal::system(self.org)
+            .grant(Permission::MetricWrite)
+            .expect("held");
+        let stuck: Vec<MetricValue> = (0..8)
+            .map(|week| {
+                let period = last_week() - Days::new(7 * week);
+                self.value(self.alder, metric, period, 1_234.0)
+            })
+            .collect();
+        let batch = self.batch;
+        storage
+            .unit(&grant, move |u| {
+                let stuck = stuck.clone();
+                Box::pin(async move { u.values().upsert_chunk(batch, "s", &stuck, None).await })
+            })
+            .await
+            .expect("the values can be changed");
+    }
+
     /// A person who may decide.
     pub(crate) fn manager(&self) -> Principal {
         Principal::user(self.org, UserId::derive(&["manager"]), Role::BrandManager)

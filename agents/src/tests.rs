@@ -7,6 +7,7 @@ use domain::{
     access::{AgentKind, Permission},
     clock::SystemClock,
     event::{EventKind, NewEvent},
+    quality::Verdict,
     recommendation::{Kind, State},
     run::{RunState, Trigger},
 };
@@ -80,6 +81,40 @@ on_both! {
         for run in runs {
             let steps: Vec<String> = db.scope(&grant).runs().steps(run.id).await.expect("read").into_iter().map(|s| s.key).collect();
             assert_eq!(steps, ["observe", "analyse", "decide", "propose"]);
+        }
+        stage.strike().await;
+    }
+
+    async fn what_fails_the_quality_check_is_neither_forecast_nor_scored_nor_used_and_the_reason_is_told(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let (house, system) = (stage.house, stage.house.system());
+        house.stick(&db, house.units).await;
+        let runs = stage.agents.run_all(&system).await.expect("they run");
+        assert!(runs.iter().all(|run| run.state == RunState::Succeeded), "{runs:?}");
+        let grant = system.grant(Permission::RecommendationRead).expect("held");
+        let scope = db.scope(&grant);
+        let forecast: Vec<_> = scope.forecasts().latest().await.expect("read").into_iter().map(|f| f.brand).collect();
+        assert_eq!(forecast, [house.birch]);
+        let considered = scope.recommendations().considered(None, 1_000).await.expect("read");
+        let refused = considered.iter().map(|c| &c.considered).find(|c| c.reason == "poor_data").expect("the reason is recorded");
+        assert!(refused.subject.starts_with("series:Alder/") && refused.detail.contains("same value 1234"), "{refused:?}");
+        let lines = |brand| {
+            let scope = &scope;
+            async move {
+                let scores = scope.scores().latest(None).await.expect("read");
+                let score = scores.into_iter().find(|s| s.brand == brand).expect("scored");
+                score.lines.into_iter().map(|l| (l.metric, l.value.is_some())).collect::<BTreeMap<_, _>>()
+            }
+        };
+        let (alder, birch) = (lines(house.alder).await, lines(house.birch).await);
+        assert_eq!((alder[&house.units], alder[&house.reviews], birch[&house.units]), (false, true, true));
+        let listed = stage.agents.analysis().quality(&system, Some(house.alder), Some(house.units)).await.expect("read");
+        assert_eq!(listed.iter().map(|s| s.verdict).collect::<Vec<_>>(), [Verdict::Fail]);
+        for run in &runs {
+            let steps = scope.runs().steps(run.id).await.expect("read");
+            let told = &steps.iter().find(|s| s.key == "analyse").and_then(|s| s.output.clone()).expect("a journal")["quality"];
+            assert_eq!(told["fail"], json!(1), "{told}");
+            assert!(told["refused"][0].as_str().is_some_and(|text| text.contains("Alder")), "{told}");
         }
         stage.strike().await;
     }

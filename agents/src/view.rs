@@ -119,6 +119,12 @@ impl View {
         self.metrics.iter().find(|m| m.role == MetricRole::Outcome)
     }
 
+    /// The outcome series of every own brand.
+    pub(crate) fn own_outcomes(&self) -> impl Iterator<Item = (BrandId, MetricId)> + '_ {
+        let own = self.brands.iter().filter(|b| b.role == BrandRole::Primary);
+        own.filter_map(|brand| Some((brand.id, self.outcome()?.id)))
+    }
+
     /// The spend metric of a channel.
     pub(crate) fn spend_metric(&self, channel: ChannelId) -> Option<&MetricDefinition> {
         self.metrics

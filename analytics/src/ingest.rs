@@ -510,8 +510,21 @@ impl Run<'_, '_> {
                 self.summary.empty += 1;
                 Ok(())
             }
-            Ok(Some(value)) => self.value(key, metric, value, line, column, raw),
+            Ok(Some(value)) => match self.rate(definition, key.period) {
+                Ok(rate) => self.value(key, metric, value * rate, line, column, raw),
+                Err(refusal) => self.refuse(line, column, raw, refusal),
+            },
             Err(refusal) => self.refuse(line, column, raw, refusal),
+        }
+    }
+
+    /// What one unit of the metric's currency is worth in the organisation's on the period's first day.
+    fn rate(&self, metric: &MetricColumn, period: NaiveDate) -> Result<f64, Refusal> {
+        match (&metric.currency, &self.plan.mapping.rates) {
+            (Some(currency), Some(rates)) => rates
+                .on(currency, period)
+                .map_err(|error| Refusal::new(error.code, error.to_string())),
+            _ => Ok(1.0),
         }
     }
 

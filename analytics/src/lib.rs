@@ -21,6 +21,7 @@ pub mod aggregate;
 pub mod allocation;
 pub mod attribution;
 pub mod budget;
+pub mod calendar;
 pub mod cancel;
 pub mod competition;
 pub mod correlation;

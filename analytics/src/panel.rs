@@ -14,6 +14,8 @@ use chrono::NaiveDate;
 use domain::metric::MetricRole;
 use thiserror::Error;
 
+use crate::quality::cleaning::fill_linear;
+
 /// What is known about a brand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BrandInfo {
@@ -239,12 +241,6 @@ pub fn bridged(values: &[f64]) -> Option<Vec<f64>> {
     let mut out = values.to_vec();
     out[..first].fill(values[first]);
     out[last + 1..].fill(values[last]);
-    for pair in known.windows(2) {
-        let (a, b) = (pair[0], pair[1]);
-        for (step, gap) in out[a + 1..b].iter_mut().enumerate() {
-            let share = (step + 1) as f64 / (b - a) as f64;
-            *gap = values[a] + share * (values[b] - values[a]);
-        }
-    }
+    fill_linear(&mut out);
     Some(out)
 }

@@ -1,23 +1,21 @@
-//! Can a series be trusted? Gaps, doubtful values, stuck values, age and length, with a verdict that agents obey.
+//! Can a series be trusted? Gaps, doubtful values, stuck values, level shifts, age and length, with a verdict that agents obey.
 //!
 //! Every check gives a reason with its figures; the verdict is the worst of them. What is checked against is in
-//! [`Criteria`], so an organisation can tighten or loosen it.
+//! [`Criteria`], so an organisation can tighten or loosen it. [`cleaning`] changes what is wrong by stated rules.
 
+pub mod change_point;
+pub mod cleaning;
+
+use domain::metric::MetricRole;
+pub use domain::quality::Verdict;
 use serde::{Deserialize, Serialize};
 
+use self::change_point::{LevelShift, level_shifts};
 use crate::inference::median;
 
-/// What to do with a series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Use it.
-    Pass,
-    /// Use it, and tell the reader.
-    Review,
-    /// Do not act on it.
-    Fail,
-}
+/// Share of equal neighbours above which a series is one of few values, such as a rounded rating or a list price, in which
+/// equal values in a row say nothing.
+const OFTEN_EQUAL: f64 = 0.25;
 
 /// What a series is checked against.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +34,9 @@ pub struct Criteria {
     pub stuck: usize,
     /// Share of repeated keys in the source above which it is reviewed.
     pub max_duplicates: f64,
+    /// Standard deviations of the noise from which a change of level is told; `None` where levels are moved at will, as of
+    /// spend.
+    pub level_shift: Option<f64>,
 }
 
 impl Default for Criteria {
@@ -48,6 +49,36 @@ impl Default for Criteria {
             max_outliers: 0.02,
             stuck: 6,
             max_duplicates: 0.05,
+            level_shift: Some(2.0),
+        }
+    }
+}
+
+impl Criteria {
+    /// What a metric's series are checked against before agents use it, by its role.
+    ///
+    /// What people move at will (spend, prices, promotions, and the exposure that spend buys) jumps, rests and changes its level
+    /// without being wrong. Sales and health answer to promotions and campaigns, so values far from the usual are many and
+    /// mostly true; the wrong ones among them are a matter of single values, not of the series. A few values are enough for
+    /// a score; forecasts and models have limits of their own.
+    pub fn of(role: MetricRole) -> Self {
+        let usual = Self {
+            min_history: 4,
+            max_outliers: 0.2,
+            ..Self::default()
+        };
+        match role {
+            MetricRole::Outcome | MetricRole::Health => usual,
+            MetricRole::Spend
+            | MetricRole::Exposure
+            | MetricRole::Price
+            | MetricRole::Promotion
+            | MetricRole::Context => Self {
+                outlier: f64::INFINITY,
+                stuck: usize::MAX,
+                level_shift: None,
+                ..usual
+            },
         }
     }
 }
@@ -89,6 +120,11 @@ pub enum Finding {
         /// The value.
         value: f64,
     },
+    /// From some period on the series stands higher or lower than before and stays there.
+    LevelShifts {
+        /// Every such period.
+        at: Vec<LevelShift>,
+    },
     /// The source gave keys more than once.
     Duplicates {
         /// How many rows were repetitions.
@@ -109,6 +145,65 @@ pub struct Outlier {
     pub expected: f64,
     /// Distance in robust standard deviations, with its sign.
     pub distance: f64,
+}
+
+impl Finding {
+    /// The finding in words. `period` names the period at a position, such as `2025-03-31`.
+    pub fn sentence(&self, period: impl Fn(usize) -> String) -> String {
+        /// Places that are named one by one.
+        const NAMED: usize = 3;
+        let named = |places: &mut dyn Iterator<Item = String>, count: usize| {
+            let first: Vec<String> = places.take(NAMED).collect();
+            let more = count.saturating_sub(NAMED);
+            match more {
+                0 => first.join(", "),
+                _ => format!("{} and {more} more", first.join(", ")),
+            }
+        };
+        match self {
+            Self::Empty => "has no value at all".to_owned(),
+            Self::ShortHistory { known, wanted } => {
+                format!("has {known} values; {wanted} are wanted")
+            }
+            Self::Absent { at, share } => format!(
+                "lacks {:.0} % of its periods: {}",
+                100.0 * share,
+                named(&mut at.iter().map(|t| period(*t)), at.len())
+            ),
+            Self::Stale { periods } => format!("ended {periods} periods ago"),
+            Self::Outliers { at } => format!(
+                "has values far from what trend and season let one expect: {}",
+                named(
+                    &mut at.iter().map(|o| format!(
+                        "{} ({:+.1} robust deviations)",
+                        period(o.at),
+                        o.distance
+                    )),
+                    at.len()
+                )
+            ),
+            Self::Stuck {
+                from,
+                length,
+                value,
+            } => format!(
+                "shows the same value {value} for {length} periods from {}",
+                period(*from)
+            ),
+            Self::LevelShifts { at } => format!(
+                "stands on another level from {}",
+                named(
+                    &mut at.iter().map(|s| format!(
+                        "{} ({:+.1} deviations of its noise)",
+                        period(s.at),
+                        s.distance
+                    )),
+                    at.len()
+                )
+            ),
+            Self::Duplicates { rows } => format!("was given {rows} rows more than once"),
+        }
+    }
 }
 
 /// The result of checking one series.
@@ -150,6 +245,7 @@ pub fn check(values: &[f64], period: usize, duplicates: usize, criteria: &Criter
         findings.push((verdict, Finding::Stale { periods: age }));
     }
     let outliers = outliers(values, period, criteria.outlier);
+    let doubtful: Vec<usize> = outliers.iter().map(|o| o.at).collect();
     if !outliers.is_empty() {
         let verdict = graded(
             outliers.len() as f64 / known.len() as f64,
@@ -159,8 +255,9 @@ pub fn check(values: &[f64], period: usize, duplicates: usize, criteria: &Criter
         .unwrap_or(Verdict::Pass);
         findings.push((verdict, Finding::Outliers { at: outliers }));
     }
-    for (from, length) in runs(values, criteria.stuck) {
-        let verdict = if from + length == last + 1 {
+    for (from, length) in stuck(values, criteria.stuck) {
+        // What never varied may be true, a rating or a list price; what stopped varying has stuck.
+        let verdict = if from + length == last + 1 && from > first {
             Verdict::Fail
         } else {
             Verdict::Review
@@ -173,6 +270,16 @@ pub fn check(values: &[f64], period: usize, duplicates: usize, criteria: &Criter
                 value: values[from],
             },
         ));
+    }
+    if let Some(least) = criteria.level_shift {
+        let mut without_outliers = values.to_vec();
+        doubtful
+            .iter()
+            .for_each(|t| without_outliers[*t] = f64::NAN);
+        let at = level_shifts(&without_outliers, period, least);
+        if !at.is_empty() {
+            findings.push((Verdict::Review, Finding::LevelShifts { at }));
+        }
     }
     if duplicates > 0 {
         let verdict = if duplicates as f64 > criteria.max_duplicates * known.len() as f64 {
@@ -206,6 +313,30 @@ fn graded(value: f64, limit: f64, factor: f64) -> Option<Verdict> {
 /// Values further than `threshold` robust standard deviations (1.4826 · median absolute deviation) from a running median plus
 /// the median seasonal departure.
 pub fn outliers(values: &[f64], period: usize, threshold: f64) -> Vec<Outlier> {
+    let n = values.len();
+    let (expected, _) = expected(values, period);
+    let residuals: Vec<f64> = values.iter().zip(&expected).map(|(v, e)| v - e).collect();
+    let scale = 1.4826 * median(&residuals.iter().map(|r| r.abs()).collect::<Vec<_>>());
+    // A series that mostly equals its running median has no scale of its own; a twentieth of its size is the least.
+    let size = median(&values.iter().map(|v| v.abs()).collect::<Vec<_>>());
+    let scale = scale.max(0.05 * size / threshold.max(1.0));
+    if scale.is_nan() || scale <= 0.0 {
+        return Vec::new();
+    }
+    (0..n)
+        .filter(|t| values[*t].is_finite() && (residuals[*t] / scale).abs() > threshold)
+        .map(|t| Outlier {
+            at: t,
+            value: values[t],
+            expected: expected[t],
+            distance: residuals[t] / scale,
+        })
+        .collect()
+}
+
+/// What trend and season let one expect at every place, and the trend alone: a running median, and the median seasonal
+/// departure from it.
+fn expected(values: &[f64], period: usize) -> (Vec<f64>, Vec<f64>) {
     const HALF: usize = 4;
     let n = values.len();
     let trend: Vec<f64> = (0..n)
@@ -226,23 +357,23 @@ pub fn outliers(values: &[f64], period: usize, threshold: f64) -> Vec<Outlier> {
     let expected: Vec<f64> = (0..n)
         .map(|t| trend[t] + season[t % season.len()])
         .collect();
-    let residuals: Vec<f64> = values.iter().zip(&expected).map(|(v, e)| v - e).collect();
-    let scale = 1.4826 * median(&residuals.iter().map(|r| r.abs()).collect::<Vec<_>>());
-    // A series that mostly equals its running median has no scale of its own; a twentieth of its size is the least.
-    let size = median(&values.iter().map(|v| v.abs()).collect::<Vec<_>>());
-    let scale = scale.max(0.05 * size / threshold.max(1.0));
-    if scale.is_nan() || scale <= 0.0 {
-        return Vec::new();
-    }
-    (0..n)
-        .filter(|t| values[*t].is_finite() && (residuals[*t] / scale).abs() > threshold)
-        .map(|t| Outlier {
-            at: t,
-            value: values[t],
-            expected: expected[t],
-            distance: residuals[t] / scale,
-        })
-        .collect()
+    (expected, trend)
+}
+
+/// Runs of equal values that look like a stuck feed: outside the run, values differ from their neighbours.
+fn stuck(values: &[f64], least: usize) -> Vec<(usize, usize)> {
+    let known = values
+        .windows(2)
+        .filter(|w| w[0].is_finite() && w[1].is_finite());
+    let (pairs, equal) = known.fold((0, 0), |(pairs, equal), w| {
+        (pairs + 1, equal + usize::from(w[0] == w[1] && w[0] != 0.0))
+    });
+    let mut found = runs(values, least);
+    found.retain(|(_, length)| {
+        let inside = length - 1;
+        (equal - inside) as f64 <= OFTEN_EQUAL * (pairs - inside) as f64
+    });
+    found
 }
 
 /// Start and length of every run of at least `least` equal non-zero values. Zeros may be true: nothing sold, nothing spent.
@@ -339,6 +470,83 @@ mod tests {
         let n = values.len();
         values[n - 8..].fill(110.0);
         assert_eq!(verdict(&values), Verdict::Fail);
+    }
+
+    #[test]
+    fn a_value_that_never_varied_is_reviewed_and_a_series_of_few_values_is_not_stuck() {
+        assert_eq!(verdict(&[4.0; 60]), Verdict::Review);
+        let rating: Vec<f64> = (0..60)
+            .map(|t| if t % 20 < 12 { 4.3 } else { 4.4 })
+            .collect();
+        assert!(
+            !check(&rating, 1, 0, &Criteria::default())
+                .findings
+                .iter()
+                .any(|(_, f)| matches!(f, Finding::Stuck { .. }))
+        );
+    }
+
+    #[test]
+    fn a_new_level_is_reviewed_at_its_place_and_never_refused() {
+        let mut values = clean();
+        values[40..].iter_mut().for_each(|v| *v += 60.0);
+        values[20] *= 4.0;
+        let report = check(&values, 1, 0, &Criteria::default());
+        assert_eq!(report.verdict, Verdict::Review);
+        let shifts: Vec<_> = report
+            .findings
+            .iter()
+            .filter_map(|(verdict, finding)| match finding {
+                Finding::LevelShifts { at } => Some((verdict, at)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(shifts.len(), 1);
+        assert_eq!((shifts[0].0, shifts[0].1[0].at), (&Verdict::Review, 40));
+        let unwatched = Criteria {
+            level_shift: None,
+            ..Criteria::default()
+        };
+        assert_eq!(check(&values, 1, 0, &unwatched).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn spend_may_jump_and_rest_where_it_was_put_and_sales_may_not() {
+        let mut values = clean();
+        values[60..].fill(500.0);
+        let of = |role| check(&values, 1, 0, &Criteria::of(role)).verdict;
+        assert_eq!(of(MetricRole::Spend), Verdict::Pass);
+        assert_eq!(of(MetricRole::Outcome), Verdict::Fail);
+    }
+
+    #[test]
+    fn a_finding_is_told_with_its_periods() {
+        let finding = Finding::Absent {
+            at: vec![1, 2, 3, 9, 11],
+            share: 0.05,
+        };
+        assert_eq!(
+            finding.sentence(|t| format!("week {t}")),
+            "lacks 5 % of its periods: week 1, week 2, week 3 and 2 more"
+        );
+    }
+
+    #[test]
+    fn ten_thousand_series_are_checked_with_the_same_result_each_time() {
+        let reports = || -> Vec<Verdict> {
+            (0..10_000u64)
+                .map(|seed| {
+                    let rng = &mut crate::rng::stream(seed, &[77]);
+                    let values = crate::rng::autoregression(rng, 0.3, 60);
+                    let values: Vec<f64> = values.iter().map(|v| 100.0 + 5.0 * v).collect();
+                    check(&values, 12, 0, &Criteria::default()).verdict
+                })
+                .collect()
+        };
+        let verdicts = reports();
+        let clean = verdicts.iter().filter(|v| **v == Verdict::Pass).count();
+        assert!(clean >= 9_500, "{clean} of 10,000 pass");
+        assert_eq!(verdicts, reports());
     }
 
     #[test]

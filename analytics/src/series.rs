@@ -6,6 +6,8 @@ use chrono::{Days, NaiveDate};
 use domain::metric::Granularity;
 use polars::prelude::{Column, DataFrame, DataType, PolarsError};
 
+use crate::calendar::{Calendar, Combine, align};
+
 /// One series of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
@@ -37,6 +39,20 @@ impl Series {
             self.first,
             u32::try_from(t).expect("a series has fewer periods than u32 holds"),
         )
+    }
+}
+
+impl Series {
+    /// The same series on another calendar; see [`align`].
+    #[must_use]
+    pub fn on(&self, granularity: Granularity, to: &Calendar, combine: Combine) -> Self {
+        let from = Calendar::iso(granularity);
+        let aligned = align(self.first, &self.values, &from, to, combine);
+        Self {
+            first: aligned.first,
+            values: aligned.values,
+            ..self.clone()
+        }
     }
 }
 
@@ -172,6 +188,27 @@ mod tests {
         assert_eq!(
             series[0].period(3, Granularity::Week),
             NaiveDate::from_ymd_opt(2017, 1, 23).expect("a date")
+        );
+    }
+
+    #[test]
+    fn a_series_is_put_on_another_calendar_under_the_same_names() {
+        let weeks = &cut(&table(), Granularity::Week).expect("series")[0];
+        let months = weeks.on(
+            Granularity::Week,
+            &Calendar::iso(Granularity::Month),
+            Combine::Sum,
+        );
+        assert_eq!(
+            (months.project.as_str(), months.metric.as_str()),
+            ("p", "units")
+        );
+        assert_eq!(
+            (months.first, months.values),
+            (
+                NaiveDate::from_ymd_opt(2017, 1, 1).expect("a date"),
+                vec![4.0]
+            )
         );
     }
 

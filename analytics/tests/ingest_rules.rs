@@ -92,6 +92,39 @@ fn refused_text_is_cut_to_two_hundred_characters() {
 }
 
 #[test]
+fn amounts_in_thousands_of_another_currency_become_the_organisations_by_the_rate_of_their_day() {
+    let mapping = mapping(&[
+        (
+            "unit = \"currency\"",
+            "unit = \"currency\"\ncurrency = \"USD\"\nscale = \"thousand\"",
+        ),
+        (
+            "[date]",
+            "[rates]\ninto = \"EUR\"\n[rates.of.USD]\n2017-01-06 = 0.9\n2017-01-16 = 0.8\n[date]",
+        ),
+    ]);
+    let file = "week,brand,sales\n2017-01-02,a,1\n2017-01-09,a,2\n2017-01-16,a,4\n";
+    let (_, values, rejects) = sound(file, &mapping);
+    assert_eq!(
+        values,
+        [
+            row("a", "2017-01-09", 1_800.0),
+            row("a", "2017-01-16", 3_200.0)
+        ]
+    );
+    assert_eq!(rejects.len(), 1);
+    assert_eq!(
+        (rejects[0].line, rejects[0].code.as_str()),
+        (2, "currency.rate_missing")
+    );
+    assert!(
+        rejects[0].message.contains("USD") && rejects[0].message.contains("2017-01-02"),
+        "{}",
+        rejects[0].message
+    );
+}
+
+#[test]
 fn repeated_keys_are_refused_summed_or_replaced_as_the_mapping_says() {
     let file = "week,brand,sales\n2017-01-02,a,1\n2017-01-02,a,2\n";
     let (summary, values, rejects) = sound(file, &mapping(&[]));

@@ -6,7 +6,10 @@ use analytics::budget::{PlanRequest, ValueModel, evaluate, plan};
 use analytics::cancel::never;
 use analytics::finder::{Findings, ScanError, ScanParams, scan};
 use analytics::market::judge::{judge, judge_plan};
-use analytics::market::{HISTORY, World};
+use analytics::market::{HISTORY, World, first_week};
+use analytics::quality::{Criteria, Verdict, check};
+use domain::metric::MetricRole;
+use std::collections::BTreeMap;
 
 fn scanned(world: &World) -> Findings {
     scan(
@@ -145,4 +148,32 @@ fn a_what_if_is_answered_in_time_and_a_scan_can_be_cancelled() {
         &mut |_| {},
     );
     assert!(matches!(stopped, Err(ScanError::Cancelled(_))));
+}
+
+#[test]
+fn no_series_of_a_world_fails_the_quality_check_and_most_pass_it() {
+    for seed in [1, 3, 7] {
+        let world = World::planted(seed);
+        let roles: BTreeMap<String, MetricRole> = world
+            .description()
+            .1
+            .into_iter()
+            .map(|m| (m.key, m.role))
+            .collect();
+        let mut series: BTreeMap<_, Vec<f64>> = BTreeMap::new();
+        for row in world.rows(0, HISTORY) {
+            let week = (row.period - first_week()).num_days() / 7;
+            series
+                .entry((row.project, row.brand, row.metric))
+                .or_insert_with(|| vec![f64::NAN; HISTORY])[week as usize] = row.value;
+        }
+        let mut counts = BTreeMap::new();
+        for ((_, _, metric), values) in &series {
+            let report = check(values, 52, 0, &Criteria::of(roles[*metric]));
+            assert_ne!(report.verdict, Verdict::Fail, "{metric}: {report:?}");
+            *counts.entry(report.verdict).or_insert(0) += 1;
+        }
+        let (passed, all) = (counts[&Verdict::Pass], counts.values().sum::<i32>());
+        assert!(passed * 100 >= 90 * all, "seed {seed}: {counts:?}");
+    }
 }

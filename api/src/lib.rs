@@ -30,6 +30,7 @@ mod plans;
 mod portfolio;
 mod problem;
 mod projects;
+mod quality;
 mod quantities;
 mod recommendations;
 mod responses;

@@ -93,6 +93,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op("metric_create", "POST", "/metrics", Needs(P::MetricWrite), Plain),
     op("metric_versions", "GET", "/metrics/{metric_id}/versions", Needs(P::MetricRead), Plain),
     op("value_list", "GET", "/values", Needs(P::MetricRead), Plain),
+    op("quality_list", "GET", "/quality", Needs(P::MetricRead), Plain),
     op("mapping_list", "GET", "/mappings", Needs(P::MetricRead), Plain),
     op("mapping_create", "POST", "/mappings", Needs(P::MappingWrite), Plain),
     op("mapping_get", "GET", "/mappings/{mapping_id}", Needs(P::MetricRead), Plain),

@@ -25,6 +25,7 @@ use crate::{
     plans::PlanApi,
     portfolio::PortfolioApi,
     projects::ProjectApi,
+    quality::QualityApi,
     recommendations::RecommendationApi,
     responses::ResponseApi,
     runs::RunApi,
@@ -55,6 +56,7 @@ pub(crate) fn operations(app: &App) -> impl poem_openapi::OpenApi + use<> {
         (
             MetricApi(a()),
             ValueApi(a()),
+            QualityApi(a()),
             MappingApi(a()),
             ImportApi(a()),
         ),

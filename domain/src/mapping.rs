@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     brand::BrandRole,
+    currency::{self, Rates},
     metric::{Direction, Granularity, MetricRole, MetricUnit, Section},
 };
 
@@ -49,6 +50,9 @@ pub struct Mapping {
     /// Rows that are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filter: Vec<Filter>,
+    /// Exchange rates, for metrics that come in another currency than the organisation's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rates: Option<Rates>,
     /// Columns that are deliberately not used. A column that is neither used nor listed here is reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
@@ -291,10 +295,17 @@ pub struct MetricColumn {
     /// The number in the file is divided by this: 1000000 for micros, 100 for cents.
     #[serde(default = "one")]
     pub divide_by: f64,
-    /// Smallest believable value, after scaling.
+    /// What the number in the file counts, before `divide_by`.
+    #[serde(default, skip_serializing_if = "Scale::is_one")]
+    pub scale: Scale,
+    /// ISO 4217 code of the amounts in the file; turned into the currency of `rates` by the rate of the period's first day.
+    /// Absent, they are in the organisation's currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// Smallest believable value, after scaling and in the file's currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
-    /// Largest believable value, after scaling.
+    /// Largest believable value, after scaling and in the file's currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
     /// Numbers for texts, such as `event1 = 1.0`; other texts must be numbers.
@@ -303,6 +314,41 @@ pub struct MetricColumn {
     /// Value of a cell that means "no value"; absent leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub na_value: Option<f64>,
+}
+
+/// What a number in a file counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// Ones.
+    #[default]
+    One,
+    /// Thousands.
+    Thousand,
+    /// Millions.
+    Million,
+    /// Hundredths: 12.5 is a share of 0.125.
+    Percent,
+    /// Wholes: 0.125 is 12.5 per cent.
+    Share,
+}
+
+impl Scale {
+    fn is_one(&self) -> bool {
+        *self == Self::One
+    }
+
+    /// The value in `unit` of a number that counts this. Percent and share only mean something for the units of the same
+    /// name; anything else stays as it is ([`Mapping::problems`] refuses it).
+    pub fn value(self, number: f64, unit: MetricUnit) -> f64 {
+        match (self, unit) {
+            (Self::Thousand, _) => number * 1_000.0,
+            (Self::Million, _) => number * 1_000_000.0,
+            (Self::Percent, MetricUnit::Ratio) => number / 100.0,
+            (Self::Share, MetricUnit::Percent) => number * 100.0,
+            _ => number,
+        }
+    }
 }
 
 fn direct() -> Direction {
@@ -510,6 +556,39 @@ impl Mapping {
                     "use 1 for no scaling, 1000000 for micros",
                 );
             }
+            if matches!(metric.scale, Scale::Percent | Scale::Share)
+                && !matches!(metric.unit, MetricUnit::Percent | MetricUnit::Ratio)
+            {
+                say(
+                    at("scale"),
+                    "is a share of something, which the unit is not",
+                    "use it with unit = \"ratio\" or \"percent\"",
+                );
+            }
+            if let Some(code) = &metric.currency {
+                if !currency::is_code(code) {
+                    say(
+                        at("currency"),
+                        "is not a currency",
+                        "use the ISO 4217 code of three capital letters, such as USD",
+                    );
+                }
+                if metric.unit != MetricUnit::Currency {
+                    say(
+                        at("currency"),
+                        "is given for something that is no money",
+                        "take it out, or use unit = \"currency\"",
+                    );
+                }
+                let is_known = |rates: &Rates| rates.into == *code || rates.of.contains_key(code);
+                if !self.rates.as_ref().is_some_and(is_known) {
+                    say(
+                        at("currency"),
+                        "has no rates",
+                        "add the rates by date under [rates.of], and rates.into",
+                    );
+                }
+            }
             if let (Some(min), Some(max)) = (metric.min, metric.max)
                 && min > max
             {
@@ -522,6 +601,13 @@ impl Mapping {
                     "name the channel that the money goes to",
                 );
             }
+        }
+        for (what, message) in self.rates.iter().flat_map(Rates::problems) {
+            say(
+                "rates".into(),
+                &format!("{what:?} {message}"),
+                "give codes such as EUR and positive rates by date",
+            );
         }
         for (i, filter) in self.filter.iter().enumerate() {
             if filter.keep.is_empty() == filter.drop.is_empty() {
@@ -605,6 +691,39 @@ mod tests {
             drop_below: None,
         };
         assert_eq!(mapping.problems()[0].field, "date.format.origin");
+    }
+
+    #[test]
+    fn an_amount_in_another_currency_needs_rates_and_must_be_money() {
+        let mut mapping = sound();
+        mapping.metric[0].currency = Some("USD".into());
+        let problems = mapping.problems();
+        assert_eq!(
+            (problems.len(), problems[0].message.as_str()),
+            (1, "has no rates")
+        );
+        mapping.rates = Some(
+            serde_json::from_value(
+                serde_json::json!({ "into": "EUR", "of": { "USD": { "2025-01-01": 0.92 } } }),
+            )
+            .expect("rates"),
+        );
+        assert_eq!(mapping.problems(), Vec::new());
+        mapping.metric[0].unit = MetricUnit::Count;
+        assert_eq!(mapping.problems()[0].field, "metric[0].currency");
+    }
+
+    #[test]
+    fn thousands_and_shares_are_put_into_the_unit() {
+        let at = |scale: Scale, unit| scale.value(12.5, unit);
+        assert_eq!(at(Scale::Thousand, MetricUnit::Count), 12_500.0);
+        assert_eq!(at(Scale::Million, MetricUnit::Currency), 12_500_000.0);
+        assert_eq!(at(Scale::Percent, MetricUnit::Ratio), 0.125);
+        assert_eq!(at(Scale::Percent, MetricUnit::Percent), 12.5);
+        assert_eq!(at(Scale::Share, MetricUnit::Percent), 1_250.0);
+        let mut mapping = sound();
+        mapping.metric[0].scale = Scale::Percent;
+        assert_eq!(mapping.problems()[0].field, "metric[0].scale");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use chrono::{Days, NaiveDate};
 use domain::{
     Error, ErrorKind,
     brand::BrandRole,
-    mapping::{DateRule, FileFormat, Mapping, MetricColumn, NameRule, RoleRule, ValueRules},
+    mapping::{DateRule, FileFormat, Mapping, MetricColumn, NameRule, RoleRule, Scale, ValueRules},
     metric::{Direction, Granularity, MetricUnit},
 };
 use serde::{Deserialize, Serialize};
@@ -323,6 +323,7 @@ fn mapping() -> Mapping {
         long: None,
         values: ValueRules::default(),
         filter: Vec::new(),
+        rates: None,
         ignore: Vec::new(),
         metric: METRICS.iter().map(metric_column).collect(),
     }
@@ -352,6 +353,8 @@ fn metric_column(metric: &Metric) -> MetricColumn {
         channel: metric.channel.map(str::to_owned),
         platform: metric.platform.to_owned(),
         divide_by: 1.0,
+        scale: Scale::One,
+        currency: None,
         min: None,
         max: None,
         levels: BTreeMap::new(),

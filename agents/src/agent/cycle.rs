@@ -71,13 +71,16 @@ pub(crate) async fn run(desk: &Desk, ctx: Arc<Ctx>, id: RunId) -> Result<Report,
         Some(own) => parameters::Parameters::stored(desk.kind, Some(&own)),
         None => parameters::of(&ctx.storage.scope(&grant), desk.kind).await?,
     };
+    let quality = ctx.analyst.quality(&snapshot).await?;
     let Conclusion {
         results,
-        verdicts,
+        mut verdicts,
         plans,
     } = (desk.conclude)(Arc::clone(&ctx), Arc::clone(&snapshot), parameters).await?;
     progress(&ctx, desk, id, 0.8, "storing results");
-    let kept = propose::keep(&ctx, &principal, id, &snapshot.view, results).await?;
+    quality.obey(&snapshot, desk.kind, &mut verdicts);
+    let mut kept = propose::keep(&ctx, &principal, id, &snapshot.view, results).await?;
+    kept["quality"] = quality.journal(&snapshot.view);
     journal(&ctx, desk, id, "analyse", kept).await?;
 
     begin(&ctx, desk, id, "decide").await?;

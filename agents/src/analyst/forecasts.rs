@@ -16,15 +16,16 @@ use futures::future::try_join_all;
 use runtime::compute::Compute;
 use serde_json::json;
 
-use super::ANALYSIS;
+use super::{ANALYSIS, quality::Quality};
 use crate::{Error, observe::Snapshot};
 
 /// Fewest known values of a series that is worth forecasting.
 const LEAST_VALUES: usize = 12;
 /// Tasks that the series are split into: enough for every processor, few enough for the pool's queue.
 const TASKS: usize = 8;
+
 /// Values in a season of each granularity.
-fn season(granularity: Granularity) -> usize {
+pub(crate) fn season(granularity: Granularity) -> usize {
     match granularity {
         // A week is the season that days show first; a year of days is more than most series have.
         Granularity::Day => 7,
@@ -42,13 +43,14 @@ struct Series {
     values: Vec<f64>,
 }
 
-/// Forecasts every own brand's outcome over all projects.
+/// Forecasts every own brand's outcome over all projects, except for those whose data must not be acted on.
 pub(crate) async fn forecast_all(
     compute: &Compute,
     snapshot: Arc<Snapshot>,
+    quality: &Quality,
     horizon: u32,
 ) -> Result<Arc<Vec<Forecast>>, Error> {
-    let all = series(&snapshot);
+    let all = series(&snapshot, quality);
     let share = all.len().div_ceil(TASKS).max(1);
     let tasks = all.chunks(share).map(|part| {
         let (part, digest, compute) =
@@ -68,31 +70,33 @@ pub(crate) async fn forecast_all(
     Ok(Arc::new(made.into_iter().flatten().collect()))
 }
 
-fn series(snapshot: &Snapshot) -> Vec<Series> {
+fn series(snapshot: &Snapshot, quality: &Quality) -> Vec<Series> {
     let view = &snapshot.view;
     let Some(outcome) = view.outcome() else {
         return Vec::new();
     };
     let by_brand = snapshot.series(outcome.id);
     let own = view.brands.iter().filter(|b| b.role == BrandRole::Primary);
-    own.filter_map(|brand| {
-        let known = by_brand.get(&brand.id)?;
-        let (first, last) = (*known.keys().next()?, *known.keys().next_back()?);
-        let mut values = Vec::new();
-        let mut period = first;
-        while period <= last {
-            values.push(known.get(&period).copied().unwrap_or(f64::NAN));
-            period = outcome.granularity.add(period, 1);
-        }
-        (known.len() >= LEAST_VALUES).then(|| Series {
-            brand: brand.id,
-            name: brand.name.clone(),
-            metric: outcome.clone(),
-            first,
-            values,
+    let trusted = own.filter(|brand| !quality.fails(brand.id, outcome.id, None));
+    trusted
+        .filter_map(|brand| {
+            let known = by_brand.get(&brand.id)?;
+            let (first, last) = (*known.keys().next()?, *known.keys().next_back()?);
+            let mut values = Vec::new();
+            let mut period = first;
+            while period <= last {
+                values.push(known.get(&period).copied().unwrap_or(f64::NAN));
+                period = outcome.granularity.add(period, 1);
+            }
+            (known.len() >= LEAST_VALUES).then(|| Series {
+                brand: brand.id,
+                name: brand.name.clone(),
+                metric: outcome.clone(),
+                first,
+                values,
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 fn forecast_one(series: &Series, horizon: u32, digest: &str) -> Option<Forecast> {

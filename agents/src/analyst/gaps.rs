@@ -5,19 +5,20 @@ use domain::{
     metric::{MetricDefinition, MetricRole},
 };
 
-use super::{levels::levels, runs};
+use super::{levels::levels, quality::Quality, runs};
 use crate::observe::Snapshot;
 
 /// Weeks whose mean is compared.
 pub(crate) const LEVEL_WEEKS: u64 = 8;
 
 /// Gaps to leader, benchmark and category. Spend and context are not compared: spending less than a rival is no fault.
-pub(crate) fn gaps(snapshot: &Snapshot) -> Vec<Gap> {
+pub(crate) fn gaps(snapshot: &Snapshot, quality: &Quality) -> Vec<Gap> {
     let Some(until) = snapshot.view.data_until else {
         return Vec::new();
     };
     let levels = levels(
         snapshot,
+        quality,
         &runs::series(&snapshot.table),
         None,
         until,

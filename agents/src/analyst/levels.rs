@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use domain::id::{BrandId, MetricId, ProjectId};
 
-use super::runs::SeriesRows;
+use super::{quality::Quality, runs::SeriesRows};
 use crate::observe::Snapshot;
 
-/// Level of every brand's metric over the `weeks` weeks that end at `until`, in one project or over all.
+/// Level of every brand's metric over the `weeks` weeks that end at `until`, in one project or over all. A series that must not
+/// be acted on has none.
 pub(crate) fn levels(
     snapshot: &Snapshot,
+    quality: &Quality,
     series: &[SeriesRows],
     project: Option<ProjectId>,
     until: NaiveDate,
@@ -21,6 +23,7 @@ pub(crate) fn levels(
     for one in series
         .iter()
         .filter(|s| project.is_none_or(|p| p == s.project))
+        .filter(|s| !quality.fails(s.brand, s.metric, project))
     {
         if let Some(level) = one.level(&snapshot.table, until, weeks) {
             slices

@@ -11,7 +11,7 @@ use domain::{
     series::MetricTable,
 };
 
-use super::runs;
+use super::{quality::Quality, runs};
 use crate::{
     observe::Snapshot,
     portfolio::sales::{MoneyMetrics, money},
@@ -28,9 +28,14 @@ pub(crate) struct Weekly {
 
 /// Builds the weekly panel. An own brand without a stated margin takes part in the comparison with rivals but not in what is
 /// counted in money: for the estimators it counts as a rival, because no margin is invented for it.
-pub(crate) fn weekly(snapshot: &Snapshot) -> Weekly {
+///
+/// A brand's metric that must not be acted on is left out, in every project: a sum without one of its parts says something else.
+pub(crate) fn weekly(snapshot: &Snapshot, quality: &Quality) -> Weekly {
     let view = &snapshot.view;
-    let margins = margins(view, &snapshot.table);
+    let mut margins = margins(view, &snapshot.table);
+    if let Some(price) = MoneyMetrics::among(&view.metrics).price {
+        margins.retain(|brand, _| !quality.fails(*brand, price, None));
+    }
     let metrics: Vec<_> = view
         .metrics
         .iter()
@@ -47,7 +52,10 @@ pub(crate) fn weekly(snapshot: &Snapshot) -> Weekly {
     let weeks = calendar(&snapshot.table, &place);
     let table = &snapshot.table;
     let slices = weeks.first().map_or(Vec::new(), |first| {
-        let placed = runs::series(table).into_iter().filter_map(|series| {
+        let trusted = runs::series(table)
+            .into_iter()
+            .filter(|s| !quality.fails(s.brand, s.metric, None));
+        let placed = trusted.filter_map(|series| {
             let (&brand, &metric) = (brand_place.get(&series.brand)?, place.get(&series.metric)?);
             let values = series.weekly(table, *first, weeks.len());
             Some(Slice {
@@ -161,7 +169,7 @@ mod tests {
 
     #[test]
     fn weeks_are_dense_and_slices_add_up() {
-        let weekly = weekly(&snapshot());
+        let weekly = weekly(&snapshot(), &Quality::default());
         assert_eq!(weekly.panel.weeks().len(), 4);
         let series = weekly.panel.series(0, 0).expect("observed");
         assert_eq!((series[0], series[2].is_nan()), (15.0, true));
@@ -171,14 +179,14 @@ mod tests {
     fn a_price_is_the_mean_over_the_units_sold_and_not_the_sum_over_projects() {
         let snapshot = snapshot();
         let price = snapshot.view.metrics.len() - 1;
-        let series = weekly(&snapshot).panel;
+        let series = weekly(&snapshot, &Quality::default()).panel;
         let series = series.series(0, price).expect("observed");
         assert_eq!(series[0], (10.0 * 4.0 + 5.0 * 7.0) / 15.0);
     }
 
     #[test]
     fn the_margin_of_a_unit_is_the_share_of_its_price_and_no_margin_is_invented() {
-        let weekly = weekly(&snapshot());
+        let weekly = weekly(&snapshot(), &Quality::default());
         assert_eq!(weekly.margins.get(&brand("Alder")), Some(&(0.4 * 5.0)));
         assert!(
             !weekly.panel.brands()[1].own,

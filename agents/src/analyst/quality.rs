@@ -1,20 +1,319 @@
-//! Values that contradict the rest of the data.
+//! Which series can be trusted, and the values that contradict the rest of the data.
+//!
+//! Every series of a snapshot is checked once. What fails is kept out of the models, the forecasts, the levels and the scores by
+//! whoever computes them; [`Quality::obey`] is the last look at what an agent is about to propose: nothing rests on a failed
+//! series, and what rests on a reviewed one says so. Corrections of data are left alone: they are the way out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use analytics::quality::{Criteria, Outlier, outliers};
-use chrono::Days;
+use analytics::quality::{Criteria, Outlier, check, outliers};
+use chrono::{Days, NaiveDate};
 use domain::{
-    id::{BrandId, MetricId},
-    metric::{Granularity, MetricRole},
+    access::AgentKind,
+    budget::Rule,
+    id::{BrandId, MetricId, ProjectId},
+    metric::{Granularity, MetricDefinition, MetricRole},
+    quality::{QualityFinding, SeriesQuality, Verdict},
+    recommendation::{Action, Kind},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    provenance,
+    forecasts, provenance,
     runs::{self, SeriesRows},
 };
-use crate::{metrics::rules::Suspect, observe::Snapshot};
+use crate::{
+    metrics::rules::Suspect,
+    observe::Snapshot,
+    proposal::{Proposal, Verdicts},
+    view::{View, evidence},
+};
+
+/// Failed series that a run's journal names.
+const NAMED: usize = 20;
+/// Reviewed series that a proposal's evidence names.
+const TOLD: usize = 6;
+/// The code under which something is recorded as not proposed because of its data.
+pub(crate) const POOR_DATA: &str = "poor_data";
+
+/// The quality of every series of a snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Quality {
+    series: Vec<SeriesQuality>,
+    /// Places in `series` of a brand's metric in each of its projects.
+    places: BTreeMap<(BrandId, MetricId), Vec<usize>>,
+}
+
+/// The series of a table that are checked together, and where their values end.
+pub(crate) struct Work {
+    pub(crate) series: Vec<SeriesRows>,
+    /// First day of the last period with any value, by granularity.
+    until: BTreeMap<Granularity, NaiveDate>,
+}
+
+/// What is to be checked in a snapshot.
+pub(crate) fn work(snapshot: &Snapshot) -> Work {
+    let (view, table) = (&snapshot.view, &snapshot.table);
+    let series = runs::series(table);
+    let mut until: BTreeMap<Granularity, NaiveDate> = BTreeMap::new();
+    for one in &series {
+        let (Some(metric), Some(last)) = (view.metric(one.metric), one.rows.clone().next_back())
+        else {
+            continue;
+        };
+        let last = metric.granularity.start_of(table.period[last]);
+        let known = until.entry(metric.granularity).or_insert(last);
+        *known = last.max(*known);
+    }
+    Work { series, until }
+}
+
+/// Checks some of the series.
+pub(crate) fn check_all(
+    snapshot: &Snapshot,
+    series: &[SeriesRows],
+    work: &Work,
+) -> Vec<SeriesQuality> {
+    let report = |one: &SeriesRows| {
+        let metric = snapshot.view.metric(one.metric)?;
+        let until = *work.until.get(&metric.granularity)?;
+        Some(check_one(snapshot, one, metric, until))
+    };
+    series.iter().filter_map(report).collect()
+}
+
+fn check_one(
+    snapshot: &Snapshot,
+    one: &SeriesRows,
+    metric: &MetricDefinition,
+    until: NaiveDate,
+) -> SeriesQuality {
+    let (table, granularity) = (&snapshot.table, metric.granularity);
+    let known: BTreeMap<NaiveDate, f64> = one
+        .rows
+        .clone()
+        .map(|row| (granularity.start_of(table.period[row]), table.value[row]))
+        .collect();
+    let first = known.keys().next().copied().unwrap_or(until);
+    let periods: Vec<NaiveDate> = (0..)
+        .map(|n| granularity.add(first, n))
+        .take_while(|period| *period <= until)
+        .collect();
+    let values: Vec<f64> = periods
+        .iter()
+        .map(|period| known.get(period).copied().unwrap_or(f64::NAN))
+        .collect();
+    let report = check(
+        &values,
+        forecasts::season(granularity),
+        0,
+        &Criteria::of(metric.role),
+    );
+    let name = |at: usize| periods[at].to_string();
+    SeriesQuality {
+        project: one.project,
+        brand: one.brand,
+        metric: one.metric,
+        verdict: report.verdict,
+        findings: report
+            .findings
+            .iter()
+            .map(|(verdict, finding)| QualityFinding {
+                verdict: *verdict,
+                text: finding.sentence(name),
+            })
+            .collect(),
+    }
+}
+
+impl Quality {
+    pub(crate) fn new(series: Vec<SeriesQuality>) -> Self {
+        let mut places: BTreeMap<(BrandId, MetricId), Vec<usize>> = BTreeMap::new();
+        for (place, one) in series.iter().enumerate() {
+            places
+                .entry((one.brand, one.metric))
+                .or_default()
+                .push(place);
+        }
+        Self { series, places }
+    }
+
+    /// Every series, in the order of the table.
+    pub(crate) fn series(&self) -> &[SeriesQuality] {
+        &self.series
+    }
+
+    /// A brand's metric in each of its projects.
+    fn slices(&self, brand: BrandId, metric: MetricId) -> impl Iterator<Item = &SeriesQuality> {
+        self.places
+            .get(&(brand, metric))
+            .into_iter()
+            .flatten()
+            .map(|place| &self.series[*place])
+    }
+
+    /// Whether a brand's metric must not be acted on: in the project, or for the whole portfolio in any of its projects, because
+    /// a sum with a wrong part is wrong.
+    pub(crate) fn fails(
+        &self,
+        brand: BrandId,
+        metric: MetricId,
+        project: Option<ProjectId>,
+    ) -> bool {
+        self.slices(brand, metric)
+            .filter(|one| project.is_none_or(|p| p == one.project))
+            .any(|one| one.verdict == Verdict::Fail)
+    }
+
+    /// Why a brand's metric must not be acted on, in words; `None` when it may.
+    pub(crate) fn refusal(&self, view: &View, brand: BrandId, metric: MetricId) -> Option<String> {
+        let refused: Vec<String> = self
+            .slices(brand, metric)
+            .filter(|one| one.verdict == Verdict::Fail)
+            .map(|one| told(view, one))
+            .collect();
+        (!refused.is_empty()).then(|| refused.join("; "))
+    }
+
+    /// What a run writes down of it.
+    pub(crate) fn journal(&self, view: &View) -> Value {
+        let count = |verdict| self.series.iter().filter(|s| s.verdict == verdict).count();
+        let refused: Vec<String> = self
+            .series
+            .iter()
+            .filter(|one| one.verdict == Verdict::Fail)
+            .take(NAMED)
+            .map(|one| told(view, one))
+            .collect();
+        json!({
+            "pass": count(Verdict::Pass),
+            "review": count(Verdict::Review),
+            "fail": count(Verdict::Fail),
+            "refused": refused,
+        })
+    }
+
+    /// Takes out what rests on a failed series, with the reason, and adds to the evidence of the rest what was found in the
+    /// series it rests on.
+    pub(crate) fn obey(&self, snapshot: &Snapshot, agent: AgentKind, verdicts: &mut Verdicts) {
+        let view = &snapshot.view;
+        for mut proposal in std::mem::take(&mut verdicts.proposals) {
+            let used = rests_on(view, &proposal);
+            let refusal = used
+                .iter()
+                .find_map(|(brand, metric)| self.refusal(view, *brand, *metric));
+            // A plan covers the whole portfolio; the models left a failed brand's sales out, so its lines stay as they are.
+            match refusal.filter(|_| proposal.kind() != Kind::BudgetPlan) {
+                Some(reason) => {
+                    let (kind, subject) = (proposal.kind(), proposal.subject);
+                    verdicts.decline(agent, kind, subject, POOR_DATA, reason);
+                }
+                None => {
+                    self.tell(snapshot, &used, &mut proposal);
+                    verdicts.proposals.push(proposal);
+                }
+            }
+        }
+    }
+
+    fn tell(
+        &self,
+        snapshot: &Snapshot,
+        used: &BTreeSet<(BrandId, MetricId)>,
+        proposal: &mut Proposal,
+    ) {
+        let view = &snapshot.view;
+        let doubtful: Vec<&SeriesQuality> = used
+            .iter()
+            .flat_map(|(brand, metric)| self.slices(*brand, *metric))
+            .filter(|one| one.verdict != Verdict::Pass)
+            .collect();
+        if doubtful.is_empty() {
+            return;
+        }
+        let source = provenance(snapshot, "quality.check", json!({}), 0);
+        for one in doubtful.iter().take(TOLD) {
+            let label = match one.verdict {
+                Verdict::Fail => "data not used",
+                _ => "data to be reviewed",
+            };
+            let count = one.findings.len() as f64;
+            proposal.evidence.push(evidence(
+                label,
+                count,
+                "findings",
+                None,
+                told(view, one),
+                &source,
+            ));
+        }
+        if doubtful.len() > TOLD {
+            proposal.evidence.push(evidence(
+                "more series to be reviewed",
+                (doubtful.len() - TOLD) as f64,
+                "series",
+                None,
+                "the quality of every series is listed with the metrics",
+                &source,
+            ));
+        }
+    }
+}
+
+/// A series and what was found in it, in words.
+fn told(view: &View, one: &SeriesQuality) -> String {
+    let found: Vec<&str> = one
+        .findings
+        .iter()
+        .filter(|f| f.verdict == one.verdict)
+        .map(|f| f.text.as_str())
+        .collect();
+    format!(
+        "{} of {} in {} {}",
+        view.metric_name(one.metric),
+        view.brand_name(one.brand),
+        view.project_name(one.project),
+        found.join(", and ")
+    )
+}
+
+/// The series that a proposal stands or falls with. A correction of data stands on none.
+fn rests_on(view: &View, proposal: &Proposal) -> BTreeSet<(BrandId, MetricId)> {
+    let outcomes = |brands: &[BrandId]| {
+        let outcome = view.outcome().map(|m| m.id);
+        brands
+            .iter()
+            .filter_map(|brand| Some((*brand, outcome?)))
+            .collect()
+    };
+    match &proposal.action {
+        Action::DataFix { .. } => BTreeSet::new(),
+        Action::ForecastRevision { brand, metric, .. }
+        | Action::MetricTarget { brand, metric, .. } => BTreeSet::from([(*brand, *metric)]),
+        Action::Guard {
+            rule:
+                Rule::CannibalisationCap {
+                    driver, affected, ..
+                }
+                | Rule::JointAction {
+                    driver, affected, ..
+                },
+        }
+        | Action::Synergy {
+            rule:
+                Rule::CannibalisationCap {
+                    driver, affected, ..
+                }
+                | Rule::JointAction {
+                    driver, affected, ..
+                },
+        } => outcomes(&[*driver, *affected]),
+        Action::BudgetPlan { .. }
+        | Action::Guard { .. }
+        | Action::Synergy { .. }
+        | Action::Initiative { .. } => outcomes(&proposal.brands),
+    }
+}
 
 /// Robust standard deviations from which a value is a suspect: far more than a lively week.
 const SUSPECT_FROM: f64 = 8.0;
@@ -92,4 +391,196 @@ pub(crate) fn suspects(snapshot: &Snapshot) -> Vec<Suspect> {
     });
     suspects.truncate(MOST);
     suspects
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::{provenance::Provenance, series::MetricTable};
+
+    use super::*;
+    use crate::{
+        analyst::{panel, scores},
+        view::tests_support::{a_view, brand, metric},
+    };
+
+    fn north() -> ProjectId {
+        ProjectId::derive(&["o", "north"])
+    }
+
+    /// Sixty weeks of units and reviews of two brands; the units of the second stand still at the end.
+    fn snapshot() -> Snapshot {
+        let mut view = a_view();
+        view.brands.sort_by_key(|b| b.id);
+        let first = view.data_until.expect("a date") - Days::new(7 * 59);
+        let mut table = MetricTable::default();
+        let mut keys = Vec::new();
+        for name in ["Alder", "Birch"] {
+            for key in ["units_sold", "reviews"] {
+                keys.push((brand(name), metric(key)));
+            }
+        }
+        keys.sort();
+        for (brand_id, metric_id) in keys {
+            for week in 0..60u64 {
+                let is_stuck = brand_id == brand("Birch") && metric_id == metric("units_sold");
+                let value = match week {
+                    50.. if is_stuck => 107.0,
+                    30 if brand_id == brand("Alder") => f64::NAN,
+                    _ => 100.0 + ((week * 7) % 13) as f64,
+                };
+                if value.is_finite() && !(brand_id == brand("Alder") && week % 14 == 3) {
+                    table.push(
+                        north(),
+                        brand_id,
+                        metric_id,
+                        first + Days::new(7 * week),
+                        value,
+                    );
+                }
+            }
+        }
+        Snapshot {
+            view,
+            table: Arc::new(table),
+            weeks: 60,
+        }
+    }
+
+    fn checked(snapshot: &Snapshot) -> Quality {
+        let work = work(snapshot);
+        Quality::new(check_all(snapshot, &work.series, &work))
+    }
+
+    fn proposal(action: Action) -> Proposal {
+        Proposal {
+            agent: AgentKind::Strategy,
+            subject: "s".to_owned(),
+            title: String::new(),
+            summary: String::new(),
+            brands: vec![brand("Alder")],
+            objective: String::new(),
+            action,
+            effect: None,
+            confidence: None,
+            evidence: vec![evidence("n", 1.0, "", None, "", &Provenance::default())],
+            expires_on: crate::view::tests_support::day(),
+        }
+    }
+
+    fn target(name: &str) -> Action {
+        Action::MetricTarget {
+            brand: brand(name),
+            metric: metric("units_sold"),
+            from: 1.0,
+            to: 2.0,
+            due: crate::view::tests_support::day(),
+        }
+    }
+
+    #[test]
+    fn every_series_has_a_verdict_and_reasons_with_their_dates() {
+        let snapshot = snapshot();
+        let quality = checked(&snapshot);
+        let of = |name: &str, key: &str| {
+            quality
+                .slices(brand(name), metric(key))
+                .next()
+                .expect("checked")
+                .clone()
+        };
+        let (stuck, gaps, clean) = (
+            of("Birch", "units_sold"),
+            of("Alder", "units_sold"),
+            of("Birch", "reviews"),
+        );
+        assert_eq!(
+            (stuck.verdict, gaps.verdict, clean.verdict),
+            (Verdict::Fail, Verdict::Review, Verdict::Pass)
+        );
+        assert_eq!(
+            stuck.findings[0].text,
+            "shows the same value 107 for 10 periods from 2024-11-04"
+        );
+        assert!(
+            gaps.findings[0].text.contains("lacks 8 % of its periods"),
+            "{gaps:?}"
+        );
+    }
+
+    #[test]
+    fn a_failed_series_is_in_no_model_and_in_no_score() {
+        let snapshot = snapshot();
+        let (quality, trusting) = (checked(&snapshot), Quality::default());
+        let place = |name: &str| {
+            let brands = &snapshot.view.brands;
+            brands
+                .iter()
+                .position(|b| b.id == brand(name))
+                .expect("known")
+        };
+        let in_panel = |quality: &Quality, name: &str| {
+            let weekly = panel::weekly(&snapshot, quality);
+            weekly.panel.series(place(name), 0).is_some()
+        };
+        assert!(in_panel(&trusting, "Birch") && in_panel(&quality, "Alder"));
+        assert!(!in_panel(&quality, "Birch"));
+        let scored = scores::score_all(&snapshot, &quality).scores;
+        let units = |name: &str| {
+            let score = scored
+                .iter()
+                .find(|s| s.brand == brand(name))
+                .expect("scored");
+            let line = score
+                .lines
+                .iter()
+                .find(|l| l.metric == metric("units_sold"));
+            line.expect("a line").value
+        };
+        assert!(units("Alder").is_some() && units("Birch").is_none());
+    }
+
+    #[test]
+    fn what_rests_on_a_failed_series_is_not_proposed_and_a_reviewed_one_is_named_in_the_evidence() {
+        let snapshot = snapshot();
+        let fix = Action::DataFix {
+            project: north(),
+            brand: brand("Birch"),
+            metric: metric("units_sold"),
+            period: crate::view::tests_support::day(),
+            from: 107.0,
+            to: None,
+        };
+        let mut verdicts = Verdicts {
+            proposals: [target("Birch"), target("Alder"), fix.clone()]
+                .map(proposal)
+                .to_vec(),
+            considered: Vec::new(),
+        };
+        checked(&snapshot).obey(&snapshot, AgentKind::Strategy, &mut verdicts);
+        let actions: Vec<&Action> = verdicts.proposals.iter().map(|p| &p.action).collect();
+        assert_eq!(actions, [&target("Alder"), &fix]);
+        let told = &verdicts.proposals[0].evidence[1];
+        assert_eq!(told.label, "data to be reviewed");
+        assert!(
+            told.note.starts_with("units sold of Alder"),
+            "{}",
+            told.note
+        );
+        assert_eq!(
+            verdicts.proposals[1].evidence.len(),
+            1,
+            "a correction is the way out"
+        );
+        assert_eq!(verdicts.considered[0].reason, POOR_DATA);
+        assert!(verdicts.considered[0].detail.contains("same value 107"));
+    }
+
+    #[test]
+    fn an_empty_snapshot_has_nothing_to_check() {
+        let mut empty = snapshot();
+        empty.table = Arc::new(MetricTable::default());
+        assert_eq!(checked(&empty), Quality::default());
+    }
 }

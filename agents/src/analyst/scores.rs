@@ -13,6 +13,7 @@ use storage::Benchmark;
 use super::{
     levels::levels,
     provenance,
+    quality::Quality,
     runs::{self, SeriesRows},
 };
 use crate::observe::Snapshot;
@@ -29,8 +30,8 @@ pub(crate) struct Scored {
     pub(crate) benchmarks: Vec<Benchmark>,
 }
 
-/// Scores every brand by the product's rule.
-pub(crate) fn score_all(snapshot: &Snapshot) -> Scored {
+/// Scores every brand by the product's rule. A series that must not be acted on counts as missing.
+pub(crate) fn score_all(snapshot: &Snapshot, quality: &Quality) -> Scored {
     let view = &snapshot.view;
     let Some(until) = view.data_until else {
         return Scored::default();
@@ -39,7 +40,7 @@ pub(crate) fn score_all(snapshot: &Snapshot) -> Scored {
     let metrics: Vec<&MetricDefinition> = view.metrics.iter().filter(|m| m.weight > 0.0).collect();
     let mut scored = Scored {
         benchmarks: Vec::new(),
-        scores: scores_at(snapshot, &series, &metrics, None, until),
+        scores: scores_at(snapshot, quality, &series, &metrics, None, until),
     };
     if let Some(best) = scored.scores.first() {
         let lines = best
@@ -60,13 +61,14 @@ pub(crate) fn score_all(snapshot: &Snapshot) -> Scored {
     }
     for back in 1..HISTORY {
         let period = until - Days::new(7 * LEVEL_WEEKS * back);
-        scored
-            .scores
-            .extend(scores_at(snapshot, &series, &metrics, None, period));
+        scored.scores.extend(scores_at(
+            snapshot, quality, &series, &metrics, None, period,
+        ));
     }
     for project in &view.projects {
         scored.scores.extend(scores_at(
             snapshot,
+            quality,
             &series,
             &metrics,
             Some(project.id),
@@ -78,12 +80,13 @@ pub(crate) fn score_all(snapshot: &Snapshot) -> Scored {
 
 fn scores_at(
     snapshot: &Snapshot,
+    quality: &Quality,
     series: &[SeriesRows],
     metrics: &[&MetricDefinition],
     project: Option<ProjectId>,
     period: NaiveDate,
 ) -> Vec<Score> {
-    let levels = levels(snapshot, series, project, period, LEVEL_WEEKS);
+    let levels = levels(snapshot, quality, series, project, period, LEVEL_WEEKS);
     let scored: Vec<_> = snapshot
         .view
         .brands

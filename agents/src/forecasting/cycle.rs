@@ -44,7 +44,14 @@ pub(crate) async fn conclude(
             }
         })
         .collect();
-    let verdicts = rules::decide(&snapshot.view, &challenges, &parameters);
+    let view = &snapshot.view;
+    let mut verdicts = rules::decide(view, &challenges, &parameters);
+    let quality = ctx.analyst.quality(&snapshot).await?;
+    for (brand, metric) in view.own_outcomes() {
+        if let Some(reason) = quality.refusal(view, brand, metric) {
+            rules::refuse(view, brand, metric, reason, &mut verdicts);
+        }
+    }
     Ok(Conclusion {
         results: Results {
             forecasts: made.as_ref().clone(),

@@ -8,6 +8,7 @@ use domain::{
 };
 
 use crate::{
+    analyst::quality::POOR_DATA,
     parameters::Parameters,
     proposal::{Proposal, Verdicts},
     view::{View, evidence, grouped},
@@ -102,6 +103,18 @@ pub(crate) fn decide(
         }
     }
     verdicts
+}
+
+/// Records that a series is not forecast because its data must not be acted on.
+pub(crate) fn refuse(
+    view: &View,
+    brand: BrandId,
+    metric: MetricId,
+    reason: String,
+    verdicts: &mut Verdicts,
+) {
+    let subject = subject(view, brand, metric);
+    verdicts.decline(AGENT, Kind::ForecastRevision, subject, POOR_DATA, reason);
 }
 
 fn subject(view: &View, brand: BrandId, metric: MetricId) -> String {

@@ -22,11 +22,15 @@ pub(crate) async fn conclude(
     parameters: Parameters,
 ) -> Result<Conclusion, Error> {
     let scanned = ctx.analyst.scan(&snapshot).await?;
-    let shared = Arc::clone(&snapshot);
+    let checked = ctx.analyst.quality(&snapshot).await?;
+    let (shared, trusted) = (Arc::clone(&snapshot), Arc::clone(&checked));
     let (suspects, scored) = ctx
         .analyst
         .run(crate::analyst::ANALYSIS, "quality and scores", move |_| {
-            (quality::suspects(&shared), scores::score_all(&shared))
+            (
+                quality::suspects(&shared),
+                scores::score_all(&shared, &trusted),
+            )
         })
         .await?;
     let view = &snapshot.view;
@@ -88,12 +92,23 @@ pub(crate) async fn conclude(
         })
         .collect::<Result<Vec<_>, serde_json::Error>>()
         .map_err(|error| Error::Analysis(error.to_string()))?;
+    let series = checked
+        .series()
+        .iter()
+        .map(|s| {
+            Ok((
+                format!("{}|{}|{}", s.project, s.brand, s.metric),
+                serde_json::to_value(s)?,
+            ))
+        })
+        .collect::<Result<Vec<_>, serde_json::Error>>()
+        .map_err(|error| Error::Analysis(error.to_string()))?;
     Ok(Conclusion {
         results: Results {
             effects,
             scores: scored.scores,
             benchmarks: scored.benchmarks,
-            findings: vec![(query::SUSPECTS, set)],
+            findings: vec![(query::SUSPECTS, set), (query::QUALITY, series)],
             ..Results::default()
         },
         verdicts,

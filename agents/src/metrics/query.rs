@@ -1,7 +1,7 @@
 //! What people read of the multi-brand metrics agent's findings.
 
 use chrono::NaiveDate;
-use domain::synergy::CrossEffect;
+use domain::{quality::SeriesQuality, synergy::CrossEffect};
 use serde::Serialize;
 use storage::Scope;
 
@@ -10,6 +10,9 @@ use crate::Error;
 
 /// Kind under which suspect values are stored.
 pub(crate) const SUSPECTS: &str = "suspect_values";
+
+/// Kind under which the quality of every series is stored.
+pub(crate) const QUALITY: &str = "series_quality";
 
 /// The last scan over every pair of own brands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -37,6 +40,16 @@ pub(crate) async fn suspects(scope: &Scope) -> Result<Vec<Suspect>, Error> {
     Ok(scope
         .findings()
         .latest(SUSPECTS)
+        .await?
+        .map(|set| set.findings)
+        .unwrap_or_default())
+}
+
+/// The quality of every series when it was last checked.
+pub(crate) async fn quality(scope: &Scope) -> Result<Vec<SeriesQuality>, Error> {
+    Ok(scope
+        .findings()
+        .latest(QUALITY)
         .await?
         .map(|set| set.findings)
         .unwrap_or_default())

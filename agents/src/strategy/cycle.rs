@@ -27,10 +27,13 @@ pub(crate) async fn conclude(
     parameters: Parameters,
 ) -> Result<Conclusion, Error> {
     let scanned = ctx.analyst.scan(&snapshot).await?;
-    let shared = Arc::clone(&snapshot);
+    let quality = ctx.analyst.quality(&snapshot).await?;
+    let (shared, trusted) = (Arc::clone(&snapshot), Arc::clone(&quality));
     let gaps = ctx
         .analyst
-        .run(ANALYSIS, "gaps to rivals", move |_| gaps::gaps(&shared))
+        .run(ANALYSIS, "gaps to rivals", move |_| {
+            gaps::gaps(&shared, &trusted)
+        })
         .await?;
     let view = &snapshot.view;
     let source = provenance(
@@ -53,6 +56,7 @@ pub(crate) async fn conclude(
     let levels = match view.data_until {
         Some(until) => levels(
             &snapshot,
+            &quality,
             &runs::series(&snapshot.table),
             None,
             until,

@@ -1,5 +1,7 @@
 //! What every series goes through first: missing values, the end of the data, and the floor at zero.
 
+use crate::quality::cleaning::fill_linear;
+
 /// Why the values cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrepareError {
@@ -31,19 +33,7 @@ pub(super) fn prepare(values: &[f64]) -> Result<Prepared, PrepareError> {
         .rposition(|v| v.is_finite())
         .ok_or(PrepareError::Empty)?;
     let mut kept = values[first..=last].to_vec();
-    let mut filled = 0;
-    let mut known = 0;
-    for t in 1..kept.len() {
-        if kept[t].is_finite() {
-            let width = (t - known) as f64;
-            for gap in known + 1..t {
-                let share = (gap - known) as f64 / width;
-                kept[gap] = kept[known] * (1.0 - share) + kept[t] * share;
-                filled += 1;
-            }
-            known = t;
-        }
-    }
+    let filled = fill_linear(&mut kept);
     let floor = kept.iter().all(|v| *v >= 0.0).then_some(0.0);
     Ok(Prepared {
         stale: values.len() - 1 - last,

@@ -22,7 +22,7 @@ impl<'m> Numbers<'m> {
         if let Some(level) = metric.levels.get(text) {
             return Ok(Some(*level));
         }
-        let number = self.number(text)? / metric.divide_by;
+        let number = metric.scale.value(self.number(text)?, metric.unit) / metric.divide_by;
         if !number.is_finite() {
             return Err(Refusal::new(
                 "value.not_finite",

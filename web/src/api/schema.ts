@@ -890,6 +890,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/quality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the quality of every series.
+         * @description As it was when the data were last looked at, with a verdict that agents obey and what was found, in words.
+         */
+        get: operations["quality_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/recommendations": {
         parameters: {
             query?: never;
@@ -3500,6 +3520,20 @@ export interface components {
             software: string;
         };
         /**
+         * QualityFinding
+         * @description One thing found in a series.
+         */
+        QualityFinding: {
+            /** @description What was found, with figures and periods, such as `ended 9 periods ago`. */
+            text: string;
+            verdict: components["schemas"]["QualityVerdict"];
+        };
+        /**
+         * @description What agents do with a series.
+         * @enum {string}
+         */
+        QualityVerdict: "pass" | "review" | "fail";
+        /**
          * Recommendation
          * @description A recommendation.
          */
@@ -4162,6 +4196,42 @@ export interface components {
         SeriesList: {
             /** @description The series. */
             series: components["schemas"]["Series"][];
+        };
+        /**
+         * SeriesQuality
+         * @description The quality of one brand's metric in one project.
+         * @example {
+         *       "brand": "brd_61d8983d65cc544194ecb7c580e280bf",
+         *       "findings": [
+         *         {
+         *           "text": "ended 9 periods ago",
+         *           "verdict": "fail"
+         *         }
+         *       ],
+         *       "metric": "met_05c872319cfb50708827a09f08063a1f",
+         *       "project": "prj_0227c356ddee52e3805d276ce7e7fd88",
+         *       "verdict": "fail"
+         *     }
+         */
+        SeriesQuality: {
+            /**
+             * @description Brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /** @description Why; empty for a clean series. */
+            findings: components["schemas"]["QualityFinding"][];
+            /**
+             * @description Metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /**
+             * @description Project.
+             * @example prj_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            project: string;
+            verdict: components["schemas"]["QualityVerdict"];
         };
         /**
          * Setting
@@ -6367,6 +6437,41 @@ export interface operations {
                 };
                 content: {
                     "application/json; charset=utf-8": components["schemas"]["ProjectDetail"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    quality_list: {
+        parameters: {
+            query?: {
+                /** @description Only this brand. */
+                brand_id?: string;
+                /** @description Only this metric. */
+                metric_id?: string;
+                /** @description Only series with this verdict. */
+                verdict?: components["schemas"]["QualityVerdict"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["SeriesQuality"][];
                 };
             };
             /** @description A problem; `code` says which, and docs/errors.md explains each. */
