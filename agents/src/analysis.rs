@@ -11,9 +11,10 @@ use domain::{
 use serde::Serialize;
 use storage::Storage;
 
-use crate::{Error, analyst::Analyst, metrics, optimisation, strategy};
+use crate::{Error, analyst::Analyst, forecasting, metrics, optimisation, strategy};
 
 pub use crate::{
+    forecasting::query::{ForecastTotal, ForecastTotals, LeftOut, LeftOutReason},
     metrics::query::Synergies,
     optimisation::query::{Curve, CurvePoint},
 };
@@ -51,6 +52,19 @@ impl Analysis {
     pub async fn synergies(&self, principal: &Principal) -> Result<Synergies, Error> {
         let grant = principal.grant(Permission::SynergyRead)?;
         metrics::query::synergies(&self.storage.scope(&grant)).await
+    }
+
+    /// Forecasts that add up: brand in project → brand → project → portfolio. Empty before the first cycle of the forecasting
+    /// agent, and where the outcome does not add up.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn forecast_totals(
+        &self,
+        principal: &Principal,
+    ) -> Result<Vec<ForecastTotals>, Error> {
+        let grant = principal.grant(Permission::ForecastRead)?;
+        forecasting::query::totals(&self.storage.scope(&grant)).await
     }
 
     /// The newest response fit, without its parameter draws.

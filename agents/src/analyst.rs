@@ -22,7 +22,6 @@ use std::{
 use analytics::finder::{Findings, ScanError, ScanParams};
 use domain::{
     access::Principal,
-    forecast::Forecast,
     id::{FitId, OrgId},
     provenance::{DataSlice, Provenance, SOFTWARE},
     response::ResponseCurve,
@@ -36,6 +35,7 @@ use crate::{
     Error,
     observe::{Snapshot, observe},
 };
+use forecasts::Forecasts;
 use model::Model;
 use panel::Weekly;
 
@@ -63,7 +63,7 @@ struct Desk {
     table: OnceCell<Arc<MetricTable>>,
     scan: OnceCell<Option<Arc<Scanned>>>,
     /// By weeks ahead.
-    forecasts: Mutex<BTreeMap<u32, Once<Vec<Forecast>>>>,
+    forecasts: Mutex<BTreeMap<u32, Once<Forecasts>>>,
 }
 
 /// The newest stored fit, decoded.
@@ -177,12 +177,12 @@ impl Analyst {
             .await?
     }
 
-    /// Forecasts of every own brand's outcome over all projects, `horizon` weeks ahead.
+    /// Forecasts of every own brand's outcome and of what they add up to, `horizon` periods ahead.
     pub(crate) async fn forecasts(
         &self,
         snapshot: &Arc<Snapshot>,
         horizon: u32,
-    ) -> Result<Arc<Vec<Forecast>>, Error> {
+    ) -> Result<Arc<Forecasts>, Error> {
         let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
         let cell = {
             let mut cells = desk

@@ -156,6 +156,33 @@ on_both! {
         stage.strike().await;
     }
 
+    async fn published_forecasts_of_brands_and_projects_make_the_published_totals(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let (system, house) = (stage.house.system(), stage.house);
+        let south = house.south(&db).await;
+        stage.agents.run_all(&system).await.expect("they run");
+        let published = stage.agents.analysis().forecast_totals(&system).await.expect("read");
+        let [totals] = published.as_slice() else { panic!("one outcome: {published:?}") };
+        assert_eq!((totals.metric, totals.left_out.len()), (house.units, 0));
+        let means = |brand, project| -> Vec<f64> {
+            let total = totals.totals.iter().find(|t| (t.brand, t.project) == (brand, project)).expect("published");
+            total.points.iter().map(|p| p.mean).collect()
+        };
+        let sum = |a: Vec<f64>, b: Vec<f64>| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
+        let grant = system.grant(Permission::ForecastRead).expect("held");
+        let mut brands = Vec::new();
+        for forecast in db.scope(&grant).forecasts().latest().await.expect("read") {
+            let published: Vec<f64> = forecast.points.iter().map(|p| p.mean).collect();
+            assert_eq!(published, means(Some(forecast.brand), None), "the brand's own forecast is the brand's total");
+            brands.push(published);
+        }
+        let birch = brands.pop().expect("two brands");
+        assert_eq!(sum(brands.pop().expect("two brands"), birch), means(None, None));
+        assert_eq!(sum(means(None, Some(south)), means(None, Some(house.north))), means(None, None));
+        assert_eq!(sum(means(Some(house.alder), Some(south)), means(Some(house.alder), Some(house.north))), means(Some(house.alder), None));
+        stage.strike().await;
+    }
+
     async fn an_event_makes_the_agents_look_by_themselves(db: TestDatabase) {
         let stage = Stage::set(&db).await;
         let system = stage.house.system();

@@ -106,6 +106,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op("score_list", "GET", "/scores", Needs(P::ScoreRead), Plain),
     op("score_history", "GET", "/scores/history", Needs(P::ScoreRead), Plain),
     op("forecast_list", "GET", "/forecasts", Needs(P::ForecastRead), Plain),
+    op("forecast_totals", "GET", "/forecasts/totals", Needs(P::ForecastRead), Plain),
     op("forecast_get", "GET", "/forecasts/{forecast_id}", Needs(P::ForecastRead), Plain),
     op("synergy_list", "GET", "/synergies", Needs(P::SynergyRead), Plain),
     op("response_get", "GET", "/responses", Needs(P::PlanRead), Plain),
