@@ -1,19 +1,27 @@
-//! Reads of what the analyses found, as it was stored. Nothing is computed here but the shape of a curve.
+//! Reads of what the analyses found: as the agents stored it, or answered by the analyst once for each state of the data.
+
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use domain::{
-    access::{Permission, Principal},
+    access::{AgentKind, Permission, Principal},
     competition::{Gap, LeadingIndicator, RivalChange},
-    id::{BrandId, ChannelId},
+    id::{BrandId, ChannelId, MetricId},
     response::ResponseFit,
     score::Band,
 };
 use serde::Serialize;
 use storage::Storage;
 
-use crate::{Error, analyst::Analyst, forecasting, metrics, optimisation, strategy};
+use crate::{
+    Error, analyst::Analyst, forecasting, metrics, observe::Snapshot, optimisation, strategy,
+};
 
 pub use crate::{
+    analyst::correlations::{
+        CorrelationPair, CorrelationVerdict, Correlations, NotCompared, NotComparedReason,
+        RunsAhead,
+    },
     forecasting::query::{ForecastTotal, ForecastTotals, LeftOut, LeftOutReason},
     metrics::query::Synergies,
     optimisation::query::{Curve, CurvePoint},
@@ -65,6 +73,35 @@ impl Analysis {
     ) -> Result<Vec<ForecastTotals>, Error> {
         let grant = principal.grant(Permission::ForecastRead)?;
         forecasting::query::totals(&self.storage.scope(&grant)).await
+    }
+
+    /// How a metric (the outcome when none is named) of the brands moves together.
+    ///
+    /// # Errors
+    /// `metric.unknown`; when the compute pool is full or the database cannot be reached.
+    pub async fn correlations(
+        &self,
+        principal: &Principal,
+        metric: Option<MetricId>,
+    ) -> Result<Arc<Correlations>, Error> {
+        principal.grant(Permission::SynergyRead)?;
+        let snapshot = self.look(principal, AgentKind::Metrics).await?;
+        let view = &snapshot.view;
+        let found = match metric {
+            Some(id) => view.metric(id),
+            None => view.outcome(),
+        };
+        let metric = found.ok_or_else(|| {
+            domain::Error::not_found("metric.unknown", "there is no such metric")
+                .advise("list the metrics and take an id from there")
+        })?;
+        self.analyst.correlations(&snapshot, metric).await
+    }
+
+    /// The data as the agent sees them whose question it is.
+    async fn look(&self, principal: &Principal, agent: AgentKind) -> Result<Arc<Snapshot>, Error> {
+        let agent = Principal::agent(principal.org(), agent);
+        self.analyst.snapshot(&agent).await
     }
 
     /// The newest response fit, without its parameter draws.

@@ -3,6 +3,7 @@
 //! The four agents of an organisation look at the same data. Whoever asks first has the table read and the fits made; the others
 //! wait for the same result, found by the data's digest. Only the newest snapshot of an organisation is kept.
 
+pub(crate) mod correlations;
 pub(crate) mod forecasts;
 pub(crate) mod gaps;
 pub(crate) mod levels;
@@ -22,12 +23,13 @@ use std::{
 use analytics::finder::{Findings, ScanError, ScanParams};
 use domain::{
     access::Principal,
-    id::{FitId, OrgId},
+    id::{FitId, MetricId, OrgId},
+    metric::MetricDefinition,
     provenance::{DataSlice, Provenance, SOFTWARE},
     response::ResponseCurve,
     series::MetricTable,
 };
-use runtime::compute::Compute;
+use runtime::compute::{Compute, TaskHandle};
 use storage::{Scope, Storage};
 use tokio::sync::OnceCell;
 
@@ -35,6 +37,7 @@ use crate::{
     Error,
     observe::{Snapshot, observe},
 };
+use correlations::Correlations;
 use forecasts::Forecasts;
 use model::Model;
 use panel::Weekly;
@@ -64,6 +67,8 @@ struct Desk {
     scan: OnceCell<Option<Arc<Scanned>>>,
     /// By weeks ahead.
     forecasts: Mutex<BTreeMap<u32, Once<Forecasts>>>,
+    /// By metric and version of its definition.
+    correlations: Mutex<BTreeMap<(MetricId, u32), Once<Correlations>>>,
 }
 
 /// The newest stored fit, decoded.
@@ -114,6 +119,7 @@ impl Analyst {
                     table: OnceCell::new(),
                     scan: OnceCell::new(),
                     forecasts: Mutex::default(),
+                    correlations: Mutex::default(),
                 });
                 desks.insert(org, Arc::clone(&desk));
                 desk
@@ -184,19 +190,33 @@ impl Analyst {
         horizon: u32,
     ) -> Result<Arc<Forecasts>, Error> {
         let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
-        let cell = {
-            let mut cells = desk
-                .forecasts
-                .lock()
-                .expect("no thread panics while it holds the desk");
-            Arc::clone(cells.entry(horizon).or_default())
-        };
-        let made = cell
-            .get_or_try_init(|| {
-                forecasts::forecast_all(&self.compute, Arc::clone(snapshot), horizon)
-            })
-            .await?;
-        Ok(Arc::clone(made))
+        once(&desk.forecasts, horizon, || {
+            forecasts::forecast_all(&self.compute, Arc::clone(snapshot), horizon)
+        })
+        .await
+    }
+
+    /// How a metric of the brands moves together.
+    pub(crate) async fn correlations(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        metric: &MetricDefinition,
+    ) -> Result<Arc<Correlations>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        once(&desk.correlations, (metric.id, metric.version), || async {
+            let (snapshot, metric, seed) = (Arc::clone(snapshot), metric.clone(), self.seed);
+            let work = move |task: TaskHandle| {
+                let cancel = || task.is_cancelled();
+                correlations::correlations(&snapshot, &metric, seed, &cancel)
+            };
+            let made = self
+                .compute
+                .run(ANALYSIS, "correlations of brands", work)
+                .await?;
+            made.map(Arc::new)
+                .map_err(|error| Error::Analysis(error.to_string()))
+        })
+        .await
     }
 
     /// The newest stored fit; decoded once and kept while it is the newest. `None` before the first fit.
@@ -239,6 +259,24 @@ impl Analyst {
         let compute = self.compute.clone();
         async move { Ok(compute.run(role, label, work).await?) }
     }
+}
+
+/// The answer to a question about one digest: whoever asks first has it computed.
+async fn once<K: Ord, T, F>(
+    cells: &Mutex<BTreeMap<K, Once<T>>>,
+    question: K,
+    compute: impl FnOnce() -> F,
+) -> Result<Arc<T>, Error>
+where
+    F: Future<Output = Result<Arc<T>, Error>>,
+{
+    let cell = {
+        let mut cells = cells
+            .lock()
+            .expect("no thread panics while it holds the desk");
+        Arc::clone(cells.entry(question).or_default())
+    };
+    cell.get_or_try_init(compute).await.cloned()
 }
 
 /// Where the results of a snapshot come from.

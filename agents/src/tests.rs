@@ -183,6 +183,28 @@ on_both! {
         stage.strike().await;
     }
 
+    async fn correlations_are_computed_once_for_each_state_of_the_data(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let (system, house) = (stage.house.system(), stage.house);
+        let analysis = stage.agents.analysis();
+        let found = analysis.correlations(&system, None).await.expect("computed");
+        let [pair] = found.pairs.as_slice() else { panic!("two brands, one pair: {found:?}") };
+        // Both sell the same in the house.
+        assert_eq!((pair.lag, pair.verdict), (0, analysis::CorrelationVerdict::Together));
+        assert!(pair.correlation.expect("both move") > 0.999, "{pair:?}");
+        let again = analysis.correlations(&system, Some(house.units)).await.expect("known");
+        assert!(Arc::ptr_eq(&found, &again), "the same question about the same data");
+        let still = analysis.correlations(&system, Some(house.reviews)).await.expect("computed");
+        assert_eq!(still.pairs[0].verdict, analysis::CorrelationVerdict::NotIdentifiable);
+        house.change(&db, house.units, 5_000.0).await;
+        let later = analysis.correlations(&system, None).await.expect("computed");
+        assert_ne!(later.provenance.slice.digest, found.provenance.slice.digest);
+        let unknown = domain::id::MetricId::derive(&["nowhere"]);
+        let refused = analysis.correlations(&system, Some(unknown)).await.expect_err("unknown");
+        assert_eq!(refused.code(), "metric.unknown");
+        stage.strike().await;
+    }
+
     async fn an_event_makes_the_agents_look_by_themselves(db: TestDatabase) {
         let stage = Stage::set(&db).await;
         let system = stage.house.system();

@@ -8,6 +8,7 @@ pub mod auth;
 mod brands;
 mod channels;
 mod constraints;
+mod correlations;
 mod demo;
 mod door;
 mod edge;

@@ -108,6 +108,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op("forecast_list", "GET", "/forecasts", Needs(P::ForecastRead), Plain),
     op("forecast_totals", "GET", "/forecasts/totals", Needs(P::ForecastRead), Plain),
     op("forecast_get", "GET", "/forecasts/{forecast_id}", Needs(P::ForecastRead), Plain),
+    op("correlation_list", "GET", "/correlations", Needs(P::SynergyRead), Slow),
     op("synergy_list", "GET", "/synergies", Needs(P::SynergyRead), Plain),
     op("response_get", "GET", "/responses", Needs(P::PlanRead), Plain),
     op("response_curve", "GET", "/responses/{brand_id}/{channel_id}/curve", Needs(P::PlanRead), Plain),
