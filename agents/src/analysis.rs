@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use domain::{
     access::{AgentKind, Permission, Principal},
     competition::{Gap, LeadingIndicator, RivalChange},
-    id::{BrandId, ChannelId, MetricId},
+    id::{BrandId, ChannelId, MetricId, ProjectId},
     response::ResponseFit,
     score::Band,
 };
@@ -14,13 +14,21 @@ use serde::Serialize;
 use storage::Storage;
 
 use crate::{
-    Error, analyst::Analyst, forecasting, metrics, observe::Snapshot, optimisation, strategy,
+    Error,
+    analyst::{Analyst, scores::explanation::Question},
+    forecasting, metrics,
+    observe::Snapshot,
+    optimisation, strategy,
 };
 
 pub use crate::{
     analyst::correlations::{
         CorrelationPair, CorrelationVerdict, Correlations, NotCompared, NotComparedReason,
         RunsAhead,
+    },
+    analyst::drivers::{DriverEffect, Drivers},
+    analyst::scores::explanation::{
+        MetricChange, ScoreExplanation, ScoreSwap, SwapImpossible, UnexplainedChange, WeightShift,
     },
     forecasting::query::{ForecastTotal, ForecastTotals, LeftOut, LeftOutReason},
     metrics::query::Synergies,
@@ -96,6 +104,49 @@ impl Analysis {
                 .advise("list the metrics and take an id from there")
         })?;
         self.analyst.correlations(&snapshot, metric).await
+    }
+
+    /// What moved a brand's outcome lately, against the year before.
+    ///
+    /// # Errors
+    /// `brand.unknown`, `metric.unknown` without an outcome, `driver.too_little_data`; when the compute pool is full or the
+    /// database cannot be reached.
+    pub async fn drivers(
+        &self,
+        principal: &Principal,
+        brand: BrandId,
+    ) -> Result<Arc<Drivers>, Error> {
+        let grant = principal.grant(Permission::SynergyRead)?;
+        self.storage.scope(&grant).brands().get(brand).await?;
+        let snapshot = self.look(principal, AgentKind::Metrics).await?;
+        let outcome = snapshot.view.outcome().ok_or_else(|| {
+            domain::Error::not_found("metric.unknown", "no metric has the role outcome")
+        })?;
+        self.analyst.drivers(&snapshot, outcome, brand).await
+    }
+
+    /// Why a brand's newest score is what it is: the change since `back` scores ago (four weeks each), how much of its rank is the
+    /// weights' doing, and what would swap it with `against` (the next brand when none is named).
+    ///
+    /// # Errors
+    /// `score.unknown`; when the compute pool is full or the database cannot be reached.
+    pub async fn score_explanation(
+        &self,
+        principal: &Principal,
+        brand: BrandId,
+        project: Option<ProjectId>,
+        back: u32,
+        against: Option<BrandId>,
+    ) -> Result<Arc<ScoreExplanation>, Error> {
+        principal.grant(Permission::ScoreRead)?;
+        let snapshot = self.look(principal, AgentKind::Metrics).await?;
+        let question = Question {
+            brand,
+            project,
+            back,
+            against,
+        };
+        self.analyst.explanation(&snapshot, question).await
     }
 
     /// The data as the agent sees them whose question it is.

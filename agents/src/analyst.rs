@@ -4,6 +4,7 @@
 //! wait for the same result, found by the data's digest. Only the newest snapshot of an organisation is kept.
 
 pub(crate) mod correlations;
+pub(crate) mod drivers;
 pub(crate) mod forecasts;
 pub(crate) mod gaps;
 pub(crate) mod levels;
@@ -23,7 +24,7 @@ use std::{
 use analytics::finder::{Findings, ScanError, ScanParams};
 use domain::{
     access::Principal,
-    id::{FitId, MetricId, OrgId},
+    id::{BrandId, FitId, MetricId, OrgId},
     metric::MetricDefinition,
     provenance::{DataSlice, Provenance, SOFTWARE},
     response::ResponseCurve,
@@ -38,9 +39,11 @@ use crate::{
     observe::{Snapshot, observe},
 };
 use correlations::Correlations;
+use drivers::Drivers;
 use forecasts::Forecasts;
 use model::Model;
 use panel::Weekly;
+use scores::explanation::{Question, ScoreExplanation};
 
 /// Role of the compute pool that fits and scans.
 pub(crate) const ANALYSIS: &str = "analysis";
@@ -69,6 +72,9 @@ struct Desk {
     forecasts: Mutex<BTreeMap<u32, Once<Forecasts>>>,
     /// By metric and version of its definition.
     correlations: Mutex<BTreeMap<(MetricId, u32), Once<Correlations>>>,
+    /// By brand, and metric and version of its definition.
+    drivers: Mutex<BTreeMap<(BrandId, MetricId, u32), Once<Drivers>>>,
+    explanations: Mutex<BTreeMap<Question, Once<ScoreExplanation>>>,
 }
 
 /// The newest stored fit, decoded.
@@ -120,6 +126,8 @@ impl Analyst {
                     scan: OnceCell::new(),
                     forecasts: Mutex::default(),
                     correlations: Mutex::default(),
+                    drivers: Mutex::default(),
+                    explanations: Mutex::default(),
                 });
                 desks.insert(org, Arc::clone(&desk));
                 desk
@@ -215,6 +223,52 @@ impl Analyst {
                 .await?;
             made.map(Arc::new)
                 .map_err(|error| Error::Analysis(error.to_string()))
+        })
+        .await
+    }
+
+    /// What moved a brand's outcome lately.
+    pub(crate) async fn drivers(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        outcome: &MetricDefinition,
+        brand: BrandId,
+    ) -> Result<Arc<Drivers>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let question = (brand, outcome.id, outcome.version);
+        once(&desk.drivers, question, || async {
+            let (snapshot, outcome, seed) = (Arc::clone(snapshot), outcome.clone(), self.seed);
+            let work = move |task: TaskHandle| {
+                let cancel = || task.is_cancelled();
+                drivers::drivers(&snapshot, &outcome, brand, seed, &cancel)
+            };
+            let made = self
+                .compute
+                .run(ANALYSIS, "drivers of a brand", work)
+                .await?;
+            made.map(Arc::new)
+        })
+        .await
+    }
+
+    /// Why a score is what it is.
+    pub(crate) async fn explanation(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        question: Question,
+    ) -> Result<Arc<ScoreExplanation>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        once(&desk.explanations, question, || async {
+            let (snapshot, seed) = (Arc::clone(snapshot), self.seed);
+            let work = move |task: TaskHandle| {
+                let cancel = || task.is_cancelled();
+                scores::explanation::explain(&snapshot, &question, seed, &cancel)
+            };
+            let made = self
+                .compute
+                .run(ANALYSIS, "explanation of a score", work)
+                .await?;
+            made.map(Arc::new)
         })
         .await
     }

@@ -205,6 +205,28 @@ on_both! {
         stage.strike().await;
     }
 
+    async fn what_moved_a_brand_and_why_its_score_is_what_it_is_are_answered_once(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let (system, house) = (stage.house.system(), stage.house);
+        let analysis = stage.agents.analysis();
+        let moved = analysis.drivers(&system, house.alder).await.expect("sixty weeks");
+        assert_eq!((moved.metric, moved.to), (house.units, crate::fixture::last_week()));
+        let added: f64 = moved.drivers.iter().map(|d| d.effect).sum();
+        assert!((added - moved.explained).abs() < 1e-9 * moved.before, "{moved:#?}");
+        assert_eq!(moved.is_better_than_mean, moved.holdout_error < moved.holdout_error_of_mean);
+        assert!(Arc::ptr_eq(&moved, &analysis.drivers(&system, house.alder).await.expect("known")));
+        let unknown = domain::id::BrandId::derive(&["nowhere"]);
+        assert_eq!(analysis.drivers(&system, unknown).await.expect_err("unknown").code(), "brand.unknown");
+        let why = analysis.score_explanation(&system, house.alder, None, 1, None).await.expect("scored");
+        let parts: f64 = why.changes.iter().map(|c| c.points).sum();
+        assert!((parts - (why.score.expect("now") - why.before.expect("before"))).abs() < 1e-9, "{why:#?}");
+        let swap = why.swap.as_ref().expect("another brand");
+        assert_eq!((swap.against, swap.impossible), (house.birch, Some(analysis::SwapImpossible::Level)));
+        let refused = analysis.score_explanation(&system, unknown, None, 1, None).await.expect_err("unknown");
+        assert_eq!(refused.code(), "score.unknown");
+        stage.strike().await;
+    }
+
     async fn an_event_makes_the_agents_look_by_themselves(db: TestDatabase) {
         let stage = Stage::set(&db).await;
         let system = stage.house.system();

@@ -11,6 +11,7 @@ mod constraints;
 mod correlations;
 mod demo;
 mod door;
+mod drivers;
 mod edge;
 mod etag;
 mod events;
