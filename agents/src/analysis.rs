@@ -7,6 +7,7 @@ use domain::{
     access::{AgentKind, Permission, Principal},
     competition::{Gap, LeadingIndicator, RivalChange},
     id::{BrandId, ChannelId, MetricId, ProjectId},
+    metric::MetricDefinition,
     response::ResponseFit,
     score::Band,
 };
@@ -27,8 +28,15 @@ pub use crate::{
         RunsAhead,
     },
     analyst::drivers::{DriverEffect, Drivers},
+    analyst::mix::{
+        Mix, MixChannelResult, MixCheck, MixConfounding, MixHealth, MixHoldout, MixInterval,
+        MixLeftOut, MixLeftOutReason, MixMethod, MixParameter, MixVerdict,
+    },
     analyst::scores::explanation::{
         MetricChange, ScoreExplanation, ScoreSwap, SwapImpossible, UnexplainedChange, WeightShift,
+    },
+    analyst::standing::{
+        GapClosing, MetricMomentum, ShareOfVoice, Standing, SwotEntry, SwotKind, SwotReason,
     },
     forecasting::query::{ForecastTotal, ForecastTotals, LeftOut, LeftOutReason},
     metrics::query::Synergies,
@@ -119,10 +127,43 @@ impl Analysis {
         let grant = principal.grant(Permission::SynergyRead)?;
         self.storage.scope(&grant).brands().get(brand).await?;
         let snapshot = self.look(principal, AgentKind::Metrics).await?;
-        let outcome = snapshot.view.outcome().ok_or_else(|| {
-            domain::Error::not_found("metric.unknown", "no metric has the role outcome")
-        })?;
+        let outcome = outcome(&snapshot)?;
         self.analyst.drivers(&snapshot, outcome, brand).await
+    }
+
+    /// A brand's marketing-mix model, fitted to all of its data.
+    ///
+    /// # Errors
+    /// `brand.unknown`, `metric.unknown` without an outcome, `mix.too_little_data`; when the compute pool is full or the database
+    /// cannot be reached.
+    pub async fn mix(
+        &self,
+        principal: &Principal,
+        brand: BrandId,
+        method: MixMethod,
+    ) -> Result<Arc<Mix>, Error> {
+        let grant = principal.grant(Permission::PlanRead)?;
+        self.storage.scope(&grant).brands().get(brand).await?;
+        let snapshot = self.look(principal, AgentKind::Optimisation).await?;
+        let outcome = outcome(&snapshot)?;
+        self.analyst.mix(&snapshot, outcome, brand, method).await
+    }
+
+    /// Where a brand stands among its rivals: voice, momentum, strengths and weaknesses, and where money closes most of its gap.
+    ///
+    /// # Errors
+    /// `brand.unknown`, `gap.no_data` without any value; when the compute pool is full or the database cannot be reached.
+    pub async fn standing(
+        &self,
+        principal: &Principal,
+        brand: BrandId,
+    ) -> Result<Arc<Standing>, Error> {
+        let grant = principal.grant(Permission::GapRead)?;
+        let scope = self.storage.scope(&grant);
+        scope.brands().get(brand).await?;
+        let fit = self.analyst.fit(&scope).await?;
+        let snapshot = self.look(principal, AgentKind::Strategy).await?;
+        self.analyst.standing(&snapshot, fit, brand).await
     }
 
     /// Why a brand's newest score is what it is: the change since `back` scores ago (four weeks each), how much of its rank is the
@@ -243,4 +284,13 @@ impl Analysis {
             })
             .collect())
     }
+}
+
+/// The metric that the portfolio is run for.
+fn outcome(snapshot: &Snapshot) -> Result<&MetricDefinition, Error> {
+    let found = snapshot.view.outcome();
+    Ok(found.ok_or_else(|| {
+        domain::Error::not_found("metric.unknown", "no metric has the role outcome")
+            .advise("define the metric that the portfolio is run for, such as sales")
+    })?)
 }

@@ -8,12 +8,14 @@ pub(crate) mod drivers;
 pub(crate) mod forecasts;
 pub(crate) mod gaps;
 pub(crate) mod levels;
+pub(crate) mod mix;
 pub(crate) mod model;
 pub(crate) mod panel;
 pub(crate) mod quality;
 pub(crate) mod runs;
 pub(crate) mod scan;
 pub(crate) mod scores;
+pub(crate) mod standing;
 
 use std::{
     collections::BTreeMap,
@@ -41,9 +43,11 @@ use crate::{
 use correlations::Correlations;
 use drivers::Drivers;
 use forecasts::Forecasts;
+use mix::{Mix, MixMethod};
 use model::Model;
 use panel::Weekly;
 use scores::explanation::{Question, ScoreExplanation};
+use standing::Standing;
 
 /// Role of the compute pool that fits and scans.
 pub(crate) const ANALYSIS: &str = "analysis";
@@ -75,6 +79,10 @@ struct Desk {
     /// By brand, and metric and version of its definition.
     drivers: Mutex<BTreeMap<(BrandId, MetricId, u32), Once<Drivers>>>,
     explanations: Mutex<BTreeMap<Question, Once<ScoreExplanation>>>,
+    /// By brand, and metric and version of its definition.
+    mixes: Mutex<BTreeMap<(BrandId, MetricId, u32, MixMethod), Once<Mix>>>,
+    /// By brand and the fit whose curves were used.
+    standings: Mutex<BTreeMap<(BrandId, Option<FitId>), Once<Standing>>>,
 }
 
 /// The newest stored fit, decoded.
@@ -128,6 +136,8 @@ impl Analyst {
                     correlations: Mutex::default(),
                     drivers: Mutex::default(),
                     explanations: Mutex::default(),
+                    mixes: Mutex::default(),
+                    standings: Mutex::default(),
                 });
                 desks.insert(org, Arc::clone(&desk));
                 desk
@@ -245,6 +255,55 @@ impl Analyst {
             let made = self
                 .compute
                 .run(ANALYSIS, "drivers of a brand", work)
+                .await?;
+            made.map(Arc::new)
+        })
+        .await
+    }
+
+    /// A brand's marketing-mix model.
+    pub(crate) async fn mix(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        outcome: &MetricDefinition,
+        brand: BrandId,
+        method: MixMethod,
+    ) -> Result<Arc<Mix>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let question = (brand, outcome.id, outcome.version, method);
+        once(&desk.mixes, question, || async {
+            let (snapshot, outcome, seed) = (Arc::clone(snapshot), outcome.clone(), self.seed);
+            let work = move |task: TaskHandle| {
+                let cancel = || task.is_cancelled();
+                mix::mix(&snapshot, &outcome, brand, method, seed, &cancel)
+            };
+            let made = self
+                .compute
+                .run(ANALYSIS, "marketing mix of a brand", work)
+                .await?;
+            made.map(Arc::new)
+        })
+        .await
+    }
+
+    /// Where a brand stands among its rivals, with the curves of a fit where there is one.
+    pub(crate) async fn standing(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        fit: Option<Fit>,
+        brand: BrandId,
+    ) -> Result<Arc<Standing>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let question = (brand, fit.as_ref().map(|fit| fit.id));
+        once(&desk.standings, question, || async {
+            let snapshot = Arc::clone(snapshot);
+            let work = move |_: TaskHandle| {
+                let curves = fit.map_or_else(Arc::default, |fit| fit.curves);
+                standing::standing(&snapshot, &curves, brand)
+            };
+            let made = self
+                .compute
+                .run(ANALYSIS, "standing of a brand", work)
                 .await?;
             made.map(Arc::new)
         })

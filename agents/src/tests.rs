@@ -217,6 +217,16 @@ on_both! {
         assert!(Arc::ptr_eq(&moved, &analysis.drivers(&system, house.alder).await.expect("known")));
         let unknown = domain::id::BrandId::derive(&["nowhere"]);
         assert_eq!(analysis.drivers(&system, unknown).await.expect_err("unknown").code(), "brand.unknown");
+        let mix = analysis.mix(&system, house.alder, analysis::MixMethod::Fast).await.expect("sixty weeks");
+        assert_eq!((mix.channels.len(), mix.channels[0].channel, mix.is_money), (1, house.search, false));
+        let roas = mix.channels[0].roas.expect("spend is known");
+        assert!(roas.low <= roas.mean && roas.mean <= roas.high && !mix.health.checks.is_empty(), "{mix:#?}");
+        assert!(Arc::ptr_eq(&mix, &analysis.mix(&system, house.alder, analysis::MixMethod::Fast).await.expect("known")));
+        let stands = analysis.standing(&system, house.alder).await.expect("sixty weeks");
+        // Both own brands spend and sell the same.
+        assert_eq!((stands.voice.share_of_voice, stands.voice.share_of_market, stands.voice.excess), (Some(0.5), Some(0.5), Some(0.0)));
+        assert!(stands.momentum.iter().any(|m| m.metric == house.units && m.growth > 0.0), "{stands:#?}");
+        assert_eq!(analysis.standing(&system, unknown).await.expect_err("unknown").code(), "brand.unknown");
         let why = analysis.score_explanation(&system, house.alder, None, 1, None).await.expect("scored");
         let parts: f64 = why.changes.iter().map(|c| c.points).sum();
         assert!((parts - (why.score.expect("now") - why.before.expect("before"))).abs() < 1e-9, "{why:#?}");

@@ -306,7 +306,7 @@ fn earlier(granularity: Granularity, start: NaiveDate, n: usize) -> NaiveDate {
 }
 
 /// Puts straight lines where values are absent between two that are known; the ends are known.
-fn filled(mut values: Vec<f64>) -> Vec<f64> {
+pub(super) fn filled(mut values: Vec<f64>) -> Vec<f64> {
     let mut known = 0;
     for t in 1..values.len() {
         if values[t].is_finite() {

@@ -306,7 +306,7 @@ fn sources(
 }
 
 /// Values on the calendar, absent ones as NaN.
-fn on(calendar: &[NaiveDate], known: &BTreeMap<NaiveDate, f64>) -> Vec<f64> {
+pub(super) fn on(calendar: &[NaiveDate], known: &BTreeMap<NaiveDate, f64>) -> Vec<f64> {
     calendar
         .iter()
         .map(|period| known.get(period).copied().unwrap_or(f64::NAN))
