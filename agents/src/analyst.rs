@@ -65,6 +65,8 @@ pub(crate) struct Scanned {
 
 /// A result that whoever comes first computes and the others wait for.
 type Once<T> = Arc<OnceCell<Arc<T>>>;
+/// Answers by question.
+type Answers<K, T> = Mutex<BTreeMap<K, Once<T>>>;
 
 /// Everything that is computed from one digest of an organisation's values.
 #[derive(Debug)]
@@ -73,16 +75,16 @@ struct Desk {
     table: OnceCell<Arc<MetricTable>>,
     scan: OnceCell<Option<Arc<Scanned>>>,
     /// By weeks ahead.
-    forecasts: Mutex<BTreeMap<u32, Once<Forecasts>>>,
+    forecasts: Answers<u32, Forecasts>,
     /// By metric and version of its definition.
-    correlations: Mutex<BTreeMap<(MetricId, u32), Once<Correlations>>>,
+    correlations: Answers<(MetricId, u32), Correlations>,
     /// By brand, and metric and version of its definition.
-    drivers: Mutex<BTreeMap<(BrandId, MetricId, u32), Once<Drivers>>>,
-    explanations: Mutex<BTreeMap<Question, Once<ScoreExplanation>>>,
+    drivers: Answers<(BrandId, MetricId, u32), Drivers>,
+    explanations: Answers<Question, ScoreExplanation>,
     /// By brand, and metric and version of its definition.
-    mixes: Mutex<BTreeMap<(BrandId, MetricId, u32, MixMethod), Once<Mix>>>,
+    mixes: Answers<(BrandId, MetricId, u32, MixMethod), Mix>,
     /// By brand and the fit whose curves were used.
-    standings: Mutex<BTreeMap<(BrandId, Option<FitId>), Once<Standing>>>,
+    standings: Answers<(BrandId, Option<FitId>), Standing>,
 }
 
 /// The newest stored fit, decoded.
@@ -376,7 +378,7 @@ impl Analyst {
 
 /// The answer to a question about one digest: whoever asks first has it computed.
 async fn once<K: Ord, T, F>(
-    cells: &Mutex<BTreeMap<K, Once<T>>>,
+    cells: &Answers<K, T>,
     question: K,
     compute: impl FnOnce() -> F,
 ) -> Result<Arc<T>, Error>

@@ -588,6 +588,33 @@ mod tests {
     }
 
     #[test]
+    fn the_sampler_says_whether_its_chains_agree_and_cancelling_ends_it() {
+        let snapshot = snapshot(60);
+        let made = fitted(&snapshot, MixMethod::Sample).expect("fitted");
+        let beta = made
+            .parameters
+            .iter()
+            .find(|p| p.name.starts_with("saturation_beta"))
+            .expect("a channel");
+        assert!(
+            beta.rhat.expect("chains") < 1.05 && beta.ess_bulk.expect("chains") > 100.0,
+            "{beta:?}"
+        );
+        assert!(made.health.checks.iter().any(|c| c.name == "rhat"));
+        let stop = || true;
+        let outcome = &snapshot.view.metrics[0];
+        let stopped = mix(
+            &snapshot,
+            outcome,
+            brand("Alder"),
+            MixMethod::Sample,
+            7,
+            &stop,
+        );
+        assert_eq!(stopped.expect_err("cancelled").code(), "analysis.failed");
+    }
+
+    #[test]
     fn what_cannot_be_fitted_is_refused_with_a_code_and_a_way_out() {
         let refused = fitted(&snapshot(40), MixMethod::Fast).expect_err("forty weeks");
         assert_eq!(refused.code(), "mix.too_little_data");
