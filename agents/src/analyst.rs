@@ -20,6 +20,7 @@ pub(crate) mod standing;
 use std::{
     collections::BTreeMap,
     future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex},
 };
 
@@ -67,6 +68,8 @@ pub(crate) struct Scanned {
 type Once<T> = Arc<OnceCell<Arc<T>>>;
 /// Answers by question.
 type Answers<K, T> = Mutex<BTreeMap<K, Once<T>>>;
+/// A question, and what the values meant when it was asked.
+type Asked<K> = (K, u64);
 
 /// Everything that is computed from one digest of an organisation's values.
 #[derive(Debug)]
@@ -76,15 +79,12 @@ struct Desk {
     scan: OnceCell<Option<Arc<Scanned>>>,
     /// By weeks ahead.
     forecasts: Answers<u32, Forecasts>,
-    /// By metric and version of its definition.
-    correlations: Answers<(MetricId, u32), Correlations>,
-    /// By brand, and metric and version of its definition.
-    drivers: Answers<(BrandId, MetricId, u32), Drivers>,
-    explanations: Answers<Question, ScoreExplanation>,
-    /// By brand, and metric and version of its definition.
-    mixes: Answers<(BrandId, MetricId, u32, MixMethod), Mix>,
+    correlations: Answers<Asked<MetricId>, Correlations>,
+    drivers: Answers<Asked<BrandId>, Drivers>,
+    explanations: Answers<Asked<Question>, ScoreExplanation>,
+    mixes: Answers<Asked<(BrandId, MixMethod)>, Mix>,
     /// By brand and the fit whose curves were used.
-    standings: Answers<(BrandId, Option<FitId>), Standing>,
+    standings: Answers<Asked<(BrandId, Option<FitId>)>, Standing>,
 }
 
 /// The newest stored fit, decoded.
@@ -223,7 +223,7 @@ impl Analyst {
         metric: &MetricDefinition,
     ) -> Result<Arc<Correlations>, Error> {
         let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
-        once(&desk.correlations, (metric.id, metric.version), || async {
+        once(&desk.correlations, asked(metric.id, snapshot), || async {
             let (snapshot, metric, seed) = (Arc::clone(snapshot), metric.clone(), self.seed);
             let work = move |task: TaskHandle| {
                 let cancel = || task.is_cancelled();
@@ -247,8 +247,7 @@ impl Analyst {
         brand: BrandId,
     ) -> Result<Arc<Drivers>, Error> {
         let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
-        let question = (brand, outcome.id, outcome.version);
-        once(&desk.drivers, question, || async {
+        once(&desk.drivers, asked(brand, snapshot), || async {
             let (snapshot, outcome, seed) = (Arc::clone(snapshot), outcome.clone(), self.seed);
             let work = move |task: TaskHandle| {
                 let cancel = || task.is_cancelled();
@@ -272,8 +271,7 @@ impl Analyst {
         method: MixMethod,
     ) -> Result<Arc<Mix>, Error> {
         let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
-        let question = (brand, outcome.id, outcome.version, method);
-        once(&desk.mixes, question, || async {
+        once(&desk.mixes, asked((brand, method), snapshot), || async {
             let (snapshot, outcome, seed) = (Arc::clone(snapshot), outcome.clone(), self.seed);
             let work = move |task: TaskHandle| {
                 let cancel = || task.is_cancelled();
@@ -297,7 +295,7 @@ impl Analyst {
     ) -> Result<Arc<Standing>, Error> {
         let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
         let question = (brand, fit.as_ref().map(|fit| fit.id));
-        once(&desk.standings, question, || async {
+        once(&desk.standings, asked(question, snapshot), || async {
             let snapshot = Arc::clone(snapshot);
             let work = move |_: TaskHandle| {
                 let curves = fit.map_or_else(Arc::default, |fit| fit.curves);
@@ -319,7 +317,7 @@ impl Analyst {
         question: Question,
     ) -> Result<Arc<ScoreExplanation>, Error> {
         let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
-        once(&desk.explanations, question, || async {
+        once(&desk.explanations, asked(question, snapshot), || async {
             let (snapshot, seed) = (Arc::clone(snapshot), self.seed);
             let work = move |task: TaskHandle| {
                 let cancel = || task.is_cancelled();
@@ -374,6 +372,14 @@ impl Analyst {
         let compute = self.compute.clone();
         async move { Ok(compute.run(role, label, work).await?) }
     }
+}
+
+/// Brands and definitions of metrics change without any value changing, and answers with them.
+fn asked<K>(question: K, snapshot: &Snapshot) -> Asked<K> {
+    let mut meaning = DefaultHasher::new();
+    let view = &snapshot.view;
+    format!("{:?}{:?}{:?}", view.brands, view.metrics, view.projects).hash(&mut meaning);
+    (question, meaning.finish())
 }
 
 /// The answer to a question about one digest: whoever asks first has it computed.

@@ -320,7 +320,7 @@ impl House {
     }
 }
 
-fn definition(
+pub(crate) fn definition(
     id: MetricId,
     key: &str,
     role: MetricRole,

@@ -227,11 +227,27 @@ on_both! {
         assert_eq!((stands.voice.share_of_voice, stands.voice.share_of_market, stands.voice.excess), (Some(0.5), Some(0.5), Some(0.0)));
         assert!(stands.momentum.iter().any(|m| m.metric == house.units && m.growth > 0.0), "{stands:#?}");
         assert_eq!(analysis.standing(&system, unknown).await.expect_err("unknown").code(), "brand.unknown");
+        house.change(&db, house.units, 300.0).await;
         let why = analysis.score_explanation(&system, house.alder, None, 1, None).await.expect("scored");
         let parts: f64 = why.changes.iter().map(|c| c.points).sum();
-        assert!((parts - (why.score.expect("now") - why.before.expect("before"))).abs() < 1e-9, "{why:#?}");
+        let change = why.score.expect("now") - why.before.expect("before");
+        assert!(change < -0.5 && (parts - change).abs() < 1e-9, "{why:#?}");
         let swap = why.swap.as_ref().expect("another brand");
-        assert_eq!((swap.against, swap.impossible), (house.birch, Some(analysis::SwapImpossible::Level)));
+        assert_eq!((swap.against, swap.impossible), (house.birch, Some(analysis::SwapImpossible::Dominated)));
+        let grant = system.grant(Permission::MetricWrite).expect("held");
+        let heavier = domain::metric::MetricDefinition {
+            version: 2,
+            weight: 3.0,
+            ..crate::fixture::definition(house.units, "units", domain::metric::MetricRole::Outcome, None)
+        };
+        db.unit(&grant, move |u| {
+            let heavier = heavier.clone();
+            Box::pin(async move { u.metrics().define(&heavier).await.map(|_| ()) })
+        })
+        .await
+        .expect("defined");
+        let reweighted = analysis.score_explanation(&system, house.alder, None, 1, None).await.expect("scored");
+        assert_ne!(reweighted.score, why.score, "other weights, the same values");
         let refused = analysis.score_explanation(&system, unknown, None, 1, None).await.expect_err("unknown");
         assert_eq!(refused.code(), "score.unknown");
         stage.strike().await;

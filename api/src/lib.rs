@@ -68,7 +68,7 @@ pub(crate) enum Tag {
     Metrics,
     /// Mappings and imports.
     Imports,
-    /// Stored results: scores, forecasts, synergies, response curves, gaps.
+    /// Results of the analyses: scores, forecasts, synergies, correlations, drivers, response curves, marketing mix, gaps.
     Analytics,
     /// Budget plans, standing constraints and targets.
     Plans,
