@@ -115,7 +115,7 @@ mirror! {
         market_controlled: bool,
         /// Every pair, the surest first.
         pairs: Vec<CorrelationPair>,
-        /// Brands that belong together.
+        /// Brands that belong together; empty where no groups are clear.
         groups: Vec<Vec<Id<BrandId>>>,
         /// How clear the groups are, −1 to 1; below 0.25 there are none to speak of.
         silhouette: Option<f64>,

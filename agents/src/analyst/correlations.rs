@@ -27,6 +27,8 @@ const LEAST_PERIODS: usize = 40;
 const MOST_ABSENT: f64 = 0.05;
 /// Most brands that are compared: every pair has its own stability.
 const MOST_BRANDS: usize = 100;
+/// Mean silhouette below which there are no groups to speak of (Rousseeuw 1987).
+const CLEAR_GROUPS: f64 = 0.25;
 
 /// How a metric of the brands moves together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -46,7 +48,7 @@ pub struct Correlations {
     pub market_controlled: bool,
     /// Every pair, the surest first.
     pub pairs: Vec<CorrelationPair>,
-    /// Brands that belong together.
+    /// Brands that belong together; empty where no groups are clear.
     pub groups: Vec<Vec<BrandId>>,
     /// How clear the groups are, −1 to 1; below 0.25 there are none to speak of.
     pub silhouette: Option<f64>,
@@ -193,7 +195,9 @@ pub(crate) fn correlations(
                 by_group.entry(*group).or_default().push(*brand);
             }
         }
-        out.groups = by_group.into_values().collect();
+        if groups.silhouette >= CLEAR_GROUPS {
+            out.groups = by_group.into_values().collect();
+        }
         out.silhouette = Some(groups.silhouette);
     }
     Ok(out)

@@ -2263,7 +2263,7 @@ export interface components {
              */
             from?: string;
             granularity: components["schemas"]["Granularity"];
-            /** @description Brands that belong together. */
+            /** @description Brands that belong together; empty where no groups are clear. */
             groups: string[][];
             /** @description Brands that were not compared. */
             left_out: components["schemas"]["NotCompared"][];
