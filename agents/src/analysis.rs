@@ -1,10 +1,13 @@
-//! Reads of what the analyses found, as it was stored. Nothing is computed here but the shape of a curve.
+//! Reads of what the analyses found: as the agents stored it, or answered by the analyst once for each state of the data.
+
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use domain::{
-    access::{Permission, Principal},
+    access::{AgentKind, Permission, Principal},
     competition::{Gap, LeadingIndicator, RivalChange},
-    id::{BrandId, ChannelId, MetricId},
+    id::{BrandId, ChannelId, MetricId, ProjectId},
+    metric::MetricDefinition,
     quality::SeriesQuality,
     response::ResponseFit,
     score::Band,
@@ -12,9 +15,31 @@ use domain::{
 use serde::Serialize;
 use storage::Storage;
 
-use crate::{Error, analyst::Analyst, metrics, optimisation, strategy};
+use crate::{
+    Error,
+    analyst::{Analyst, scores::explanation::Question},
+    forecasting, metrics,
+    observe::Snapshot,
+    optimisation, strategy,
+};
 
 pub use crate::{
+    analyst::correlations::{
+        CorrelationPair, CorrelationVerdict, Correlations, NotCompared, NotComparedReason,
+        RunsAhead,
+    },
+    analyst::drivers::{DriverEffect, Drivers},
+    analyst::mix::{
+        Mix, MixChannelResult, MixCheck, MixConfounding, MixHealth, MixHoldout, MixInterval,
+        MixLeftOut, MixLeftOutReason, MixMethod, MixParameter, MixVerdict,
+    },
+    analyst::scores::explanation::{
+        MetricChange, ScoreExplanation, ScoreSwap, SwapImpossible, UnexplainedChange, WeightShift,
+    },
+    analyst::standing::{
+        GapClosing, MetricMomentum, ShareOfVoice, Standing, SwotEntry, SwotKind, SwotReason,
+    },
+    forecasting::query::{ForecastTotal, ForecastTotals, LeftOut, LeftOutReason},
     metrics::query::Synergies,
     optimisation::query::{Curve, CurvePoint},
 };
@@ -52,6 +77,124 @@ impl Analysis {
     pub async fn synergies(&self, principal: &Principal) -> Result<Synergies, Error> {
         let grant = principal.grant(Permission::SynergyRead)?;
         metrics::query::synergies(&self.storage.scope(&grant)).await
+    }
+
+    /// Forecasts that add up: brand in project → brand → project → portfolio. Empty before the first cycle of the forecasting
+    /// agent, and where the outcome does not add up.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn forecast_totals(
+        &self,
+        principal: &Principal,
+    ) -> Result<Vec<ForecastTotals>, Error> {
+        let grant = principal.grant(Permission::ForecastRead)?;
+        forecasting::query::totals(&self.storage.scope(&grant)).await
+    }
+
+    /// How a metric (the outcome when none is named) of the brands moves together.
+    ///
+    /// # Errors
+    /// `metric.unknown`; when the compute pool is full or the database cannot be reached.
+    pub async fn correlations(
+        &self,
+        principal: &Principal,
+        metric: Option<MetricId>,
+    ) -> Result<Arc<Correlations>, Error> {
+        principal.grant(Permission::SynergyRead)?;
+        let snapshot = self.look(principal, AgentKind::Metrics).await?;
+        let view = &snapshot.view;
+        let found = match metric {
+            Some(id) => view.metric(id),
+            None => view.outcome(),
+        };
+        let metric = found.ok_or_else(|| {
+            domain::Error::not_found("metric.unknown", "there is no such metric")
+                .advise("list the metrics and take an id from there")
+        })?;
+        self.analyst.correlations(&snapshot, metric).await
+    }
+
+    /// What moved a brand's outcome lately, against the year before.
+    ///
+    /// # Errors
+    /// `brand.unknown`, `metric.unknown` without an outcome, `driver.too_little_data`; when the compute pool is full or the
+    /// database cannot be reached.
+    pub async fn drivers(
+        &self,
+        principal: &Principal,
+        brand: BrandId,
+    ) -> Result<Arc<Drivers>, Error> {
+        let grant = principal.grant(Permission::SynergyRead)?;
+        self.storage.scope(&grant).brands().get(brand).await?;
+        let snapshot = self.look(principal, AgentKind::Metrics).await?;
+        let outcome = outcome(&snapshot)?;
+        self.analyst.drivers(&snapshot, outcome, brand).await
+    }
+
+    /// A brand's marketing-mix model, fitted to all of its data.
+    ///
+    /// # Errors
+    /// `brand.unknown`, `metric.unknown` without an outcome, `mix.too_little_data`; when the compute pool is full or the database
+    /// cannot be reached.
+    pub async fn mix(
+        &self,
+        principal: &Principal,
+        brand: BrandId,
+        method: MixMethod,
+    ) -> Result<Arc<Mix>, Error> {
+        let grant = principal.grant(Permission::PlanRead)?;
+        self.storage.scope(&grant).brands().get(brand).await?;
+        let snapshot = self.look(principal, AgentKind::Optimisation).await?;
+        let outcome = outcome(&snapshot)?;
+        self.analyst.mix(&snapshot, outcome, brand, method).await
+    }
+
+    /// Where a brand stands among its rivals: voice, momentum, strengths and weaknesses, and where money closes most of its gap.
+    ///
+    /// # Errors
+    /// `brand.unknown`, `gap.no_data` without any value; when the compute pool is full or the database cannot be reached.
+    pub async fn standing(
+        &self,
+        principal: &Principal,
+        brand: BrandId,
+    ) -> Result<Arc<Standing>, Error> {
+        let grant = principal.grant(Permission::GapRead)?;
+        let scope = self.storage.scope(&grant);
+        scope.brands().get(brand).await?;
+        let fit = self.analyst.fit(&scope).await?;
+        let snapshot = self.look(principal, AgentKind::Strategy).await?;
+        self.analyst.standing(&snapshot, fit, brand).await
+    }
+
+    /// Why a brand's newest score is what it is: the change since `back` scores ago (four weeks each), how much of its rank is the
+    /// weights' doing, and what would swap it with `against` (the next brand when none is named).
+    ///
+    /// # Errors
+    /// `score.unknown`; when the compute pool is full or the database cannot be reached.
+    pub async fn score_explanation(
+        &self,
+        principal: &Principal,
+        brand: BrandId,
+        project: Option<ProjectId>,
+        back: u32,
+        against: Option<BrandId>,
+    ) -> Result<Arc<ScoreExplanation>, Error> {
+        principal.grant(Permission::ScoreRead)?;
+        let snapshot = self.look(principal, AgentKind::Metrics).await?;
+        let question = Question {
+            brand,
+            project,
+            back,
+            against,
+        };
+        self.analyst.explanation(&snapshot, question).await
+    }
+
+    /// The data as the agent sees them whose question it is.
+    async fn look(&self, principal: &Principal, agent: AgentKind) -> Result<Arc<Snapshot>, Error> {
+        let agent = Principal::agent(principal.org(), agent);
+        self.analyst.snapshot(&agent).await
     }
 
     /// The newest response fit, without its parameter draws.
@@ -160,4 +303,13 @@ impl Analysis {
             })
             .collect())
     }
+}
+
+/// The metric that the portfolio is run for.
+fn outcome(snapshot: &Snapshot) -> Result<&MetricDefinition, Error> {
+    let found = snapshot.view.outcome();
+    Ok(found.ok_or_else(|| {
+        domain::Error::not_found("metric.unknown", "no metric has the role outcome")
+            .advise("define the metric that the portfolio is run for, such as sales")
+    })?)
 }

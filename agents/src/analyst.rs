@@ -3,33 +3,38 @@
 //! The four agents of an organisation look at the same data. Whoever asks first has the table read and the fits made; the others
 //! wait for the same result, found by the data's digest. Only the newest snapshot of an organisation is kept.
 
+pub(crate) mod correlations;
+pub(crate) mod drivers;
 pub(crate) mod forecasts;
 pub(crate) mod gaps;
 pub(crate) mod levels;
+pub(crate) mod mix;
 pub(crate) mod model;
 pub(crate) mod panel;
 pub(crate) mod quality;
 pub(crate) mod runs;
 pub(crate) mod scan;
 pub(crate) mod scores;
+pub(crate) mod standing;
 
 use std::{
     collections::BTreeMap,
     future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex},
 };
 
 use analytics::finder::{Findings, ScanError, ScanParams};
 use domain::{
     access::Principal,
-    forecast::Forecast,
-    id::{FitId, OrgId},
+    id::{BrandId, FitId, MetricId, OrgId},
+    metric::MetricDefinition,
     provenance::{DataSlice, Provenance, SOFTWARE},
     response::ResponseCurve,
     series::MetricTable,
 };
 use futures::future::try_join_all;
-use runtime::compute::Compute;
+use runtime::compute::{Compute, TaskHandle};
 use storage::{Scope, Storage};
 use tokio::sync::OnceCell;
 
@@ -37,9 +42,15 @@ use crate::{
     Error,
     observe::{Snapshot, observe},
 };
+use correlations::Correlations;
+use drivers::Drivers;
+use forecasts::Forecasts;
+use mix::{Mix, MixMethod};
 use model::Model;
 use panel::Weekly;
 use quality::Quality;
+use scores::explanation::{Question, ScoreExplanation};
+use standing::Standing;
 
 /// Role of the compute pool that fits and scans.
 pub(crate) const ANALYSIS: &str = "analysis";
@@ -60,6 +71,10 @@ pub(crate) struct Scanned {
 
 /// A result that whoever comes first computes and the others wait for.
 type Once<T> = Arc<OnceCell<Arc<T>>>;
+/// Answers by question.
+type Answers<K, T> = Mutex<BTreeMap<K, Once<T>>>;
+/// A question, and what the values meant when it was asked.
+type Asked<K> = (K, u64);
 
 /// Everything that is computed from one digest of an organisation's values.
 #[derive(Debug)]
@@ -69,7 +84,13 @@ struct Desk {
     quality: OnceCell<Arc<Quality>>,
     scan: OnceCell<Option<Arc<Scanned>>>,
     /// By weeks ahead.
-    forecasts: Mutex<BTreeMap<u32, Once<Vec<Forecast>>>>,
+    forecasts: Answers<u32, Forecasts>,
+    correlations: Answers<Asked<MetricId>, Correlations>,
+    drivers: Answers<Asked<BrandId>, Drivers>,
+    explanations: Answers<Asked<Question>, ScoreExplanation>,
+    mixes: Answers<Asked<(BrandId, MixMethod)>, Mix>,
+    /// By brand and the fit whose curves were used.
+    standings: Answers<Asked<(BrandId, Option<FitId>)>, Standing>,
 }
 
 /// The newest stored fit, decoded.
@@ -121,6 +142,11 @@ impl Analyst {
                     quality: OnceCell::new(),
                     scan: OnceCell::new(),
                     forecasts: Mutex::default(),
+                    correlations: Mutex::default(),
+                    drivers: Mutex::default(),
+                    explanations: Mutex::default(),
+                    mixes: Mutex::default(),
+                    standings: Mutex::default(),
                 });
                 desks.insert(org, Arc::clone(&desk));
                 desk
@@ -211,27 +237,139 @@ impl Analyst {
             .await?
     }
 
-    /// Forecasts of every own brand's outcome over all projects, `horizon` weeks ahead.
+    /// Forecasts of every own brand's outcome and of what they add up to, `horizon` periods ahead.
     pub(crate) async fn forecasts(
         &self,
         snapshot: &Arc<Snapshot>,
         horizon: u32,
-    ) -> Result<Arc<Vec<Forecast>>, Error> {
+    ) -> Result<Arc<Forecasts>, Error> {
         let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
-        let cell = {
-            let mut cells = desk
-                .forecasts
-                .lock()
-                .expect("no thread panics while it holds the desk");
-            Arc::clone(cells.entry(horizon).or_default())
-        };
         let quality = self.quality(snapshot).await?;
-        let made = cell
-            .get_or_try_init(|| {
-                forecasts::forecast_all(&self.compute, Arc::clone(snapshot), &quality, horizon)
-            })
-            .await?;
-        Ok(Arc::clone(made))
+        once(&desk.forecasts, horizon, || {
+            forecasts::forecast_all(&self.compute, Arc::clone(snapshot), &quality, horizon)
+        })
+        .await
+    }
+
+    /// How a metric of the brands moves together.
+    pub(crate) async fn correlations(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        metric: &MetricDefinition,
+    ) -> Result<Arc<Correlations>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let quality = self.quality(snapshot).await?;
+        once(&desk.correlations, asked(metric.id, snapshot), || async {
+            let (snapshot, metric, seed) = (quality.trusted(snapshot), metric.clone(), self.seed);
+            let work = move |task: TaskHandle| {
+                let cancel = || task.is_cancelled();
+                correlations::correlations(&snapshot, &metric, seed, &cancel)
+            };
+            let made = self
+                .compute
+                .run(ANALYSIS, "correlations of brands", work)
+                .await?;
+            made.map(Arc::new)
+                .map_err(|error| Error::Analysis(error.to_string()))
+        })
+        .await
+    }
+
+    /// What moved a brand's outcome lately.
+    pub(crate) async fn drivers(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        outcome: &MetricDefinition,
+        brand: BrandId,
+    ) -> Result<Arc<Drivers>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let quality = self.quality(snapshot).await?;
+        once(&desk.drivers, asked(brand, snapshot), || async {
+            let (snapshot, outcome, seed) = (quality.trusted(snapshot), outcome.clone(), self.seed);
+            let work = move |task: TaskHandle| {
+                let cancel = || task.is_cancelled();
+                drivers::drivers(&snapshot, &outcome, brand, seed, &cancel)
+            };
+            let made = self
+                .compute
+                .run(ANALYSIS, "drivers of a brand", work)
+                .await?;
+            made.map(Arc::new)
+        })
+        .await
+    }
+
+    /// A brand's marketing-mix model.
+    pub(crate) async fn mix(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        outcome: &MetricDefinition,
+        brand: BrandId,
+        method: MixMethod,
+    ) -> Result<Arc<Mix>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let quality = self.quality(snapshot).await?;
+        once(&desk.mixes, asked((brand, method), snapshot), || async {
+            let (snapshot, outcome, seed) = (quality.trusted(snapshot), outcome.clone(), self.seed);
+            let work = move |task: TaskHandle| {
+                let cancel = || task.is_cancelled();
+                mix::mix(&snapshot, &outcome, brand, method, seed, &cancel)
+            };
+            let made = self
+                .compute
+                .run(ANALYSIS, "marketing mix of a brand", work)
+                .await?;
+            made.map(Arc::new)
+        })
+        .await
+    }
+
+    /// Where a brand stands among its rivals, with the curves of a fit where there is one.
+    pub(crate) async fn standing(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        fit: Option<Fit>,
+        brand: BrandId,
+    ) -> Result<Arc<Standing>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let question = (brand, fit.as_ref().map(|fit| fit.id));
+        let quality = self.quality(snapshot).await?;
+        once(&desk.standings, asked(question, snapshot), || async {
+            let snapshot = Arc::clone(snapshot);
+            let work = move |_: TaskHandle| {
+                let curves = fit.map_or_else(Arc::default, |fit| fit.curves);
+                standing::standing(&snapshot, &quality, &curves, brand)
+            };
+            let made = self
+                .compute
+                .run(ANALYSIS, "standing of a brand", work)
+                .await?;
+            made.map(Arc::new)
+        })
+        .await
+    }
+
+    /// Why a score is what it is.
+    pub(crate) async fn explanation(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        question: Question,
+    ) -> Result<Arc<ScoreExplanation>, Error> {
+        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let quality = self.quality(snapshot).await?;
+        once(&desk.explanations, asked(question, snapshot), || async {
+            let (snapshot, seed) = (Arc::clone(snapshot), self.seed);
+            let work = move |task: TaskHandle| {
+                let cancel = || task.is_cancelled();
+                scores::explanation::explain(&snapshot, &quality, &question, seed, &cancel)
+            };
+            let made = self
+                .compute
+                .run(ANALYSIS, "explanation of a score", work)
+                .await?;
+            made.map(Arc::new)
+        })
+        .await
     }
 
     /// The newest stored fit; decoded once and kept while it is the newest. `None` before the first fit.
@@ -274,6 +412,32 @@ impl Analyst {
         let compute = self.compute.clone();
         async move { Ok(compute.run(role, label, work).await?) }
     }
+}
+
+/// Brands and definitions of metrics change without any value changing, and answers with them.
+fn asked<K>(question: K, snapshot: &Snapshot) -> Asked<K> {
+    let mut meaning = DefaultHasher::new();
+    let view = &snapshot.view;
+    format!("{:?}{:?}{:?}", view.brands, view.metrics, view.projects).hash(&mut meaning);
+    (question, meaning.finish())
+}
+
+/// The answer to a question about one digest: whoever asks first has it computed.
+async fn once<K: Ord, T, F>(
+    cells: &Answers<K, T>,
+    question: K,
+    compute: impl FnOnce() -> F,
+) -> Result<Arc<T>, Error>
+where
+    F: Future<Output = Result<Arc<T>, Error>>,
+{
+    let cell = {
+        let mut cells = cells
+            .lock()
+            .expect("no thread panics while it holds the desk");
+        Arc::clone(cells.entry(question).or_default())
+    };
+    cell.get_or_try_init(compute).await.cloned()
 }
 
 /// Where the results of a snapshot come from.

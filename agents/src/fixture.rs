@@ -160,6 +160,43 @@ impl House {
         }
     }
 
+    /// Gives Alder a second project with half as many units, moving in another rhythm. Returns the project.
+    pub(crate) async fn south(&self, storage: &Storage) -> ProjectId {
+        let grant = Principal::system(self.org)
+            .grant(Permission::MetricWrite)
+            .expect("held");
+        let south = ProjectId::derive(&[&self.org.to_string(), "south"]);
+        let house = *self;
+        let values: Vec<MetricValue> = (0..60u64)
+            .map(|week| {
+                let t = (59 - week) as f64;
+                let units = 500.0 + 11.0 * ((t * 3.0) % 8.0);
+                let period = last_week() - Days::new(7 * week);
+                MetricValue {
+                    project: south,
+                    ..self.value(self.alder, self.units, period, units)
+                }
+            })
+            .collect();
+        storage
+            .unit(&grant, move |u| {
+                let values = values.clone();
+                Box::pin(async move {
+                    let project = Project {
+                        id: south,
+                        name: "South".to_owned(),
+                    };
+                    u.projects().upsert(&project).await?;
+                    u.values()
+                        .upsert_chunk(house.batch, "s", &values, None)
+                        .await
+                })
+            })
+            .await
+            .expect("the project can be added");
+        south
+    }
+
     /// Changes one ingested value of a brand's metric.
     pub(crate) async fn change(&self, storage: &Storage, metric: MetricId, value: f64) {
         let grant = Principal::system(self.org)
@@ -304,7 +341,7 @@ impl House {
     }
 }
 
-fn definition(
+pub(crate) fn definition(
     id: MetricId,
     key: &str,
     role: MetricRole,

@@ -191,6 +191,103 @@ on_both! {
         stage.strike().await;
     }
 
+    async fn published_forecasts_of_brands_and_projects_make_the_published_totals(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let (system, house) = (stage.house.system(), stage.house);
+        let south = house.south(&db).await;
+        stage.agents.run_all(&system).await.expect("they run");
+        let published = stage.agents.analysis().forecast_totals(&system).await.expect("read");
+        let [totals] = published.as_slice() else { panic!("one outcome: {published:?}") };
+        assert_eq!((totals.metric, totals.left_out.len()), (house.units, 0));
+        let means = |brand, project| -> Vec<f64> {
+            let total = totals.totals.iter().find(|t| (t.brand, t.project) == (brand, project)).expect("published");
+            total.points.iter().map(|p| p.mean).collect()
+        };
+        let sum = |a: Vec<f64>, b: Vec<f64>| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
+        let grant = system.grant(Permission::ForecastRead).expect("held");
+        let mut brands = Vec::new();
+        for forecast in db.scope(&grant).forecasts().latest().await.expect("read") {
+            let published: Vec<f64> = forecast.points.iter().map(|p| p.mean).collect();
+            assert_eq!(published, means(Some(forecast.brand), None), "the brand's own forecast is the brand's total");
+            brands.push(published);
+        }
+        let birch = brands.pop().expect("two brands");
+        assert_eq!(sum(brands.pop().expect("two brands"), birch), means(None, None));
+        assert_eq!(sum(means(None, Some(south)), means(None, Some(house.north))), means(None, None));
+        assert_eq!(sum(means(Some(house.alder), Some(south)), means(Some(house.alder), Some(house.north))), means(Some(house.alder), None));
+        stage.strike().await;
+    }
+
+    async fn correlations_are_computed_once_for_each_state_of_the_data(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let (system, house) = (stage.house.system(), stage.house);
+        let analysis = stage.agents.analysis();
+        let found = analysis.correlations(&system, None).await.expect("computed");
+        let [pair] = found.pairs.as_slice() else { panic!("two brands, one pair: {found:?}") };
+        // Both sell the same in the house.
+        assert_eq!((pair.lag, pair.verdict), (0, analysis::CorrelationVerdict::Together));
+        assert!(pair.correlation.expect("both move") > 0.999, "{pair:?}");
+        let again = analysis.correlations(&system, Some(house.units)).await.expect("known");
+        assert!(Arc::ptr_eq(&found, &again), "the same question about the same data");
+        let still = analysis.correlations(&system, Some(house.reviews)).await.expect("computed");
+        assert_eq!(still.pairs[0].verdict, analysis::CorrelationVerdict::NotIdentifiable);
+        house.change(&db, house.units, 5_000.0).await;
+        let later = analysis.correlations(&system, None).await.expect("computed");
+        assert_ne!(later.provenance.slice.digest, found.provenance.slice.digest);
+        let unknown = domain::id::MetricId::derive(&["nowhere"]);
+        let refused = analysis.correlations(&system, Some(unknown)).await.expect_err("unknown");
+        assert_eq!(refused.code(), "metric.unknown");
+        stage.strike().await;
+    }
+
+    async fn what_moved_a_brand_and_why_its_score_is_what_it_is_are_answered_once(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let (system, house) = (stage.house.system(), stage.house);
+        let analysis = stage.agents.analysis();
+        let moved = analysis.drivers(&system, house.alder).await.expect("sixty weeks");
+        assert_eq!((moved.metric, moved.to), (house.units, crate::fixture::last_week()));
+        let added: f64 = moved.drivers.iter().map(|d| d.effect).sum();
+        assert!((added - moved.explained).abs() < 1e-9 * moved.before, "{moved:#?}");
+        assert_eq!(moved.is_better_than_mean, moved.holdout_error < moved.holdout_error_of_mean);
+        assert!(Arc::ptr_eq(&moved, &analysis.drivers(&system, house.alder).await.expect("known")));
+        let unknown = domain::id::BrandId::derive(&["nowhere"]);
+        assert_eq!(analysis.drivers(&system, unknown).await.expect_err("unknown").code(), "brand.unknown");
+        let mix = analysis.mix(&system, house.alder, analysis::MixMethod::Fast).await.expect("sixty weeks");
+        assert_eq!((mix.channels.len(), mix.channels[0].channel, mix.is_money), (1, house.search, false));
+        let roas = mix.channels[0].roas.expect("spend is known");
+        assert!(roas.low <= roas.mean && roas.mean <= roas.high && !mix.health.checks.is_empty(), "{mix:#?}");
+        assert!(Arc::ptr_eq(&mix, &analysis.mix(&system, house.alder, analysis::MixMethod::Fast).await.expect("known")));
+        let stands = analysis.standing(&system, house.alder).await.expect("sixty weeks");
+        // Both own brands spend and sell the same.
+        assert_eq!((stands.voice.share_of_voice, stands.voice.share_of_market, stands.voice.excess), (Some(0.5), Some(0.5), Some(0.0)));
+        assert!(stands.momentum.iter().any(|m| m.metric == house.units && m.growth > 0.0), "{stands:#?}");
+        assert_eq!(analysis.standing(&system, unknown).await.expect_err("unknown").code(), "brand.unknown");
+        house.change(&db, house.units, 300.0).await;
+        let why = analysis.score_explanation(&system, house.alder, None, 1, None).await.expect("scored");
+        let parts: f64 = why.changes.iter().map(|c| c.points).sum();
+        let change = why.score.expect("now") - why.before.expect("before");
+        assert!(change < -0.5 && (parts - change).abs() < 1e-9, "{why:#?}");
+        let swap = why.swap.as_ref().expect("another brand");
+        assert_eq!((swap.against, swap.impossible), (house.birch, Some(analysis::SwapImpossible::Dominated)));
+        let grant = system.grant(Permission::MetricWrite).expect("held");
+        let heavier = domain::metric::MetricDefinition {
+            version: 2,
+            weight: 3.0,
+            ..crate::fixture::definition(house.units, "units", domain::metric::MetricRole::Outcome, None)
+        };
+        db.unit(&grant, move |u| {
+            let heavier = heavier.clone();
+            Box::pin(async move { u.metrics().define(&heavier).await.map(|_| ()) })
+        })
+        .await
+        .expect("defined");
+        let reweighted = analysis.score_explanation(&system, house.alder, None, 1, None).await.expect("scored");
+        assert_ne!(reweighted.score, why.score, "other weights, the same values");
+        let refused = analysis.score_explanation(&system, unknown, None, 1, None).await.expect_err("unknown");
+        assert_eq!(refused.code(), "score.unknown");
+        stage.strike().await;
+    }
+
     async fn an_event_makes_the_agents_look_by_themselves(db: TestDatabase) {
         let stage = Stage::set(&db).await;
         let system = stage.house.system();

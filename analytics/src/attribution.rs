@@ -25,6 +25,7 @@ mod features;
 pub mod forust;
 pub mod lightgbm;
 mod model;
+pub mod movement;
 mod pattern;
 mod quadrature;
 mod sentence;

@@ -20,6 +20,7 @@ mod matrix;
 pub mod partial;
 mod series;
 pub mod stability;
+pub mod study;
 
 use thiserror::Error;
 

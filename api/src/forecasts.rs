@@ -12,7 +12,7 @@ use crate::{
     App, Tag,
     auth::Caller,
     metrics::Granularity,
-    mirror::{Id, Mirror, mirror},
+    mirror::{Id, Mirror, mirror, mirror_enum},
     problem::Answer,
     quantities::{Interval, Provenance},
 };
@@ -77,6 +77,62 @@ mirror! {
     }
 }
 
+mirror! {
+    /// The forecast of a sum, or of a brand in a project.
+    ForecastTotal of ::agents::analysis::ForecastTotal {
+        /// Brand; absent for all of them.
+        brand: Option<Id<BrandId>>,
+        /// Project; absent for all of them.
+        project: Option<Id<ProjectId>>,
+        /// Brands in projects that it is the sum of.
+        parts: u32,
+        /// The future, in order.
+        points: Vec<ForecastPoint>,
+    }
+}
+
+mirror_enum! {
+    /// Why a brand is in none of the totals.
+    LeftOutReason of ::agents::analysis::LeftOutReason {
+        /// Its newest values are missing in a project.
+        Late,
+        /// There are too few values for a forecast with an error.
+        Short,
+    }
+}
+
+mirror! {
+    /// A brand that is in none of the totals.
+    LeftOut of ::agents::analysis::LeftOut {
+        /// The brand.
+        brand: Id<BrandId>,
+        /// The project in which its values do not suffice.
+        project: Id<ProjectId>,
+        /// Last period with a value there.
+        until: NaiveDate,
+        /// Why.
+        reason: LeftOutReason,
+    }
+}
+
+mirror! {
+    /// Forecasts of a metric that add up: brand in project → brand → project → portfolio.
+    ForecastTotals of ::agents::analysis::ForecastTotals {
+        /// The metric.
+        metric: Id<MetricId>,
+        /// Last period that was known of everything in it.
+        origin: NaiveDate,
+        /// Period length.
+        granularity: Granularity,
+        /// The portfolio first, then projects, brands, and brands in projects. Parts make their totals to the last digit.
+        totals: Vec<ForecastTotal>,
+        /// Brands that are in none of the totals.
+        left_out: Vec<LeftOut>,
+        /// Where it comes from.
+        provenance: Provenance,
+    }
+}
+
 /// Forecasts.
 pub(crate) struct ForecastApi(pub(crate) App);
 
@@ -113,6 +169,26 @@ impl ForecastApi {
                 && (of_record.0 != Some(false) || !forecast.of_record)
         });
         Ok(Json(Mirror::of(forecasts)))
+    }
+
+    /// List the forecasts of parts and totals.
+    ///
+    /// Brand in project, brand, project and portfolio: whatever is added up makes the published total. One entry for each metric;
+    /// none before the first cycle of the forecasting agent, and none for a metric that does not add up.
+    #[oai(
+        path = "/forecasts/totals",
+        method = "get",
+        operation_id = "forecast_totals"
+    )]
+    async fn totals(&self, caller: Caller) -> Answer<Json<Vec<ForecastTotals>>> {
+        let totals = self
+            .0
+            .state
+            .agents
+            .analysis()
+            .forecast_totals(&caller.principal)
+            .await?;
+        Ok(Json(Mirror::of(totals)))
     }
 
     /// Get a forecast.

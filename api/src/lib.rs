@@ -8,8 +8,10 @@ pub mod auth;
 mod brands;
 mod channels;
 mod constraints;
+mod correlations;
 mod demo;
 mod door;
+mod drivers;
 mod edge;
 mod etag;
 mod events;
@@ -23,6 +25,7 @@ mod jobs;
 mod mappings;
 mod metrics;
 mod mirror;
+mod mix;
 mod outcomes;
 mod page;
 mod permissions;
@@ -42,6 +45,7 @@ mod session;
 mod settings;
 mod spa;
 mod spec;
+mod standing;
 mod synergies;
 mod tokens;
 mod values;
@@ -65,7 +69,7 @@ pub(crate) enum Tag {
     Metrics,
     /// Mappings and imports.
     Imports,
-    /// Stored results: scores, forecasts, synergies, response curves, gaps.
+    /// Results of the analyses: scores, forecasts, synergies, correlations, drivers, response curves, marketing mix, gaps.
     Analytics,
     /// Budget plans, standing constraints and targets.
     Plans,

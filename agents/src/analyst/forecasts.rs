@@ -1,4 +1,6 @@
-//! Forecasts of the portfolio's outcome series, several at once.
+//! Forecasts of the portfolio's outcome series, several at once, and made to add up.
+
+mod totals;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,8 +18,8 @@ use futures::future::try_join_all;
 use runtime::compute::Compute;
 use serde_json::json;
 
-use super::{ANALYSIS, quality::Quality};
-use crate::{Error, observe::Snapshot};
+use super::{ANALYSIS, provenance, quality::Quality};
+use crate::{Error, forecasting::query::ForecastTotals, observe::Snapshot};
 
 /// Fewest known values of a series that is worth forecasting.
 const LEAST_VALUES: usize = 12;
@@ -43,31 +45,106 @@ struct Series {
     values: Vec<f64>,
 }
 
-/// Forecasts every own brand's outcome over all projects, except for those whose data must not be acted on.
+/// What one snapshot says of the future.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Forecasts {
+    /// Of every own brand's outcome over all projects.
+    pub(crate) brands: Vec<Forecast>,
+    /// Of the parts and sums, where the outcome adds up.
+    pub(crate) totals: Option<ForecastTotals>,
+}
+
+/// Forecasts every own brand's outcome over all projects, except for those whose data must not be acted on, and makes brand in
+/// project, brand, project and portfolio agree.
 pub(crate) async fn forecast_all(
     compute: &Compute,
     snapshot: Arc<Snapshot>,
     quality: &Quality,
     horizon: u32,
-) -> Result<Arc<Vec<Forecast>>, Error> {
+) -> Result<Arc<Forecasts>, Error> {
     let all = series(&snapshot, quality);
-    let share = all.len().div_ceil(TASKS).max(1);
-    let tasks = all.chunks(share).map(|part| {
-        let (part, digest, compute) =
-            (part.to_vec(), snapshot.view.digest.clone(), compute.clone());
-        async move {
-            let label = format!("forecasts of {} series", part.len());
-            let work = move |task: runtime::compute::TaskHandle| -> Vec<Forecast> {
-                part.iter()
-                    .take_while(|_| !task.is_cancelled())
-                    .filter_map(|series| forecast_one(series, horizon, &digest))
-                    .collect()
-            };
-            compute.run(ANALYSIS, &label, work).await
-        }
+    let digest = snapshot.view.digest.clone();
+    let one = move |series: &Series| forecast_one(series, horizon, &digest);
+    let made = in_parts(compute, "forecasts", all.clone(), one).await?;
+    let mut forecasts = Forecasts {
+        brands: made.into_iter().flatten().collect(),
+        totals: None,
+    };
+    let Some(layout) = totals::layout(&snapshot, &all).map(Arc::new) else {
+        return Ok(Arc::new(forecasts));
+    };
+    let options = options(&all[0].metric, horizon);
+    let known: BTreeMap<_, _> = all
+        .into_iter()
+        .filter_map(|series| {
+            let of_brand = |f: &&Forecast| f.brand == series.brand;
+            let points = forecasts.brands.iter().find(of_brand)?.points.clone();
+            Some((series.brand, (series, points)))
+        })
+        .collect();
+    let (shared, known) = (Arc::clone(&layout), Arc::new(known));
+    let base = move |node: &totals::Node| shared.base(node, &options, &known);
+    let bases = in_parts(compute, "parts and sums", layout.nodes.clone(), base).await?;
+    // A node without any known value: nothing can be added up.
+    let Some(bases) = bases.into_iter().collect::<Option<Vec<_>>>() else {
+        return Ok(Arc::new(forecasts));
+    };
+    let shared = Arc::clone(&layout);
+    let work = move |_: runtime::compute::TaskHandle| shared.agree(&bases);
+    let agreed = compute
+        .run(ANALYSIS, "forecasts that add up", work)
+        .await?
+        .map_err(|error| Error::Analysis(error.to_string()))?;
+    totals::apply(&agreed, &mut forecasts.brands);
+    let view = &snapshot.view;
+    forecasts.totals = view.outcome().map(|metric| ForecastTotals {
+        metric: metric.id,
+        origin: layout.origin,
+        granularity: metric.granularity,
+        provenance: provenance(
+            &snapshot,
+            "forecast.reconcile",
+            json!({ "method": agreed.method, "errors": agreed.errors, "horizon": horizon }),
+            0,
+        ),
+        totals: agreed.totals,
+        left_out: layout.left_out.clone(),
+    });
+    Ok(Arc::new(forecasts))
+}
+
+/// Applies `work` to every item, in a few tasks side by side; the results are in the order of the items.
+async fn in_parts<T, R>(
+    compute: &Compute,
+    what: &str,
+    items: Vec<T>,
+    work: impl Fn(&T) -> R + Clone + Send + 'static,
+) -> Result<Vec<R>, Error>
+where
+    T: Clone + Send + 'static,
+    R: Send + 'static,
+{
+    let share = items.len().div_ceil(TASKS).max(1);
+    let tasks = items.chunks(share).map(|part| {
+        let (part, work) = (part.to_vec(), work.clone());
+        let label = format!("{what} of {} series", part.len());
+        let task = move |task: runtime::compute::TaskHandle| -> Result<Vec<R>, Error> {
+            let each = part.iter().map(|item| {
+                if task.is_cancelled() {
+                    return Err(Error::Analysis("it was cancelled".to_owned()));
+                }
+                Ok(work(item))
+            });
+            each.collect()
+        };
+        async move { compute.run(ANALYSIS, &label, task).await? }
     });
     let made = try_join_all(tasks).await?;
-    Ok(Arc::new(made.into_iter().flatten().collect()))
+    Ok(made.into_iter().flatten().collect())
+}
+
+fn options(metric: &MetricDefinition, horizon: u32) -> Options {
+    Options::new(horizon as usize, season(metric.granularity))
 }
 
 fn series(snapshot: &Snapshot, quality: &Quality) -> Vec<Series> {
@@ -101,7 +178,7 @@ fn series(snapshot: &Snapshot, quality: &Quality) -> Vec<Series> {
 
 fn forecast_one(series: &Series, horizon: u32, digest: &str) -> Option<Forecast> {
     let granularity = series.metric.granularity;
-    let options = Options::new(horizon as usize, season(granularity));
+    let options = options(&series.metric, horizon);
     let made = forecast::forecast(&series.values, &options).ok()?;
     let steps = u32::try_from(series.values.len()).ok()?;
     let origin = granularity.add(series.first, steps - 1);
@@ -133,6 +210,7 @@ fn forecast_one(series: &Series, horizon: u32, digest: &str) -> Option<Forecast>
             &series.metric.id.to_string(),
             digest,
             &horizon.to_string(),
+            "reconciled",
         ]),
         brand: series.brand,
         project: None,

@@ -102,7 +102,7 @@ fn calendar(table: &MetricTable, place: &BTreeMap<MetricId, usize>) -> Vec<Naive
 }
 
 /// Margin of one unit of the outcome: the stated share of sales value, times the mean price where the outcome is a count.
-fn margins(view: &View, table: &MetricTable) -> BTreeMap<BrandId, f64> {
+pub(super) fn margins(view: &View, table: &MetricTable) -> BTreeMap<BrandId, f64> {
     let metrics = MoneyMetrics::among(&view.metrics);
     let is_money = metrics
         .outcome

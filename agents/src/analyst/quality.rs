@@ -4,7 +4,10 @@
 //! whoever computes them; [`Quality::obey`] is the last look at what an agent is about to propose: nothing rests on a failed
 //! series, and what rests on a reviewed one says so. Corrections of data are left alone: they are the way out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use analytics::quality::{Criteria, Outlier, check, outliers};
 use chrono::{Days, NaiveDate};
@@ -15,6 +18,7 @@ use domain::{
     metric::{Granularity, MetricDefinition, MetricRole},
     quality::{QualityFinding, SeriesQuality, Verdict},
     recommendation::{Action, Kind},
+    series::MetricTable,
 };
 use serde_json::{Value, json};
 
@@ -163,6 +167,31 @@ impl Quality {
         self.slices(brand, metric)
             .filter(|one| project.is_none_or(|p| p == one.project))
             .any(|one| one.verdict == Verdict::Fail)
+    }
+
+    /// The snapshot without the values that must not be acted on.
+    pub(crate) fn trusted(&self, snapshot: &Arc<Snapshot>) -> Arc<Snapshot> {
+        if self.series.iter().all(|one| one.verdict != Verdict::Fail) {
+            return Arc::clone(snapshot);
+        }
+        let known = &snapshot.table;
+        let mut table = MetricTable::default();
+        for row in 0..known.value.len() {
+            let (brand, metric) = (known.brand[row], known.metric[row]);
+            if !self.fails(brand, metric, None) {
+                table.push(
+                    known.project[row],
+                    brand,
+                    metric,
+                    known.period[row],
+                    known.value[row],
+                );
+            }
+        }
+        Arc::new(Snapshot {
+            table: Arc::new(table),
+            ..Snapshot::clone(snapshot)
+        })
     }
 
     /// Why a brand's metric must not be acted on, in words; `None` when it may.
@@ -395,7 +424,6 @@ pub(crate) fn suspects(snapshot: &Snapshot) -> Vec<Suspect> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use domain::{provenance::Provenance, series::MetricTable};
 

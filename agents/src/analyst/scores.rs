@@ -1,8 +1,11 @@
 //! Brand scores over the whole portfolio, now and before, and in each project.
 
+pub(crate) mod explanation;
+
 use analytics::score::{MetricColumn, Options, score};
 use chrono::{Days, NaiveDate};
 use domain::{
+    brand::Brand,
     id::{ProjectId, ScoreId},
     metric::MetricDefinition,
     score::{Score, ScoreLine},
@@ -78,14 +81,15 @@ pub(crate) fn score_all(snapshot: &Snapshot, quality: &Quality) -> Scored {
     scored
 }
 
-fn scores_at(
-    snapshot: &Snapshot,
+/// Every brand that has a value, and the values by metric; a series that must not be acted on counts as absent.
+fn columns_at<'a>(
+    snapshot: &'a Snapshot,
     quality: &Quality,
     series: &[SeriesRows],
     metrics: &[&MetricDefinition],
     project: Option<ProjectId>,
     period: NaiveDate,
-) -> Vec<Score> {
+) -> (Vec<&'a Brand>, Vec<MetricColumn>) {
     let levels = levels(snapshot, quality, series, project, period, LEVEL_WEEKS);
     let scored: Vec<_> = snapshot
         .view
@@ -93,10 +97,7 @@ fn scores_at(
         .iter()
         .filter(|b| metrics.iter().any(|m| levels.contains_key(&(b.id, m.id))))
         .collect();
-    if scored.is_empty() {
-        return Vec::new();
-    }
-    let columns: Vec<MetricColumn> = metrics
+    let columns = metrics
         .iter()
         .map(|m| MetricColumn {
             direction: m.direction,
@@ -108,6 +109,21 @@ fn scores_at(
                 .collect(),
         })
         .collect();
+    (scored, columns)
+}
+
+fn scores_at(
+    snapshot: &Snapshot,
+    quality: &Quality,
+    series: &[SeriesRows],
+    metrics: &[&MetricDefinition],
+    project: Option<ProjectId>,
+    period: NaiveDate,
+) -> Vec<Score> {
+    let (scored, columns) = columns_at(snapshot, quality, series, metrics, project, period);
+    if scored.is_empty() {
+        return Vec::new();
+    }
     let options = Options::default();
     let source = provenance(
         snapshot,

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use domain::access::{AgentKind, Permission};
 
-use super::rules::{self, Challenge};
+use super::{
+    query,
+    rules::{self, Challenge},
+};
 use crate::{
     Error,
     agent::{Conclusion, Results},
@@ -32,6 +35,7 @@ pub(crate) async fn conclude(
         .all_of_record()
         .await?;
     let challenges: Vec<Challenge<'_>> = made
+        .brands
         .iter()
         .map(|challenger| {
             let is_same = |r: &&domain::forecast::Forecast| {
@@ -52,9 +56,16 @@ pub(crate) async fn conclude(
             rules::refuse(view, brand, metric, reason, &mut verdicts);
         }
     }
+    let totals = made
+        .totals
+        .iter()
+        .map(|totals| Ok((totals.metric.to_string(), serde_json::to_value(totals)?)))
+        .collect::<Result<Vec<_>, serde_json::Error>>()
+        .map_err(|error| Error::Analysis(error.to_string()))?;
     Ok(Conclusion {
         results: Results {
-            forecasts: made.as_ref().clone(),
+            forecasts: made.brands.clone(),
+            findings: vec![(query::TOTALS, totals)],
             ..Results::default()
         },
         verdicts,

@@ -14,6 +14,8 @@ pub struct DriverOptions {
     pub outcome: String,
     /// Unit of the outcome as it follows a number, or nothing: `units`.
     pub unit: String,
+    /// What a row is, as it stands in a sentence in the singular: `week`.
+    pub row: String,
     /// The rows that the sentences are about; all when empty.
     pub rows: Vec<usize>,
     /// The most sentences.
@@ -150,9 +152,9 @@ fn sentence(driver: &Driver, rows: usize, fits: usize, options: &DriverOptions) 
         format!("{}{gap}{unit}", rounded(value))
     };
     let over = if rows == 1 {
-        "in this row".to_owned()
+        format!("in this {}", options.row)
     } else {
-        format!("on average over {rows} rows")
+        format!("on average over {rows} {}s", options.row)
     };
     // A mean that is small beside the sizes it is made of has no direction worth a verb.
     let mut text = if effect.abs() >= 0.1 * size {

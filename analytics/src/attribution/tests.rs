@@ -690,6 +690,7 @@ fn training_finds_what_drives_the_outcome() {
     let says = DriverOptions {
         outcome: "sales".to_owned(),
         unit: "units".to_owned(),
+        row: "row".into(),
         rows: Vec::new(),
         most: 2,
     };
@@ -938,6 +939,7 @@ fn sentences_say_what_the_numbers_say() {
     let mut says = DriverOptions {
         outcome: "sales".to_owned(),
         unit: "units".to_owned(),
+        row: "row".into(),
         rows: Vec::new(),
         most: 3,
     };

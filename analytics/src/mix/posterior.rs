@@ -157,13 +157,16 @@ fn values(density: &mut Density<'_>, q: &[f64], out: &mut Vec<f64>) {
     }
 }
 
+/// Names, and for each of them its draws chain by chain.
+type Named = (Vec<String>, Vec<Vec<Vec<f64>>>);
+
 /// Draws of every parameter: for each name, chain by chain.
 pub(super) fn draws(
     density: &mut Density<'_>,
     groups: &[String],
     sample: &Sample,
     cancel: &dyn Cancel,
-) -> Result<(Vec<String>, Vec<Vec<Vec<f64>>>), Cancelled> {
+) -> Result<Named, Cancelled> {
     let names = names(density, groups);
     let mut columns: Vec<Vec<Vec<f64>>> =
         vec![Vec::with_capacity(sample.chains.len()); names.len()];

@@ -200,6 +200,7 @@ fn find(arguments: &Arguments, watch: &Watch) -> Result<(Found, Option<Fitted>),
             let options = DriverOptions {
                 outcome: arguments.outcome.clone(),
                 unit: arguments.unit.clone(),
+                row: "row".to_owned(),
                 rows: Vec::new(),
                 most: usize::MAX,
             };

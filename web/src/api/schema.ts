@@ -300,6 +300,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/correlations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the correlations between brands.
+         * @description Of one metric, pair by pair: with lag, q-value, stability, what is direct and what runs ahead; and the groups of brands.
+         *     Computed once for each state of the data.
+         */
+        get: operations["correlation_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/demo": {
         parameters: {
             query?: never;
@@ -340,6 +361,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/drivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain what moved a brand's outcome.
+         * @description The last weeks against the year before, driver by driver, with the model's error on weeks that it had not seen. Computed
+         *     once for each state of the data.
+         */
+        get: operations["driver_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/events": {
         parameters: {
             query?: never;
@@ -373,6 +415,27 @@ export interface paths {
          * @description The latest of each series, and those of record.
          */
         get: operations["forecast_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/forecasts/totals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the forecasts of parts and totals.
+         * @description Brand in project, brand, project and portfolio: whatever is added up makes the published total. One entry for each metric;
+         *     none before the first cycle of the forecasting agent, and none for a metric that does not add up.
+         */
+        get: operations["forecast_totals"];
         put?: never;
         post?: never;
         delete?: never;
@@ -666,6 +729,27 @@ export interface paths {
          * @description Newest first.
          */
         get: operations["metric_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/mix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a brand's marketing-mix model.
+         * @description What each channel sold with its return and interval, the forecast of weeks that the fit had not seen, signs of confounding,
+         *     and the card that says whether to believe it. Computed once for each state of the data.
+         */
+        get: operations["mix_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1316,6 +1400,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/scores/explanation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain a brand's newest score.
+         * @description Which metrics changed it, how much of its rank is the weights' doing, and the smallest move of weight that swaps it with
+         *     another brand. Computed once for each state of the data.
+         */
+        get: operations["score_explanation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/scores/history": {
         parameters: {
             query?: never;
@@ -1418,6 +1523,27 @@ export interface paths {
          * @description Takes effect at once.
          */
         put: operations["setting_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/standing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get where a brand stands.
+         * @description Share of voice and of market, momentum, strengths, weaknesses, opportunities and threats with their numbers, and where money
+         *     closes most of its gap. Computed once for each state of the data.
+         */
+        get: operations["standing_get"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -2088,6 +2214,106 @@ export interface components {
             rule: components["schemas"]["Rule"];
         };
         /**
+         * CorrelationPair
+         * @description Two brands compared, freed from trend, season and their own inertia.
+         */
+        CorrelationPair: {
+            ahead?: components["schemas"]["RunsAhead"];
+            behind?: components["schemas"]["RunsAhead"];
+            /**
+             * Format: double
+             * @description The correlation there; absent where it cannot be told.
+             */
+            correlation?: number;
+            /**
+             * @description The other.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            follower: string;
+            /**
+             * Format: uint32
+             * @description Periods between them, where they are correlated most.
+             */
+            lag: number;
+            /**
+             * @description The brand that moves first, or at the same time.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            leader: string;
+            /**
+             * Format: double
+             * @description Two-sided p-value, corrected for the lags that were looked at.
+             */
+            p_value: number;
+            /**
+             * Format: double
+             * @description Correlation in the same period given all other brands.
+             */
+            partial?: number;
+            /**
+             * Format: double
+             * @description Benjamini–Hochberg q-value over every pair that can be told; 1 for the others.
+             */
+            q_value: number;
+            /**
+             * Format: double
+             * @description Correlation in the same period, shrunk towards none as far as it is uncertain.
+             */
+            shrunk?: number;
+            /**
+             * Format: double
+             * @description Share of histories drawn in blocks in which the correlation was there again.
+             */
+            stability?: number;
+            verdict: components["schemas"]["CorrelationVerdict"];
+        };
+        /**
+         * @description What is said of a pair of brands.
+         * @enum {string}
+         */
+        CorrelationVerdict: "together" | "apart" | "no_evidence" | "not_identifiable";
+        /**
+         * Correlations
+         * @description How a metric of the brands moves together.
+         */
+        Correlations: {
+            /**
+             * Format: naive-date
+             * @description First period that was compared; absent when nothing could be.
+             */
+            from?: string;
+            granularity: components["schemas"]["Granularity"];
+            /** @description Brands that belong together; empty where no groups are clear. */
+            groups: string[][];
+            /** @description Brands that were not compared. */
+            left_out: components["schemas"]["NotCompared"][];
+            /** @description Whether logarithms were compared. */
+            logarithms: boolean;
+            /**
+             * @description Whether the averages of the other brands stood beside each test of what runs ahead, so that a market that all share
+             *     does not look like a link. It takes five brands.
+             */
+            market_controlled: boolean;
+            /**
+             * @description The metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /** @description Every pair, the surest first. */
+            pairs: components["schemas"]["CorrelationPair"][];
+            provenance: components["schemas"]["Provenance"];
+            /**
+             * Format: double
+             * @description How clear the groups are, −1 to 1; below 0.25 there are none to speak of.
+             */
+            silhouette?: number;
+            /**
+             * Format: naive-date
+             * @description Last period.
+             */
+            to?: string;
+        };
+        /**
          * CrossEffect
          * @description The effect of one brand's media on another brand's sales.
          */
@@ -2290,6 +2516,105 @@ export interface components {
          */
         Direction: "direct" | "indirect";
         /**
+         * DriverEffect
+         * @description What one driver did.
+         */
+        DriverEffect: {
+            /**
+             * Format: double
+             * @description How far it moved the outcome from the periods before, per period in the outcome's unit.
+             */
+            effect: number;
+            interval80?: components["schemas"]["Interval"];
+            /** @description Whether it is what the rivals did. */
+            is_rivals: boolean;
+            /**
+             * @description Its metric; absent for the time of year and the trend.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric?: string;
+            /** @description What it is, for people. */
+            name: string;
+            /**
+             * Format: double
+             * @description Its share of all movement, 0 to 1.
+             */
+            share: number;
+        };
+        /**
+         * Drivers
+         * @description What moved a brand's outcome: the exact split of what boosted trees over all own brands say.
+         */
+        Drivers: {
+            /**
+             * Format: double
+             * @description Mean over the periods before.
+             */
+            before: number;
+            /**
+             * Format: naive-date
+             * @description First of the periods that it is compared with; the last is the one before `from`.
+             */
+            before_from: string;
+            /**
+             * @description The brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /** @description The drivers, the largest first. */
+            drivers: components["schemas"]["DriverEffect"][];
+            /**
+             * Format: double
+             * @description The part of the change that the drivers' effects add up to, per period in the outcome's unit.
+             */
+            explained: number;
+            /**
+             * Format: naive-date
+             * @description First period that is explained.
+             */
+            from: string;
+            /**
+             * Format: double
+             * @description Root mean squared error on periods that the model had not seen, in percent of a brand's average.
+             */
+            holdout_error: number;
+            /**
+             * Format: double
+             * @description The same of guessing the average of the earlier periods.
+             */
+            holdout_error_of_mean: number;
+            /**
+             * Format: uint32
+             * @description Values that were held out.
+             */
+            holdout_rows: number;
+            /** @description Whether the model beats that guess. Where it does not, the effects say nothing. */
+            is_better_than_mean: boolean;
+            /**
+             * @description The outcome.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            provenance: components["schemas"]["Provenance"];
+            /**
+             * Format: double
+             * @description Mean of the outcome over the explained periods.
+             */
+            recent: number;
+            /**
+             * Format: uint32
+             * @description Values that were learnt from.
+             */
+            rows: number;
+            /** @description A sentence per driver that moved anything, in percent of the brand's average. */
+            sentences: string[];
+            /**
+             * Format: naive-date
+             * @description Last period.
+             */
+            to: string;
+        };
+        /**
          * Effect
          * @description What an action is expected to change, against not acting.
          */
@@ -2444,6 +2769,51 @@ export interface components {
             metric: string;
         };
         /**
+         * ForecastTotal
+         * @description The forecast of a sum, or of a brand in a project.
+         */
+        ForecastTotal: {
+            /**
+             * @description Brand; absent for all of them.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand?: string;
+            /**
+             * Format: uint32
+             * @description Brands in projects that it is the sum of.
+             */
+            parts: number;
+            /** @description The future, in order. */
+            points: components["schemas"]["ForecastPoint"][];
+            /**
+             * @description Project; absent for all of them.
+             * @example prj_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            project?: string;
+        };
+        /**
+         * ForecastTotals
+         * @description Forecasts of a metric that add up: brand in project → brand → project → portfolio.
+         */
+        ForecastTotals: {
+            granularity: components["schemas"]["Granularity"];
+            /** @description Brands that are in none of the totals. */
+            left_out: components["schemas"]["LeftOut"][];
+            /**
+             * @description The metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /**
+             * Format: naive-date
+             * @description Last period that was known of everything in it.
+             */
+            origin: string;
+            provenance: components["schemas"]["Provenance"];
+            /** @description The portfolio first, then projects, brands, and brands in projects. Parts make their totals to the last digit. */
+            totals: components["schemas"]["ForecastTotal"][];
+        };
+        /**
          * Gap
          * @description The distance of a brand from a reference on one metric.
          */
@@ -2499,6 +2869,33 @@ export interface components {
              * @description The gap with the leading brand left out of the peers; shows how much one brand decides.
              */
             without_leader?: number;
+        };
+        /**
+         * GapClosing
+         * @description What one more unit of money a week in a channel does to the gap in the outcome.
+         */
+        GapClosing: {
+            /**
+             * Format: double
+             * @description Money a week that would close it if returns did not fall; they do, so it takes more. absent where money does not close it.
+             */
+            at_least?: number;
+            /**
+             * @description The channel.
+             * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            channel: string;
+            closed80: components["schemas"]["Interval"];
+            /**
+             * Format: double
+             * @description Share of it that one more unit of money a week closes.
+             */
+            closed_per_unit: number;
+            /**
+             * Format: double
+             * @description The gap to the benchmark, per week in the outcome's unit.
+             */
+            gap: number;
         };
         /**
          * @description What a gap is measured to.
@@ -2698,6 +3095,33 @@ export interface components {
             q_value: number;
         };
         /**
+         * LeftOut
+         * @description A brand that is in none of the totals.
+         */
+        LeftOut: {
+            /**
+             * @description The brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * @description The project in which its values do not suffice.
+             * @example prj_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            project: string;
+            reason: components["schemas"]["LeftOutReason"];
+            /**
+             * Format: naive-date
+             * @description Last period with a value there.
+             */
+            until: string;
+        };
+        /**
+         * @description Why a brand is in none of the totals.
+         * @enum {string}
+         */
+        LeftOutReason: "late" | "short";
+        /**
          * LineInput
          * @description Weekly spend of one brand in one channel.
          */
@@ -2834,6 +3258,22 @@ export interface components {
             weight: number;
         };
         /**
+         * MetricChange
+         * @description One metric's part in the change of a score.
+         */
+        MetricChange: {
+            /**
+             * @description The metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /**
+             * Format: double
+             * @description Points of the score; exact Shapley value.
+             */
+            points: number;
+        };
+        /**
          * MetricCreate
          * @description A definition to be made; an existing key gets its next version.
          */
@@ -2901,6 +3341,29 @@ export interface components {
             weight: number;
         };
         /**
+         * MetricMomentum
+         * @description How fast a metric of the brand grows.
+         */
+        MetricMomentum: {
+            /**
+             * Format: double
+             * @description Growth per period, as a difference of logarithms: 0.01 is about 1 %.
+             */
+            growth: number;
+            growth95: components["schemas"]["Interval"];
+            /**
+             * @description The metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /**
+             * Format: double
+             * @description Growth over the mean growth of the other brands; season and market that all share are not in it.
+             */
+            relative?: number;
+            relative95?: components["schemas"]["Interval"];
+        };
+        /**
          * @description What a metric is to the analytics.
          * @enum {string}
          */
@@ -2941,6 +3404,267 @@ export interface components {
          * @enum {string}
          */
         MetricUnit: "currency" | "count" | "ratio" | "percent" | "index" | "seconds" | "rank";
+        /**
+         * Mix
+         * @description A brand's marketing-mix model.
+         */
+        Mix: {
+            baseline: components["schemas"]["MixInterval"];
+            /**
+             * @description The brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /** @description What each channel sold. */
+            channels: components["schemas"]["MixChannelResult"][];
+            /** @description Signs that a channel's effect is not its own. */
+            confounding: components["schemas"]["MixConfounding"][];
+            /**
+             * Format: naive-date
+             * @description First period.
+             */
+            from: string;
+            health: components["schemas"]["MixHealth"];
+            holdout?: components["schemas"]["MixHoldout"];
+            /** @description Whether returns are money per money. Where no price is known they are units of the outcome per money. */
+            is_money: boolean;
+            /** @description Metrics that could not take part. */
+            left_out: components["schemas"]["MixLeftOut"][];
+            method: components["schemas"]["MixMethod"];
+            /**
+             * @description The outcome.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /** @description Posterior of every parameter, on the scale of the model. */
+            parameters: components["schemas"]["MixParameter"][];
+            /**
+             * Format: uint32
+             * @description Periods with a known outcome.
+             */
+            periods: number;
+            provenance: components["schemas"]["Provenance"];
+            /**
+             * Format: naive-date
+             * @description Last period.
+             */
+            to: string;
+        };
+        /**
+         * MixChannelResult
+         * @description What a channel sold over the data.
+         */
+        MixChannelResult: {
+            /**
+             * @description The channel.
+             * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            channel: string;
+            contribution: components["schemas"]["MixInterval"];
+            marginal_roas?: components["schemas"]["MixInterval"];
+            roas?: components["schemas"]["MixInterval"];
+            share: components["schemas"]["MixInterval"];
+            /**
+             * Format: double
+             * @description Money spent.
+             */
+            spend: number;
+        };
+        /**
+         * MixCheck
+         * @description One check of a model.
+         */
+        MixCheck: {
+            /** @description What it means, in a sentence. */
+            message: string;
+            /** @description What was looked at. */
+            name: string;
+            /**
+             * Format: double
+             * @description The figure; absent where it has none.
+             */
+            value?: number;
+            verdict: components["schemas"]["MixVerdict"];
+        };
+        /**
+         * MixConfounding
+         * @description What speaks against reading a channel's effect as causal.
+         */
+        MixConfounding: {
+            /**
+             * @description The channel.
+             * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            channel: string;
+            /**
+             * Format: double
+             * @description p-value of last period's outcome as a cause of this period's spend.
+             */
+            reaction_p?: number;
+            /**
+             * Format: double
+             * @description Partial R² that a hidden cause would need with both spend and outcome to undo the effect.
+             */
+            robustness?: number;
+            /**
+             * Format: double
+             * @description Variance inflation of its effect by everything else in the model; absent where others explain it wholly.
+             */
+            variance_inflation?: number;
+            /** @description What to tell a reader; empty where nothing was found. */
+            warnings: string[];
+        };
+        /**
+         * MixHealth
+         * @description The card of a model.
+         */
+        MixHealth: {
+            /** @description Everything that was looked at. */
+            checks: components["schemas"]["MixCheck"][];
+            /**
+             * Format: double
+             * @description Share of the outcome's variance that the model explains.
+             */
+            r_squared?: number;
+            /**
+             * Format: double
+             * @description Correlation of errors with those of the period before.
+             */
+            residual_autocorrelation: number;
+            verdict: components["schemas"]["MixVerdict"];
+            /**
+             * Format: double
+             * @description Sum of absolute errors over sum of outcomes.
+             */
+            wmape?: number;
+        };
+        /**
+         * MixHoldout
+         * @description How unseen periods were forecast, in units of the outcome.
+         */
+        MixHoldout: {
+            /**
+             * Format: double
+             * @description Share of periods inside the 80 % interval.
+             */
+            coverage80: number;
+            /**
+             * Format: double
+             * @description Share of periods inside the 95 % interval.
+             */
+            coverage95: number;
+            /**
+             * Format: double
+             * @description Continuous ranked probability score.
+             */
+            crps: number;
+            /**
+             * Format: uint32
+             * @description Periods set aside.
+             */
+            periods: number;
+            /**
+             * Format: double
+             * @description Root mean squared error.
+             */
+            rmse: number;
+            /**
+             * Format: double
+             * @description The same of the value one year before.
+             */
+            rmse_naive: number;
+        };
+        /**
+         * MixInterval
+         * @description A quantity with its 90 % interval.
+         */
+        MixInterval: {
+            /**
+             * Format: double
+             * @description 95 % quantile.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description 5 % quantile.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description Mean.
+             */
+            mean: number;
+        };
+        /**
+         * MixLeftOut
+         * @description A metric that could not take part.
+         */
+        MixLeftOut: {
+            /**
+             * @description The metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            reason: components["schemas"]["MixLeftOutReason"];
+        };
+        /**
+         * @description Why a metric could not take part.
+         * @enum {string}
+         */
+        MixLeftOutReason: "gaps" | "constant" | "negative";
+        /**
+         * @description How a model is fitted.
+         * @enum {string}
+         */
+        MixMethod: "fast" | "sample";
+        /**
+         * MixParameter
+         * @description Posterior of a parameter.
+         */
+        MixParameter: {
+            /**
+             * Format: double
+             * @description Effective sample size of the middle; absent for the fast fit.
+             */
+            ess_bulk?: number;
+            /**
+             * Format: double
+             * @description Effective sample size of the tails; absent for the fast fit.
+             */
+            ess_tail?: number;
+            /**
+             * Format: double
+             * @description 95 % quantile.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description 5 % quantile.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description Mean.
+             */
+            mean: number;
+            /** @description Name, with the key of the channel's or control's metric in brackets. */
+            name: string;
+            /**
+             * Format: double
+             * @description R-hat; absent for the fast fit, whose draws are independent.
+             */
+            rhat?: number;
+            /**
+             * Format: double
+             * @description Standard deviation.
+             */
+            sd: number;
+        };
+        /**
+         * @description Verdict of a check.
+         * @enum {string}
+         */
+        MixVerdict: "pass" | "review" | "fail";
         /**
          * ModelScore
          * @description How one model did in the rolling-origin backtest.
@@ -3090,6 +3814,23 @@ export interface components {
             /** @description The actors. */
             nodes: components["schemas"]["Node"][];
         };
+        /**
+         * NotCompared
+         * @description A brand that was not compared.
+         */
+        NotCompared: {
+            /**
+             * @description The brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            reason: components["schemas"]["NotComparedReason"];
+        };
+        /**
+         * @description Why a brand was not compared.
+         * @enum {string}
+         */
+        NotComparedReason: "short" | "late" | "gaps" | "too_many";
         /**
          * Outcome
          * @description A measured outcome: promised against realised.
@@ -3995,6 +4736,32 @@ export interface components {
             started_at: string;
         };
         /**
+         * RunsAhead
+         * @description The test of Granger of one direction: whether one brand's past helps to tell the other.
+         */
+        RunsAhead: {
+            /**
+             * Format: uint32
+             * @description Lag with the largest coefficient.
+             */
+            lag: number;
+            /**
+             * Format: double
+             * @description p-value.
+             */
+            p_value: number;
+            /**
+             * Format: double
+             * @description Benjamini–Hochberg q-value over every ordered pair.
+             */
+            q_value: number;
+            /**
+             * Format: double
+             * @description Sum of the coefficients of the past; of logarithms: percent per percent.
+             */
+            total: number;
+        };
+        /**
          * Schedule
          * @description A schedule with its next ticks.
          */
@@ -4091,6 +4858,64 @@ export interface components {
             value?: number;
         };
         /**
+         * ScoreExplanation
+         * @description Why a score is what it is.
+         */
+        ScoreExplanation: {
+            /**
+             * Format: double
+             * @description The score before.
+             */
+            before?: number;
+            /**
+             * Format: uint32
+             * @description Best rank that at least one drawn weighting in forty reaches.
+             */
+            best_rank?: number;
+            /**
+             * @description The brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /** @description Every metric's exact part in the change, in points, the largest first; they add up to it. */
+            changes: components["schemas"]["MetricChange"][];
+            /**
+             * Format: naive-date
+             * @description Period of the score.
+             */
+            period: string;
+            /**
+             * @description Project; absent for the whole portfolio.
+             * @example prj_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            project?: string;
+            provenance: components["schemas"]["Provenance"];
+            /**
+             * Format: uint32
+             * @description 1 is the best brand by the given weights; equal scores share a rank.
+             */
+            rank?: number;
+            /** @description Share of drawn weightings by rank: the first is how often the brand was best. */
+            rank_shares: number[];
+            /**
+             * Format: double
+             * @description The score; absent when nothing was scorable.
+             */
+            score?: number;
+            /**
+             * Format: naive-date
+             * @description Period of the score before.
+             */
+            since: string;
+            swap?: components["schemas"]["ScoreSwap"];
+            unexplained?: components["schemas"]["UnexplainedChange"];
+            /**
+             * Format: uint32
+             * @description Worst rank that at least one drawn weighting in forty reaches.
+             */
+            worst_rank?: number;
+        };
+        /**
          * ScoreLine
          * @description One metric's part in a score.
          */
@@ -4148,6 +4973,25 @@ export interface components {
              * @description 0 to 100; absent when nothing was scorable.
              */
             value?: number;
+        };
+        /**
+         * ScoreSwap
+         * @description What it takes for two brands to change places.
+         */
+        ScoreSwap: {
+            /**
+             * @description The other brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            against: string;
+            impossible?: components["schemas"]["SwapImpossible"];
+            /**
+             * Format: double
+             * @description Weight moved in all, as a share of all weight; absent where no move does it.
+             */
+            share?: number;
+            /** @description The smallest moves of weight after which the one behind is level, in the order in which they count. */
+            shifts: components["schemas"]["WeightShift"][];
         };
         /**
          * @description The four sections of the product's brand score.
@@ -4257,6 +5101,42 @@ export interface components {
             value: unknown;
         };
         /**
+         * ShareOfVoice
+         * @description Share of voice and of market over the last year.
+         */
+        ShareOfVoice: {
+            /**
+             * Format: double
+             * @description Share of voice less share of market among the brands of which both are known; above zero a brand tends to grow.
+             */
+            excess?: number;
+            /**
+             * Format: double
+             * @description What a rule of thumb expects of it, in shares of the market a year; no estimate from these data.
+             */
+            expected_change?: number;
+            /**
+             * Format: uint32
+             * @description Brands whose sales are known.
+             */
+            markets: number;
+            /**
+             * Format: double
+             * @description Share of all known sales, 0 to 1.
+             */
+            share_of_market?: number;
+            /**
+             * Format: double
+             * @description Share of all known spend, 0 to 1; absent where the brand's is not known.
+             */
+            share_of_voice?: number;
+            /**
+             * Format: uint32
+             * @description Brands whose spend is known.
+             */
+            voices: number;
+        };
+        /**
          * SignIn
          * @description E-mail and password.
          * @example {
@@ -4363,10 +5243,100 @@ export interface components {
             weekly: string;
         };
         /**
+         * Standing
+         * @description Where a brand stands.
+         */
+        Standing: {
+            /**
+             * @description The brand.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            brand: string;
+            /**
+             * @description Channels by how much of the brand's gap to the benchmark in the outcome one more unit of money a week closes, best first. Empty
+             *     where the brand is not behind, no response was fitted, or its margin is not known.
+             */
+            closing: components["schemas"]["GapClosing"][];
+            /** @description Growth by metric, where it can be told. */
+            momentum: components["schemas"]["MetricMomentum"][];
+            /**
+             * Format: naive-date
+             * @description Last period used.
+             */
+            period: string;
+            provenance: components["schemas"]["Provenance"];
+            /** @description Strengths, weaknesses, opportunities and threats, each with its numbers. */
+            swot: components["schemas"]["SwotEntry"][];
+            voice: components["schemas"]["ShareOfVoice"];
+        };
+        /**
          * @description States to list.
          * @enum {string}
          */
         StateFilter: "open" | "proposed" | "in_review" | "approved" | "rejected" | "snoozed" | "expired" | "superseded" | "withdrawn" | "applying" | "applied" | "failed" | "measuring" | "verified" | "refuted" | "inconclusive" | "rolled_back";
+        /**
+         * @description Why no move of weight swaps two brands.
+         * @enum {string}
+         */
+        SwapImpossible: "not_scored" | "other_metrics" | "dominated" | "level";
+        /**
+         * SwotEntry
+         * @description One of the four, with the numbers it rests on. Growths are turned so that up is better.
+         */
+        SwotEntry: {
+            because: components["schemas"]["SwotReason"];
+            /**
+             * Format: double
+             * @description Share of the gap that one more unit of money a week closes.
+             */
+            closed_per_unit?: number;
+            /**
+             * Format: double
+             * @description By how much per period.
+             */
+            difference?: number;
+            /**
+             * Format: double
+             * @description The brand's growth per period.
+             */
+            growth?: number;
+            kind: components["schemas"]["SwotKind"];
+            /**
+             * @description The metric.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            metric: string;
+            /**
+             * Format: double
+             * @description p-value of the growth or of the difference.
+             */
+            p_value?: number;
+            /**
+             * @description The brand that grows faster.
+             * @example brd_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            peer?: string;
+            /**
+             * Format: double
+             * @description Quartile of the other brands that it is beyond.
+             */
+            quartile?: number;
+            /**
+             * Format: double
+             * @description The brand's value, where that is the reason.
+             */
+            value?: number;
+        };
+        /**
+         * @description The four.
+         * @enum {string}
+         */
+        SwotKind: "strength" | "weakness" | "opportunity" | "threat";
+        /**
+         * @description Why an entry is there.
+         * @enum {string}
+         */
+        SwotReason: "above_upper_quartile" | "below_lower_quartile" | "falling" | "gap_that_money_closes" | "peer_grows_faster";
         /**
          * Synergies
          * @description The latest scan of all pairs.
@@ -4610,6 +5580,32 @@ export interface components {
          * @enum {string}
          */
         Trigger: "schedule" | "event" | "person";
+        /**
+         * @description Why a change is not taken apart.
+         * @enum {string}
+         */
+        UnexplainedChange: "not_scored" | "too_many";
+        /**
+         * WeightShift
+         * @description A move of weight from one metric to another.
+         */
+        WeightShift: {
+            /**
+             * @description Metric that loses weight.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            from: string;
+            /**
+             * @description Metric that gains it.
+             * @example met_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
+             */
+            to: string;
+            /**
+             * Format: double
+             * @description How much, in the weights' unit.
+             */
+            weight: number;
+        };
         /**
          * WhatIf
          * @description The answer.
@@ -5253,6 +6249,37 @@ export interface operations {
             };
         };
     };
+    correlation_list: {
+        parameters: {
+            query?: {
+                /** @description The metric; the outcome when absent. */
+                metric_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Correlations"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     demo_get: {
         parameters: {
             query?: never;
@@ -5306,6 +6333,37 @@ export interface operations {
                 };
                 content: {
                     "application/json; charset=utf-8": components["schemas"]["DemoAdvanced"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    driver_list: {
+        parameters: {
+            query: {
+                /** @description The brand, one of your own. */
+                brand_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Drivers"];
                 };
             };
             /** @description A problem; `code` says which, and docs/errors.md explains each. */
@@ -5375,6 +6433,34 @@ export interface operations {
                 };
                 content: {
                     "application/json; charset=utf-8": components["schemas"]["Forecast"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forecast_totals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["ForecastTotals"][];
                 };
             };
             /** @description A problem; `code` says which, and docs/errors.md explains each. */
@@ -5945,6 +7031,39 @@ export interface operations {
                 };
                 content: {
                     "application/json; charset=utf-8": components["schemas"]["MetricDefinition"][];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    mix_get: {
+        parameters: {
+            query: {
+                /** @description The brand, one of your own. */
+                brand_id: string;
+                /** @description How to fit; fast when absent. */
+                method?: components["schemas"]["MixMethod"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Mix"];
                 };
             };
             /** @description A problem; `code` says which, and docs/errors.md explains each. */
@@ -7229,6 +8348,43 @@ export interface operations {
             };
         };
     };
+    score_explanation: {
+        parameters: {
+            query: {
+                /** @description The brand. */
+                brand_id: string;
+                /** @description Only this project; the whole portfolio when absent. */
+                project_id?: string;
+                /** @description The change since the score so many times four weeks earlier. */
+                back?: number;
+                /** @description The brand to swap with; the next one ahead when absent. */
+                against_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["ScoreExplanation"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     score_history: {
         parameters: {
             query: {
@@ -7444,6 +8600,37 @@ export interface operations {
                 };
                 content: {
                     "application/json; charset=utf-8": components["schemas"]["Setting"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    standing_get: {
+        parameters: {
+            query: {
+                /** @description The brand. */
+                brand_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Standing"];
                 };
             };
             /** @description A problem; `code` says which, and docs/errors.md explains each. */
