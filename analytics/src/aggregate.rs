@@ -7,6 +7,7 @@
 mod interner;
 
 use std::{
+    collections::BTreeSet,
     io::Write,
     path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
@@ -139,11 +140,13 @@ pub fn aggregate(
             LazyFrame::scan_parquet(PlRefPath::new(text), arguments)?
         }
     };
-    let wanted: Vec<_> = [&aggregation.date, &aggregation.value]
+    // A column may be wanted for two things; it is read once.
+    let wanted: BTreeSet<&str> = [&aggregation.date, &aggregation.value]
         .into_iter()
         .chain(&aggregation.keys)
-        .map(|name| col(name.as_str()))
+        .map(String::as_str)
         .collect();
+    let wanted: Vec<_> = wanted.into_iter().map(col).collect();
     let batches = batches(source.select(wanted))?;
     let mut sums = Sums::new(aggregation);
     loop {
