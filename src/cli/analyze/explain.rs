@@ -45,7 +45,7 @@ pub(super) struct Arguments {
     /// Compare with the rows of this CSV file (interventional) instead of following the training rows through the trees
     #[arg(long, value_name = "FILE")]
     background: Option<PathBuf>,
-    /// Split further into main effects (diagonal) and pairs: row,feature,<one column per feature>
+    /// Split further into main effects (diagonal) and pairs: row and feature, then one column per feature
     #[arg(long, conflicts_with = "sentences")]
     interactions: bool,
     /// Say in a sentence what each driver did over all rows
