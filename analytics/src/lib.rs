@@ -26,6 +26,7 @@ pub mod cancel;
 pub mod competition;
 pub mod correlation;
 pub mod estimate;
+mod evaluations;
 pub mod experiment;
 pub mod finder;
 pub mod forecast;

@@ -9,12 +9,14 @@ use std::cell::RefCell;
 
 use super::{density::Density, kernel};
 use crate::cancel::{Cancel, Cancelled};
+use crate::evaluations::Evaluations;
 
 struct Climb<'a, 'd> {
     density: RefCell<(&'a mut Density<'d>, Vec<f64>)>,
     frozen: &'a [usize],
     scale: f64,
     cancel: &'a dyn Cancel,
+    evaluations: Evaluations,
 }
 
 impl CostFunction for Climb<'_, '_> {
@@ -23,6 +25,7 @@ impl CostFunction for Climb<'_, '_> {
 
     fn cost(&self, q: &Vec<f64>) -> Result<f64, Error> {
         self.cancel.check()?;
+        self.evaluations.take()?;
         let (density, gradient) = &mut *self.density.borrow_mut();
         let value = -self.scale * density.evaluate(q, gradient);
         // Where nothing is finite a large number sends the line search back.
@@ -36,6 +39,7 @@ impl Gradient for Climb<'_, '_> {
 
     fn gradient(&self, q: &Vec<f64>) -> Result<Vec<f64>, Error> {
         self.cancel.check()?;
+        self.evaluations.take()?;
         let (density, gradient) = &mut *self.density.borrow_mut();
         density.evaluate(q, gradient);
         for i in self.frozen {
@@ -75,6 +79,7 @@ pub(super) fn climb(
             frozen,
             scale: 0.1 / norm,
             cancel,
+            evaluations: Evaluations::at_most(20_000),
         };
         let solver = LBFGS::new(MoreThuenteLineSearch::new(), 12);
         let result = Executor::new(problem, solver)

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     cancel::{Cancel, Cancelled},
+    evaluations::Evaluations,
     linear::{Cholesky, add_scaled, dot},
     rng,
 };
@@ -214,6 +215,7 @@ struct Profile<'p, 'd> {
     lengths: Vec<usize>,
     scale: f64,
     cancel: &'p dyn Cancel,
+    evaluations: Evaluations,
 }
 
 impl Profile<'_, '_> {
@@ -269,6 +271,7 @@ impl CostFunction for Profile<'_, '_> {
 
     fn cost(&self, u: &Vec<f64>) -> Result<f64, Error> {
         self.cancel.check()?;
+        self.evaluations.take()?;
         let value = self.scale * self.evaluate(u).0;
         Ok(if value.is_finite() { value } else { 1e10 })
     }
@@ -280,6 +283,7 @@ impl Gradient for Profile<'_, '_> {
 
     fn gradient(&self, u: &Vec<f64>) -> Result<Vec<f64>, Error> {
         self.cancel.check()?;
+        self.evaluations.take()?;
         let slope = |g: f64| if g.is_finite() { self.scale * g } else { 0.0 };
         Ok(self.evaluate(u).1.into_iter().map(slope).collect())
     }
@@ -319,6 +323,7 @@ pub(super) fn search(
             lengths: lengths.clone(),
             scale: 1.0,
             cancel,
+            evaluations: Evaluations::at_most(4_000),
         };
         let (value, gradient) = profile.evaluate(&u);
         let norm = dot(&gradient, &gradient).sqrt();

@@ -12,7 +12,11 @@ use argmin::solver::quasinewton::LBFGS;
 
 use super::curve::{Curve, shape};
 use super::design::Design;
+use crate::evaluations::Evaluations;
 use crate::linear::{Cholesky, add_scaled, dot, orthonormal, reml_autocorrelation, remove, whiten};
+
+/// Evaluations of one search: ten times what its forty steps take.
+const MOST_EVALUATIONS: u32 = 2_000;
 
 /// Weak prior on one shape parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -88,6 +92,7 @@ struct Profile<'a> {
     rho: f64,
     variance: f64,
     priors: &'a ShapePriors,
+    evaluations: Evaluations,
 }
 
 struct Evaluation {
@@ -139,6 +144,7 @@ impl CostFunction for Profile<'_> {
     type Param = Vec<f64>;
     type Output = f64;
     fn cost(&self, theta: &Self::Param) -> Result<f64, argmin::core::Error> {
+        self.evaluations.take()?;
         Ok(self.evaluate(theta).cost)
     }
 }
@@ -147,6 +153,7 @@ impl Gradient for Profile<'_> {
     type Param = Vec<f64>;
     type Gradient = Vec<f64>;
     fn gradient(&self, theta: &Self::Param) -> Result<Vec<f64>, argmin::core::Error> {
+        self.evaluations.take()?;
         Ok(self.evaluate(theta).gradient)
     }
 }
@@ -209,6 +216,7 @@ pub(crate) fn fit(design: &Design, drivers: &[Vec<f64>], priors: &ShapePriors) -
             rho,
             variance,
             priors,
+            evaluations: Evaluations::at_most(MOST_EVALUATIONS),
         };
         theta = search(profile, theta);
         dof = (design.y.len() - fixed.len() - design.media.len()) as f64;
