@@ -185,15 +185,7 @@ pub fn whiten(column: &[f64], rho: f64) -> Vec<f64> {
 /// freedom. A grid with parabolic refinement is exact enough: the likelihood is flat within ±0.02.
 #[must_use]
 pub fn reml_autocorrelation(columns: &[Vec<f64>], y: &[f64]) -> f64 {
-    let likelihood = |rho: f64| {
-        let whitened: Vec<Vec<f64>> = columns.iter().map(|c| whiten(c, rho)).collect();
-        let target = whiten(y, rho);
-        let gram = Cholesky::of_gram(&whitened, &[]);
-        let moments: Vec<f64> = whitened.iter().map(|c| dot(c, &target)).collect();
-        let rss = dot(&target, &target) - gram.quadratic(&moments);
-        let dof = y.len() as f64 - gram.rank() as f64;
-        -0.5 * (dof * rss.max(1e-300).ln() + gram.log_determinant() - (1.0 - rho * rho).ln())
-    };
+    let likelihood = |rho: f64| restricted_likelihood(columns, y, rho);
     let grid: Vec<f64> = (0..=12).map(|i| -0.3 + 0.1 * f64::from(i)).collect();
     let values: Vec<f64> = grid.iter().map(|&r| likelihood(r)).collect();
     let best = (0..grid.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best });
@@ -208,6 +200,18 @@ pub fn reml_autocorrelation(columns: &[Vec<f64>], y: &[f64]) -> f64 {
         0.0
     };
     grid[best] + 0.1 * shift.clamp(-1.0, 1.0)
+}
+
+/// Logarithm of the restricted likelihood of a regression whose errors have the first-order autocorrelation `rho`, up to a constant.
+#[must_use]
+pub fn restricted_likelihood(columns: &[Vec<f64>], y: &[f64], rho: f64) -> f64 {
+    let whitened: Vec<Vec<f64>> = columns.iter().map(|c| whiten(c, rho)).collect();
+    let target = whiten(y, rho);
+    let gram = Cholesky::of_gram(&whitened, &[]);
+    let moments: Vec<f64> = whitened.iter().map(|c| dot(c, &target)).collect();
+    let rss = dot(&target, &target) - gram.quadratic(&moments);
+    let dof = y.len() as f64 - gram.rank() as f64;
+    -0.5 * (dof * rss.max(1e-300).ln() + gram.log_determinant() - (1.0 - rho * rho).ln())
 }
 
 /// A generalised least squares fit.

@@ -160,7 +160,7 @@ pub fn fit_all(
     for (i, design) in designs.iter().enumerate() {
         cancel.check()?;
         let columns: Vec<Vec<f64>> = others(&rough, i).map(|d| d.column.clone()).collect();
-        first.push(fit::fit(design, &columns, &params.priors));
+        first.push(fit::fit(design, &columns, &params.priors, cancel)?);
         progress(0.3 + 0.3 * (i + 1) as f64 / count as f64);
     }
     let learned = learn_drivers(&designs, &first);
@@ -168,7 +168,7 @@ pub fn fit_all(
     for (i, design) in designs.iter().enumerate() {
         cancel.check()?;
         let drivers: Vec<Vec<f64>> = others(&learned, i).map(|d| d.column.clone()).collect();
-        let fitted = fit::fit(design, &drivers, &params.priors);
+        let fitted = fit::fit(design, &drivers, &params.priors, cancel)?;
         let rng = &mut stream(seed, &[1, design.brand as u64]);
         let deviations = bootstrap::draws(&fitted, params.draws, rng);
         let lines = (0..design.media.len())

@@ -15,6 +15,12 @@ use crate::estimate::Estimate;
 use crate::linear::{dot, orthonormal, remove, whiten};
 use crate::response::{BrandModel, ResponseParams};
 
+/// Factor on standard errors for curves of another form than the fitted one.
+///
+/// Over the pairs without an effect of the simulated worlds 1001 to 1100, estimates in worlds with unfamiliar curves were spread
+/// 1.06 times as wide as their standard errors said, and 0.98 times in the others.
+const FORM: f64 = 1.05;
+
 /// The effect of one ordered pair of own brands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CrossEffect {
@@ -43,16 +49,18 @@ pub fn effects(models: &[BrandModel], params: &ResponseParams) -> Vec<CrossEffec
         for (k, &driver) in model.driver_brands.iter().enumerate() {
             let (strength, error) = fitted.driver(design, k);
             let uplift = model.driver_uplift[k];
+            let inflation = FORM * params.form_inflation;
             let effect = Estimate::new(
                 strength * uplift,
-                error * uplift.abs() * params.form_inflation,
+                error * uplift.abs() * inflation,
                 fitted.dof,
                 0.0,
             );
+            let widening = inflation * fitted.driver_widening(k);
             let draws = model
                 .deviations
                 .iter()
-                .map(|d| strength + params.form_inflation * d[first + k])
+                .map(|d| strength + widening * d[first + k])
                 .collect();
             out.push(CrossEffect {
                 driver,

@@ -1,54 +1,8 @@
 //! The highest point of a posterior density and its curvature there.
 
-use argmin::{
-    core::{CostFunction, Error, Executor, Gradient},
-    solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS},
-};
-
-use std::cell::RefCell;
-
 use super::{density::Density, kernel};
 use crate::cancel::{Cancel, Cancelled};
-use crate::evaluations::Evaluations;
-
-struct Climb<'a, 'd> {
-    density: RefCell<(&'a mut Density<'d>, Vec<f64>)>,
-    frozen: &'a [usize],
-    scale: f64,
-    cancel: &'a dyn Cancel,
-    evaluations: Evaluations,
-}
-
-impl CostFunction for Climb<'_, '_> {
-    type Param = Vec<f64>;
-    type Output = f64;
-
-    fn cost(&self, q: &Vec<f64>) -> Result<f64, Error> {
-        self.cancel.check()?;
-        self.evaluations.take()?;
-        let (density, gradient) = &mut *self.density.borrow_mut();
-        let value = -self.scale * density.evaluate(q, gradient);
-        // Where nothing is finite a large number sends the line search back.
-        Ok(if value.is_finite() { value } else { 1e10 })
-    }
-}
-
-impl Gradient for Climb<'_, '_> {
-    type Param = Vec<f64>;
-    type Gradient = Vec<f64>;
-
-    fn gradient(&self, q: &Vec<f64>) -> Result<Vec<f64>, Error> {
-        self.cancel.check()?;
-        self.evaluations.take()?;
-        let (density, gradient) = &mut *self.density.borrow_mut();
-        density.evaluate(q, gradient);
-        for i in self.frozen {
-            gradient[*i] = 0.0;
-        }
-        let slope = |g: &f64| if g.is_finite() { -self.scale * g } else { 0.0 };
-        Ok(gradient.iter().map(slope).collect())
-    }
-}
+use crate::descent::{Limits, descend};
 
 /// Climbs from `start` by L-BFGS and returns the best point seen; `frozen` coordinates stay.
 ///
@@ -74,24 +28,19 @@ pub(super) fn climb(
             break;
         }
         // The first step of L-BFGS has the length of the gradient; a tenth is a careful one on these scales.
-        let problem = Climb {
-            density: RefCell::new((&mut *density, vec![0.0; best.len()])),
-            frozen,
-            scale: 0.1 / norm,
-            cancel,
-            evaluations: Evaluations::at_most(20_000),
+        let scale = 0.1 / norm;
+        let limits = Limits {
+            memory: 12,
+            steps: iterations,
+            evaluations: 10_000,
         };
-        let solver = LBFGS::new(MoreThuenteLineSearch::new(), 12);
-        let result = Executor::new(problem, solver)
-            .configure(|state| state.param(best.clone()).max_iters(iterations))
-            .run();
-        cancel.check()?;
-        if let Some(point) = result
-            .ok()
-            .and_then(|mut done| done.state.take_best_param())
-        {
-            best = point;
-        }
+        (_, best) = descend(best, limits, cancel, |q| {
+            let value = -scale * density.evaluate(q, &mut gradient);
+            for i in frozen {
+                gradient[*i] = 0.0;
+            }
+            (value, gradient.iter().map(|g| -scale * g).collect())
+        })?;
         if density.evaluate(&best, &mut gradient) - before < 1e-9 * before.abs() {
             break;
         }
