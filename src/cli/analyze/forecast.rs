@@ -1,7 +1,7 @@
 //! `analyze forecast`: the series of a CSV file.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::{
         Mutex,
@@ -10,8 +10,8 @@ use std::{
 };
 
 use analytics::forecast::{
-    Forecast, Model, Options, Recipe, panel,
-    regress::{Driven, Driver, forecast_driven},
+    Forecast, Model, Note, Options, Recipe, panel,
+    regress::{Driven, Driver, forecast_driven_cancellable},
 };
 use clap::{Args, builder::PossibleValuesParser};
 use domain::Error;
@@ -32,7 +32,8 @@ Example:
   digi-cadence analyze forecast examples/analyze/forecast/airpassengers.csv --horizon 12 --season 12
 
 Result: unique_id,step,yhat,lo80,hi80,lo95,hi95, one row per series and step. With --output json also the model, its form and
-parameters, the backtest and notes per series. docs/analyze.md shows how to check it against statsforecast.";
+parameters, the backtest, notes and the drivers' effects per series (null where the past cannot tell); without it the notes
+go to standard error. docs/analyze.md shows how to check it against statsforecast.";
 
 /// `digi-cadence analyze forecast`
 #[derive(Debug, Args)]
@@ -152,6 +153,9 @@ pub(super) fn run(format: Format, arguments: Arguments) -> Outcome {
             .collect();
         return destination.write_json(&document);
     }
+    for line in remarks(&ids, &made) {
+        eprintln!("{line}");
+    }
     let mut csv = Csv::new(["unique_id", "step", "yhat", "lo80", "hi80", "lo95", "hi95"]);
     for (id, made) in ids.iter().zip(&made) {
         for (step, s) in (1..).zip(&made.forecast.steps) {
@@ -160,6 +164,57 @@ pub(super) fn run(format: Format, arguments: Arguments) -> Outcome {
         }
     }
     destination.write(&csv.text())
+}
+
+/// What the reader should know, which a table of numbers has no room for: each remark once, with the series it holds for.
+fn remarks(ids: &[String], made: &[Made]) -> Vec<String> {
+    /// Series that are named; of more only the number is told.
+    const NAMED: usize = 5;
+    let mut series: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (id, made) in ids.iter().zip(made) {
+        let effects = made.driven.iter().flat_map(|driven| &driven.effects);
+        let unknown = effects
+            .filter(|effect| effect.coefficient.is_none())
+            .map(|effect| {
+                format!(
+                    "the effect of {:?} cannot be told: it never changed or only moved together with other drivers, a line or the season",
+                    effect.name
+                )
+            });
+        for remark in made.forecast.notes.iter().map(remark).chain(unknown) {
+            series.entry(remark).or_default().push(id);
+        }
+    }
+    let line = |(remark, ids): (String, Vec<&str>)| {
+        let more = match ids.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let named = &ids[..ids.len().min(NAMED)];
+        format!("{remark} ({}{more})", named.join(", "))
+    };
+    series.into_iter().map(line).collect()
+}
+
+fn remark(note: &Note) -> String {
+    match note {
+        Note::GapsFilled { values } => {
+            format!("missing values inside the series were filled by straight lines: {values}")
+        }
+        Note::StaleEnd { values } => {
+            format!("missing values at the end of the series were forecast over: {values}")
+        }
+        Note::Constant => "all values are equal: the intervals have no width".to_owned(),
+        Note::NoBacktest => {
+            "too short for a backtest: model and widths rest on the fit alone".to_owned()
+        }
+        Note::NoSeason => "too short for a season of this period".to_owned(),
+        Note::NaiveIsBest => "no model beat the naive ones in the backtest".to_owned(),
+        Note::Replaced { wanted } => format!(
+            "the last value stands in for {}, for which the series is too short or which could not be fitted to it",
+            wanted.name()
+        ),
+    }
 }
 
 fn document(id: &str, made: &Made) -> Value {
@@ -221,7 +276,10 @@ fn driven(
                 while !watch.stopped() {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(one) = series.get(at) else { return };
-                    let made = forecast_driven(&one.history, &one.drivers, options);
+                    let made =
+                        forecast_driven_cancellable(&one.history, &one.drivers, options, &|| {
+                            watch.stopped()
+                        });
                     watch.one_done();
                     let mut places = places.lock().expect("no thread panics while it holds it");
                     places.push((at, made));
@@ -332,4 +390,59 @@ fn read(path: &std::path::Path, horizon: usize, ignore: &[String]) -> Result<Vec
         })
     };
     ids.into_iter().zip(&rows).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use analytics::forecast::{forecast, forecast_with, regress::Effect};
+
+    use super::*;
+
+    #[test]
+    fn every_remark_is_said_once_with_the_series_it_holds_for() {
+        let options = Options::new(2, 1);
+        let plain = |forecast| Made {
+            forecast,
+            driven: None,
+        };
+        let replaced = forecast_with(&[3.0, 4.0, 6.0], &options, Model::Ets).expect("known values");
+        let constant = forecast(&[5.0; 30], &options).expect("known values");
+        let cannot_tell = Made {
+            driven: Some(Driven {
+                forecast: constant.clone(),
+                used: false,
+                effects: vec![Effect {
+                    name: "price".to_owned(),
+                    coefficient: None,
+                    error: None,
+                }],
+                error_with: None,
+                error_without: None,
+            }),
+            forecast: constant.clone(),
+        };
+        let mut made = vec![plain(replaced), cannot_tell];
+        made.extend((0..7).map(|_| plain(constant.clone())));
+        let ids: Vec<String> = (0..9).map(|i| format!("s{i}")).collect();
+        let lines = remarks(&ids, &made);
+        let has = |parts: &[&str]| {
+            let fits = |line: &&String| parts.iter().all(|part| line.contains(part));
+            lines.iter().filter(fits).count() == 1
+        };
+        assert!(
+            has(&["the last value stands in for ets", "(s0)"]),
+            "{lines:?}"
+        );
+        assert!(
+            has(&["all values are equal", "(s1, s2, s3, s4, s5 and 3 more)"]),
+            "{lines:?}"
+        );
+        assert!(
+            has(&["effect of \"price\" cannot be told", "(s1)"]),
+            "{lines:?}"
+        );
+        let told = document("s1", &made[1]);
+        assert!(told["drivers"]["effects"][0]["coefficient"].is_null());
+        assert_eq!(told["notes"][0]["note"], "constant");
+    }
 }
