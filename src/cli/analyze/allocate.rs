@@ -12,7 +12,7 @@ use analytics::{
 use clap::Args;
 use domain::Error;
 
-use super::{Destination, Outcome, Threads, file, work};
+use super::{Destination, Outcome, Threads, file, number, work};
 
 const EXAMPLE: &str = "\
 The problem: a JSON object with tables brand × channel (or one number for all) beta, a, k, current, lower, upper; the total B, a
@@ -36,7 +36,7 @@ pub(super) struct Arguments {
     /// The JSON file
     file: PathBuf,
     /// Relative gap to the bound that is good enough where curves are S-shaped
-    #[arg(long, value_name = "SHARE", default_value_t = allocation::Settings::default().gap)]
+    #[arg(long, value_name = "SHARE", default_value_t = allocation::Settings::default().gap, value_parser = number::not_negative)]
     gap: f64,
     /// Most relaxations to solve on the way there
     #[arg(long, value_name = "N", default_value_t = allocation::Settings::default().nodes)]
