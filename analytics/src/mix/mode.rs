@@ -94,15 +94,15 @@ pub(super) fn variances(
     set_apart(&mut curvature, d, frozen, |_| 1.0);
     let factor = crate::linear::Cholesky::new(&curvature, d);
     let mut unit = vec![0.0; d];
-    let variances = (0..d)
+    (0..d)
         .map(|i| {
+            cancel.check()?;
             unit[i] = 1.0;
             let variance = factor.quadratic(&unit);
             unit[i] = 0.0;
-            if variance > 0.0 { variance } else { 1.0 }
+            Ok(if variance > 0.0 { variance } else { 1.0 })
         })
-        .collect();
-    Ok(variances)
+        .collect()
 }
 
 /// Cuts coordinates off from all others and gives them a curvature of their own.
@@ -130,10 +130,11 @@ impl Normal {
         let d = mode.len();
         let mut curvature = curvature(density, &mode, cancel)?;
         set_apart(&mut curvature, d, apart, |k| 1.0 / (widths[k] * widths[k]));
-        let (values, vectors) = eigen(curvature, d);
+        let (values, vectors) = eigen(curvature, d, cancel)?;
         // Factor V · Λ^(−½) · Vᵀ: the symmetric root, so that coordinates stay near the ones they were.
         let mut factor = vec![0.0; d * d];
         for k in 0..d {
+            cancel.check()?;
             let scale = 1.0 / values[k].max(1.0 / (widest * widest)).sqrt();
             let v = &vectors[k * d..(k + 1) * d];
             for i in 0..d {
@@ -172,7 +173,14 @@ impl kernel::Wide for AddProduct<'_> {
 }
 
 /// Eigenvalues and eigenvectors (one after the other) of a symmetric matrix by cyclic Jacobi rotations.
-fn eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
+///
+/// Kept beside the decomposition of `faer`: the symmetric root of the curvature is where draws of a seed start from, and another
+/// order of rounding would give every seed other draws.
+fn eigen(
+    mut a: Vec<f64>,
+    n: usize,
+    cancel: &dyn Cancel,
+) -> Result<(Vec<f64>, Vec<f64>), Cancelled> {
     let mut v = vec![0.0; n * n];
     for i in 0..n {
         v[i * n + i] = 1.0;
@@ -187,6 +195,7 @@ fn eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
             break;
         }
         for p in 0..n {
+            cancel.check()?;
             for q in p + 1..n {
                 let (app, aqq, apq) = (a[p * n + p], a[q * n + q], a[p * n + q]);
                 if apq.abs() <= 1e-300 || apq * apq <= 1e-30 * (app * aqq).abs() {
@@ -206,7 +215,7 @@ fn eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
             }
         }
     }
-    ((0..n).map(|i| a[i * n + i]).collect(), v)
+    Ok(((0..n).map(|i| a[i * n + i]).collect(), v))
 }
 
 fn rotate_rows(a: &mut [f64], n: usize, p: usize, q: usize, c: f64, s: f64) {
@@ -222,6 +231,7 @@ fn rotate_rows(a: &mut [f64], n: usize, p: usize, q: usize, c: f64, s: f64) {
 #[cfg(test)]
 mod tests {
     use super::eigen;
+    use crate::cancel::{Cancelled, never};
 
     #[test]
     fn eigenvalues_of_a_known_matrix() {
@@ -235,7 +245,7 @@ mod tests {
                 a[(i - 1) * n + i] = -1.0;
             }
         }
-        let (mut values, vectors) = eigen(a.clone(), n);
+        let (mut values, vectors) = eigen(a.clone(), n, &never).expect("never cancelled");
         for k in 0..n {
             let v = &vectors[k * n..(k + 1) * n];
             for i in 0..n {
@@ -248,5 +258,6 @@ mod tests {
             let angle = (k + 1) as f64 * std::f64::consts::PI / (n + 1) as f64;
             assert!((value - (2.0 - 2.0 * angle.cos())).abs() < 1e-12);
         }
+        assert_eq!(eigen(a, n, &|| true), Err(Cancelled));
     }
 }

@@ -5,7 +5,7 @@
 //! an optimum. The search is L-BFGS from several starts.
 
 use super::{
-    density::{Density, Design, Effect, Guess},
+    density::{Density, Design, Effect, Guess, factor_of_gram},
     prior::{Prior, Support},
 };
 use crate::{
@@ -33,7 +33,7 @@ struct Linear {
 }
 
 impl Linear {
-    fn new(design: &Design) -> Self {
+    fn new(design: &Design, cancel: &dyn Cancel) -> Result<Self, Cancelled> {
         let n = design.periods;
         let known = |values: &[f64]| -> Vec<f64> {
             values
@@ -64,14 +64,14 @@ impl Linear {
                 }
             }
         }
-        let gram = Cholesky::of_gram(&columns, &penalty);
+        let gram = factor_of_gram(&columns, &penalty, cancel)?;
         let outcome = design.outcome.clone();
         let moments: Vec<f64> = columns.iter().map(|c| dot(c, &outcome)).collect();
         let prior = |effect: Effect| match effect {
             Effect::Coefficient(prior) => prior,
             Effect::Return(..) => Prior::HalfNormal { sd: 2.0 },
         };
-        Self {
+        Ok(Self {
             outcome_solution: gram.solve(&moments),
             gram,
             outcome,
@@ -88,7 +88,7 @@ impl Linear {
                 .map(|c| prior(c.effect).support() == Support::Real)
                 .collect(),
             observations: design.known.iter().sum(),
-        }
+        })
     }
 
     /// Coefficients of channels and columns, residual, and penalised sum of squares.
@@ -266,7 +266,7 @@ pub(super) fn search(
     cancel: &dyn Cancel,
 ) -> Result<Vec<Guess>, Cancelled> {
     let design = density.design;
-    let linear = Linear::new(design);
+    let linear = Linear::new(design, cancel)?;
     let lengths: Vec<usize> = (0..design.channels.len())
         .map(|m| density.shape_priors(m).count())
         .collect();
