@@ -35,6 +35,11 @@ pub struct CrossEffect {
     pub strength: f64,
     /// Variance inflation of the driver given everything else in the regression; above ten the data cannot tell.
     pub variance_inflation: f64,
+    /// Root mean square of what of the driver moves on its own, after everything else in the regression, as a share of the driver's
+    /// root mean square; NaN for a driver of zeros.
+    pub own_variation: f64,
+    /// The same after the controls alone.
+    pub variation: f64,
     /// Draws of `strength`, from the same bootstrap as the affected brand's curves.
     pub draws: Vec<f64>,
 }
@@ -46,6 +51,7 @@ pub fn effects(models: &[BrandModel], params: &ResponseParams) -> Vec<CrossEffec
     for model in models {
         let (design, fitted) = (&model.design, &model.fitted);
         let first = fitted.driver_position(design);
+        let movements = movements(model);
         for (k, &driver) in model.driver_brands.iter().enumerate() {
             let (strength, error) = fitted.driver(design, k);
             let uplift = model.driver_uplift[k];
@@ -67,7 +73,9 @@ pub fn effects(models: &[BrandModel], params: &ResponseParams) -> Vec<CrossEffec
                 affected: design.brand,
                 effect,
                 strength,
-                variance_inflation: variance_inflation(model, first + k),
+                variance_inflation: movements[k].inflation,
+                own_variation: movements[k].own,
+                variation: movements[k].after_controls,
                 draws,
             });
         }
@@ -75,25 +83,67 @@ pub fn effects(models: &[BrandModel], params: &ResponseParams) -> Vec<CrossEffec
     out
 }
 
-/// How much of a column the other columns of its regression already explain, as `1 / (1 − R²)`.
-fn variance_inflation(model: &BrandModel, position: usize) -> f64 {
-    let jacobian = &model.fitted.jacobian;
-    let constant = whiten(&vec![1.0; model.design.y.len()], model.fitted.rho);
-    let mut centred = jacobian[position].clone();
-    remove(&mut centred, &orthonormal(&[constant]));
-    let total = dot(&centred, &centred);
-    let others: Vec<Vec<f64>> = jacobian
+/// How a driver moves beside the rest of its regression.
+struct Movement {
+    /// Variance inflation, `1 / (1 − R²)`.
+    inflation: f64,
+    /// What moves on its own, as a share of the driver.
+    own: f64,
+    /// What moves after the controls, as a share of the driver.
+    after_controls: f64,
+}
+
+/// Every driver of a model, in order.
+fn movements(model: &BrandModel) -> Vec<Movement> {
+    let (design, fitted) = (&model.design, &model.fitted);
+    let first = fitted.driver_position(design);
+    let behind = first + model.driver_brands.len();
+    let columns = &fitted.jacobian;
+    let constant = orthonormal(&[whiten(&vec![1.0; design.y.len()], fitted.rho)]);
+    let controls = orthonormal(&columns[behind..]);
+    let others: Vec<Vec<f64>> = columns[behind..]
+        .iter()
+        .chain(&columns[..first])
+        .cloned()
+        .collect();
+    let others = orthonormal(&others);
+    let without = |column: &[f64], basis: &[Vec<f64>]| {
+        let mut rest = column.to_vec();
+        remove(&mut rest, basis);
+        rest
+    };
+    // Each driver after everything that is no driver; the drivers are then taken out of each other.
+    let rests: Vec<Vec<f64>> = columns[first..behind]
+        .iter()
+        .map(|column| without(column, &others))
+        .collect();
+    // Whitening takes the same part from a level that does not move as from one that does; undo it on the level.
+    let level = (1.0 - fitted.rho).powi(2).max(1e-12);
+    columns[first..behind]
         .iter()
         .enumerate()
-        .filter(|(i, _)| *i != position)
-        .map(|(_, c)| c.clone())
-        .collect();
-    let mut rest = jacobian[position].clone();
-    remove(&mut rest, &orthonormal(&others));
-    let left = dot(&rest, &rest);
-    if left > 0.0 {
-        total / left
-    } else {
-        f64::INFINITY
-    }
+        .map(|(k, column)| {
+            let all = dot(column, column);
+            let share = |rest: &[f64]| (dot(rest, rest) / all * level).sqrt();
+            let siblings: Vec<Vec<f64>> = rests
+                .iter()
+                .zip(&columns[first..behind])
+                .enumerate()
+                .filter(|(i, (rest, whole))| *i != k && dot(rest, rest) > 1e-18 * dot(whole, whole))
+                .map(|(_, (rest, _))| rest.clone())
+                .collect();
+            let alone = without(&rests[k], &orthonormal(&siblings));
+            let left = dot(&alone, &alone);
+            let centred = without(column, &constant);
+            Movement {
+                inflation: if left > 0.0 {
+                    dot(&centred, &centred) / left
+                } else {
+                    f64::INFINITY
+                },
+                own: share(&alone),
+                after_controls: share(&without(column, &controls)),
+            }
+        })
+        .collect()
 }

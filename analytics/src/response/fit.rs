@@ -74,7 +74,7 @@ impl ShapePriors {
 /// A fitted brand.
 #[derive(Debug, Clone)]
 pub(crate) struct Fitted {
-    /// Shape parameters: logit retention then log half over mean, line by line.
+    /// Shape parameters: logit of retention, logit of delay and logarithm of half over mean spend, line by line.
     pub(crate) theta: Vec<f64>,
     /// Linear coefficients: media, cross-brand drivers, controls.
     pub(crate) linear: Vec<f64>,
@@ -185,7 +185,7 @@ pub(crate) fn fit(
     let fixed: Vec<&Vec<f64>> = drivers.iter().chain(&design.controls).collect();
     let mut theta = start(design, priors);
     let mut rho = 0.0;
-    let mut dof = (design.y.len() - fixed.len() - design.media.len()) as f64;
+    let dof = (design.y.len() as f64 - (fixed.len() + design.media.len()) as f64).max(1.0);
     for round in 0..3 {
         let all: Vec<Vec<f64>> = media_columns(design, &theta)
             .into_iter()
@@ -211,7 +211,6 @@ pub(crate) fn fit(
         };
         theta = best_start(&profile, theta);
         (_, theta) = descend(theta, LIMITS, cancel, |theta| profile.evaluate(theta))?;
-        dof = (design.y.len() - fixed.len() - design.media.len()) as f64;
     }
     Ok(finish(design, drivers, priors, theta, rho))
 }
@@ -400,13 +399,17 @@ fn information(jacobian: &[Vec<f64>], precisions: &[f64], variance: f64) -> Chol
 ///
 /// The delta method takes the fitted shape for granted. When the fitted effect is near zero, a different carry-over may
 /// explain the data almost as well with an effect of one; this is what the ratio sees.
+///
+/// # Errors
+/// [`Cancelled`], asked between shapes.
 pub(crate) fn break_even_ratio(
     design: &Design,
     drivers: &[Vec<f64>],
     fitted: &Fitted,
     priors: &ShapePriors,
     i: usize,
-) -> f64 {
+    cancel: &dyn Cancel,
+) -> Result<f64, Cancelled> {
     let rho = fitted.rho;
     let mut fixed = media_columns(design, &fitted.theta);
     fixed.remove(i);
@@ -433,6 +436,7 @@ pub(crate) fn break_even_ratio(
     let mut held = f64::INFINITY;
     for a in [-2.2, -1.5, -0.9, -0.4, 0.1, 0.6, 1.2, 1.8] {
         for b in [-3.0, -1.8, -0.9, 0.0, 0.8, 1.6, 2.6] {
+            cancel.check()?;
             for c in [-1.2, -0.4, 0.3, 0.9, 1.6, 2.4] {
                 let theta = [a, b, c];
                 let unit = unpack(&theta, 0, line.mean);
@@ -445,7 +449,7 @@ pub(crate) fn break_even_ratio(
             }
         }
     }
-    (held - free).max(0.0)
+    Ok((held - free).max(0.0))
 }
 
 impl Fitted {
