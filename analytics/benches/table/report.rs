@@ -59,19 +59,29 @@ pub(crate) enum Bar {
     RatioAtMost(f64),
     /// The reference divided by ours (how many times faster we are) may be no less than this.
     TimesFaster(f64),
+    /// The ratio of ours to the reference may be no less than this, both measured in this run: a stored reference is shown, and the
+    /// bar is not reached.
+    LiveRatioAtLeast(f64),
     /// Printed for the reader; nothing has to be reached.
     Shown,
 }
 
 impl Bar {
-    fn is_met(self, ours: f64, reference: Option<f64>) -> bool {
+    /// Whether `ours` reaches it. What is not a finite number never does, nor does anything beside a reference that is not one.
+    fn is_met(self, ours: f64, reference: Reference) -> bool {
+        if !ours.is_finite() || reference.is_some_and(|(value, _)| !value.is_finite()) {
+            return false;
+        }
         match (self, reference) {
             (Self::AtMost(most), _) => ours <= most,
             (Self::AtLeast(least), _) => ours >= least,
             (Self::Within(low, high), _) => (low..=high).contains(&ours),
-            (Self::RatioAtMost(most), Some(reference)) => ours <= most * reference,
-            (Self::TimesFaster(least), Some(reference)) => reference >= least * ours,
-            (Self::RatioAtMost(_) | Self::TimesFaster(_), None) => false,
+            (Self::RatioAtMost(most), Some((reference, _))) => ours <= most * reference,
+            (Self::TimesFaster(least), Some((reference, _))) => reference >= least * ours,
+            (Self::LiveRatioAtLeast(least), Some((reference, Source::Measured))) => {
+                ours >= least * reference
+            }
+            (Self::RatioAtMost(_) | Self::TimesFaster(_) | Self::LiveRatioAtLeast(_), _) => false,
             (Self::Shown, _) => true,
         }
     }
@@ -83,9 +93,43 @@ impl Bar {
             Self::Within(low, high) => format!("{low} … {high}"),
             Self::RatioAtMost(most) => format!("≤ {most} × reference"),
             Self::TimesFaster(least) => format!("≥ {least} × faster"),
+            Self::LiveRatioAtLeast(least) => format!("≥ {least} × reference"),
             Self::Shown => "–".to_owned(),
         }
     }
+}
+
+/// No bar accepts what is not a number, ours or the reference's, and none that needs a reference does without; asked before anything
+/// is measured.
+///
+/// # Panics
+/// When one does.
+pub(crate) fn check() {
+    let measured = |value| Some((value, Source::Measured));
+    for bar in [
+        Bar::AtMost(1.0),
+        Bar::AtLeast(1.0),
+        Bar::Within(1.0, 1.0),
+        Bar::RatioAtMost(1.0),
+        Bar::TimesFaster(1.0),
+        Bar::LiveRatioAtLeast(1.0),
+        Bar::Shown,
+    ] {
+        assert!(bar.is_met(1.0, measured(1.0)), "{bar:?}");
+        for unknown in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(!bar.is_met(unknown, measured(1.0)), "{bar:?} {unknown}");
+            assert!(!bar.is_met(1.0, measured(unknown)), "{bar:?} {unknown}");
+            assert!(!bar.is_met(unknown, None), "{bar:?} {unknown}");
+        }
+    }
+    for bar in [
+        Bar::RatioAtMost(1.0),
+        Bar::TimesFaster(1.0),
+        Bar::LiveRatioAtLeast(1.0),
+    ] {
+        assert!(!bar.is_met(1.0, None), "{bar:?}");
+    }
+    assert!(!Bar::LiveRatioAtLeast(1.0).is_met(1.0, Some((1.0, Source::Stored))));
 }
 
 /// A reference figure and where it comes from.
@@ -136,7 +180,7 @@ impl Table {
             reference: value,
             ratio: value.map(|value| ours / value),
             bar: bar.text(),
-            ok: ours.is_finite() && bar.is_met(ours, value),
+            ok: bar.is_met(ours, reference),
             source: reference.map_or(Source::Bar, |(_, source)| source),
             note: note.to_owned(),
             command: self.command(),
