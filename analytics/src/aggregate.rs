@@ -327,9 +327,11 @@ fn text(path: &Path) -> Result<&str, AggregateError> {
 
 /// The address under which polars reads a file part by part. A plain path is mapped into memory whole, so that a large file stays
 /// in memory as it is read. (So is one whose name holds a per cent sign, which polars takes for an escape and makes a path of.)
+/// polars takes no address with `..` in it.
 fn unmapped(path: &Path) -> Result<PlRefPath, AggregateError> {
-    let whole =
-        std::path::absolute(path).map_err(|error| AggregateError::Unreadable(error.to_string()))?;
+    let whole = path
+        .canonicalize()
+        .map_err(|error| AggregateError::Unreadable(error.to_string()))?;
     let escaped = text(&whole)?.replace('%', "%25");
     Ok(PlRefPath::new(format!("file://{escaped}")))
 }

@@ -125,14 +125,10 @@ fn many_brands(table: &mut Table, columns: &[MetricColumn]) {
         Bar::Shown,
         "median of 5",
     );
-    // The rank by the given weights from a sort of the scores, which are all different.
-    let mut order: Vec<usize> = (0..MANY).collect();
-    order.sort_by(|&a, &b| {
-        scored[b]
-            .value
-            .partial_cmp(&scored[a].value)
-            .expect("numbers")
-    });
+    // The rank by the given weights from a sort of the scores.
+    let of = |brand: usize| scored[brand].value.expect("all are scored");
+    let mut sorted: Vec<f64> = (0..MANY).map(of).collect();
+    sorted.sort_by(|a, b| b.total_cmp(a));
     let is_sound = |range: &RankRange, rank: usize| {
         let whole: f64 = range.shares.iter().map(|(_, share)| share).sum();
         range.rank == Some(rank)
@@ -140,10 +136,13 @@ fn many_brands(table: &mut Table, columns: &[MetricColumn]) {
             && matches!((range.best, range.worst), (Some(best), Some(worst)) if best <= worst)
     };
     assert_eq!(ranges.len(), MANY);
-    let unsound = order
+    let unsound = ranges
         .iter()
         .enumerate()
-        .filter(|(place, brand)| !is_sound(&ranges[**brand], place + 1))
+        .filter(|(brand, range)| {
+            let better = sorted.partition_point(|value| *value > of(*brand));
+            !is_sound(range, better + 1)
+        })
         .count();
     table.row(
         &name("brands with unsound ranks"),

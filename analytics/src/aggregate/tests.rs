@@ -432,3 +432,15 @@ fn a_file_is_found_under_any_name() {
     let found = aggregate(&file.0, FileFormat::Csv, &monthly(), &never).unwrap();
     assert_eq!(found.rows, 8);
 }
+
+#[test]
+fn a_file_is_found_by_way_of_the_folder_above() {
+    let file = File::new("above.csv", SMALL.as_bytes());
+    let folder = file.0.parent().unwrap();
+    let around = folder
+        .join("..")
+        .join(folder.file_name().unwrap())
+        .join(file.0.file_name().unwrap());
+    let found = aggregate(&around, FileFormat::Csv, &monthly(), &never).unwrap();
+    assert_eq!(found.rows, 8);
+}

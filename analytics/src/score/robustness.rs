@@ -1,7 +1,5 @@
 //! How much of a ranking is the weights' doing: ranks under drawn weights, and the smallest move of weight that swaps two brands.
 
-use std::collections::BTreeMap;
-
 use rand_distr::{Distribution, Gamma};
 
 use super::{BrandScore, MetricColumn, unit_of_weights};
@@ -11,6 +9,9 @@ use crate::rng::stream;
 /// Concentration from which drawn weights equal the given ones in every digit; a higher one is taken for this, so that no sum of
 /// drawn weights overflows.
 const EXACT: f64 = 1e36;
+
+/// Draws whose ranks are kept before they are counted brand by brand.
+const BLOCK: usize = 256;
 
 /// How to draw weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,8 +94,16 @@ pub fn ranks(
     let unit = unit_of_weights(metrics.iter().map(|m| m.weight));
     let total: f64 = used.iter().map(|&m| metrics[m].weight * unit).sum();
     let given: Vec<Option<f64>> = scores.iter().map(|s| s.value).collect();
-    // How often a brand had a rank. A table of brands by ranks would be mostly zeros.
-    let mut counts: Vec<BTreeMap<u32, u32>> = vec![BTreeMap::new(); scores.len()];
+    // Points by brand and used metric, NaN where absent.
+    let points: Vec<f64> = scores
+        .iter()
+        .flat_map(|score| {
+            used.iter()
+                .map(|&m| score.lines[m].normalised.unwrap_or(f64::NAN))
+        })
+        .collect();
+    // How often a brand had a rank, by rank. A table of brands by ranks would be mostly zeros.
+    let mut counts: Vec<Vec<(u32, u32)>> = vec![Vec::new(); scores.len()];
     let shapes: Vec<f64> = used
         .iter()
         .map(|&m| {
@@ -106,17 +115,18 @@ pub fn ranks(
     let mut rng = stream(params.seed, &[19]);
     let mut weights = vec![0.0; used.len()];
     let draws = if used.is_empty() { 0 } else { params.draws };
-    for _ in 0..draws {
+    let mut block: Vec<Option<u32>> = Vec::new();
+    for draw in 1..=draws {
         cancel.check()?;
         for (weight, shape) in weights.iter_mut().zip(&shapes) {
             *weight = Gamma::new(*shape, 1.0).map_or(0.0, |gamma| gamma.sample(&mut rng));
         }
-        let drawn: Vec<Option<f64>> = scores
-            .iter()
-            .map(|score| {
+        let drawn: Vec<Option<f64>> = points
+            .chunks_exact(used.len())
+            .map(|points| {
                 let (mut sum, mut known) = (0.0, 0.0);
-                for (&m, weight) in used.iter().zip(&weights) {
-                    if let Some(points) = score.lines[m].normalised {
+                for (points, weight) in points.iter().zip(&weights) {
+                    if !points.is_nan() {
                         sum += weight * points;
                         known += weight;
                     }
@@ -124,10 +134,13 @@ pub fn ranks(
                 (known > 0.0).then(|| sum / known)
             })
             .collect();
-        for (counts, rank) in counts.iter_mut().zip(ranked(&drawn)) {
-            if let Some(rank) = rank {
-                *counts.entry(rank as u32).or_default() += 1;
+        block.extend(ranked(&drawn));
+        if block.len() == BLOCK * scores.len() || draw == draws {
+            for (brand, counts) in counts.iter_mut().enumerate() {
+                cancel.check()?;
+                count(counts, block[brand..].iter().step_by(scores.len()));
             }
+            block.clear();
         }
     }
     ranked(&given)
@@ -135,10 +148,10 @@ pub fn ranks(
         .zip(counts)
         .map(|(rank, counts)| {
             cancel.check()?;
-            let of: u32 = counts.values().sum();
+            let of: u32 = counts.iter().map(|(_, count)| count).sum();
             let tail = of.div_ceil(40);
             Ok(RankRange {
-                rank,
+                rank: rank.map(|rank| rank as usize),
                 best: reached(counts.iter(), tail),
                 worst: reached(counts.iter().rev(), tail),
                 shares: counts
@@ -150,18 +163,34 @@ pub fn ranks(
         .collect()
 }
 
+/// Adds ranks of one brand to their counts, which stay in the order of the ranks.
+fn count<'a>(counts: &mut Vec<(u32, u32)>, ranks: impl Iterator<Item = &'a Option<u32>>) {
+    let known = counts.len();
+    counts.extend(ranks.flatten().map(|rank| (*rank, 1)));
+    counts[known..].sort_unstable();
+    // Two runs in order, which this sort merges.
+    counts.sort_by_key(|(rank, _)| *rank);
+    counts.dedup_by(|next, kept| {
+        let is_same = next.0 == kept.0;
+        if is_same {
+            kept.1 += next.1;
+        }
+        is_same
+    });
+}
+
 /// The rank at which `tail` draws have been seen.
-fn reached<'a>(mut counts: impl Iterator<Item = (&'a u32, &'a u32)>, tail: u32) -> Option<usize> {
+fn reached<'a>(mut counts: impl Iterator<Item = &'a (u32, u32)>, tail: u32) -> Option<usize> {
     let mut seen = 0;
     let found = counts.find(|(_, count)| {
-        seen += **count;
+        seen += count;
         seen >= tail
     });
     found.map(|(rank, _)| *rank as usize)
 }
 
 /// Ranks by score, 1 = best; equal scores share a rank.
-fn ranked(scores: &[Option<f64>]) -> Vec<Option<usize>> {
+fn ranked(scores: &[Option<f64>]) -> Vec<Option<u32>> {
     let mut order: Vec<(f64, usize)> = scores
         .iter()
         .enumerate()
@@ -172,7 +201,7 @@ fn ranked(scores: &[Option<f64>]) -> Vec<Option<usize>> {
     let mut rank = 1;
     for (place, (score, brand)) in order.iter().enumerate() {
         if place > 0 && *score < order[place - 1].0 {
-            rank = place + 1;
+            rank = place as u32 + 1;
         }
         ranks[*brand] = Some(rank);
     }
