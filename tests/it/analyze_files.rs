@@ -436,6 +436,56 @@ fn drivers_need_their_future_and_a_result_can_go_to_a_file() {
 }
 
 #[test]
+fn the_next_amount_earns_the_price_of_the_total_and_edits_are_kept_while_the_rest_is_planned_again()
+{
+    let told = json(analyze(&[
+        "allocate",
+        &example("allocate/groups_3x4.json"),
+        "--next",
+        "0.01",
+        "--edits",
+        &example("allocate/edits.json"),
+    ]));
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let plan = &told["plan"];
+    let price = number(&plan["certificate"]["prices"][0]);
+    let per_unit = number(&told["next"]["per_unit"]);
+    assert!((per_unit / price - 1.0).abs() < 1e-4, "{per_unit} {price}");
+    assert_eq!(
+        told["edits"][0]["edit"],
+        serde_json::json!({ "edit": "set", "brand": 0, "channel": 1, "spend": 12.0 })
+    );
+    let after = |edit: usize| &told["edits"][edit]["answer"];
+    let spends = |answer: &Value, brand: usize| -> Vec<f64> {
+        answer["spend"][brand]
+            .as_array()
+            .expect("spends")
+            .iter()
+            .map(number)
+            .collect()
+    };
+    for edit in 0..3 {
+        assert_eq!(after(edit)["status"], "planned");
+        assert!(number(&after(edit)["certificate"]["relative_gap"]) <= 1e-6);
+        assert!((spends(after(edit), 0)[1] - 12.0).abs() < 1e-9);
+    }
+    assert!(number(&after(0)["value"]) < number(&plan["value"]));
+    assert_eq!(spends(after(2), 2), spends(after(0), 2));
+    assert!((number(&after(2)["total"]) - 295.0).abs() < 1e-9);
+    refused(
+        &[
+            "allocate",
+            &example("allocate/groups_3x4.json"),
+            "--edits",
+            "/no/such/edits.json",
+        ],
+        5,
+        "file.unreadable",
+        &["edits.json"],
+    );
+}
+
+#[test]
 fn an_allocation_has_the_known_optimum_and_its_proof() {
     let oracle: Value = serde_json::from_str(&read(&testdata("oracles.json"))).expect("JSON");
     let oracle = &oracle["A4_brand_x_channel_groups"];

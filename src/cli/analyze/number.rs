@@ -16,6 +16,14 @@ pub(super) fn not_negative(text: &str) -> Result<f64, String> {
     read(text, |v| v >= 0.0, "a number of at least 0")
 }
 
+/// A number above 0.
+///
+/// # Errors
+/// A sentence that says what is expected.
+pub(super) fn positive(text: &str) -> Result<f64, String> {
+    read(text, |v| v > 0.0, "a number above 0")
+}
+
 /// A length in periods: at least 1.
 ///
 /// # Errors
@@ -39,6 +47,7 @@ mod tests {
     fn what_is_no_number_or_lies_outside_is_refused() {
         assert_eq!(share("0.1"), Ok(0.1));
         assert_eq!(not_negative("1e-7"), Ok(1e-7));
+        assert_eq!(positive("1e-7"), Ok(1e-7));
         assert_eq!(periods("52.18"), Ok(52.18));
         for text in ["7", "-0.1", "nan", "inf", "much"] {
             assert!(share(text).is_err(), "{text}");
@@ -47,6 +56,7 @@ mod tests {
             assert!(not_negative(text).is_err(), "{text}");
         }
         for text in ["0", "nan", "-52"] {
+            assert!(positive(text).is_err(), "{text}");
             assert!(periods(text).is_err(), "{text}");
         }
     }
