@@ -1,6 +1,6 @@
-//! The rows, printed as they come and kept in `target/bench.json`.
+//! The rows, printed as they come and kept in `target/bench.json`, and as a page in `target/bench.md`.
 
-use std::path::PathBuf;
+use std::{fmt::Write, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -234,7 +234,7 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// Writes `target/bench.json`; rows of topics that did not run now stay as they were.
+    /// Writes `target/bench.json` and `target/bench.md`; rows of topics that did not run now stay as they were.
     pub(crate) fn close(self) {
         #[derive(Default, Serialize, Deserialize)]
         struct File {
@@ -249,9 +249,12 @@ impl Table {
         let missed = self.rows.iter().filter(|row| !row.ok).count();
         let count = self.rows.len();
         file.rows.extend(self.rows);
+        // In the order of the topics' names, whichever ran last.
+        file.rows.sort_by(|a, b| a.topic.cmp(&b.topic));
         let text = serde_json::to_string_pretty(&file).expect("rows are plain data");
         if let Err(error) = std::fs::create_dir_all(path.parent().expect("it has a folder"))
             .and_then(|()| std::fs::write(&path, text + "\n"))
+            .and_then(|()| std::fs::write(path.with_extension("md"), page(&file.rows)))
         {
             eprintln!("{} was not written: {error}", path.display());
         }
@@ -260,6 +263,42 @@ impl Table {
             path.display()
         );
     }
+}
+
+/// All rows as a page, a table per topic.
+fn page(rows: &[Row]) -> String {
+    let mut page = String::from(
+        "# Measured\n\nWhat `make bench` printed on a machine with two cores: our figure, the reference's, what ours has to reach and whether it \
+         does. *Measured*: the reference ran\nbeside ours in the same run. *Stored*: it was measured earlier on the same kind of machine. Data sets \
+         that may not be shipped are read from `$DIGI_BENCH_DATA`;\nwithout them their rows are not measured, and never met.\n",
+    );
+    for topic in rows.chunk_by(|a, b| a.topic == b.topic) {
+        // Writing to a string does not fail.
+        let _ = write!(
+            page,
+            "\n## {}\n\n`{}` at commit {}\n\n| what | ours | reference | bar | met |\n|---|---:|---:|---|---|\n",
+            topic[0].topic, topic[0].command, topic[0].commit,
+        );
+        for row in topic {
+            let source = match row.source {
+                Source::Measured => " measured",
+                Source::Stored => " stored",
+                Source::Bar => "",
+            };
+            let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), figure);
+            let _ = writeln!(
+                page,
+                "| {} | {} | {}{} | {} | {} |",
+                row.name.replace('|', "\\|"),
+                number(row.ours),
+                number(row.reference),
+                row.reference.map_or("", |_| source),
+                row.bar,
+                if row.ok { "yes" } else { "**no**" },
+            );
+        }
+    }
+    page
 }
 
 fn path() -> PathBuf {
