@@ -289,6 +289,57 @@ fn forecasts_are_those_of_the_reference_and_carry_their_evidence() {
 }
 
 #[test]
+fn a_series_is_cleaned_by_the_rules_asked_for_and_every_changed_value_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("sales.csv");
+    let usual = |t: u32| 100 + t * 7 % 13;
+    let rows = (0..60).filter(|t| *t != 20 && *t != 21).map(|t| {
+        let value = match t {
+            30 => 900,
+            56.. => usual(56),
+            _ => usual(t),
+        };
+        format!("shop,{t},{value}\n")
+    });
+    let text: String = std::iter::once("unique_id,t,y\n".to_owned())
+        .chain(rows)
+        .collect();
+    std::fs::write(&path, text).expect("written");
+    let path = path.display().to_string();
+    let plain = [
+        "forecast",
+        path.as_str(),
+        "--horizon",
+        "2",
+        "--output",
+        "json",
+    ];
+    assert_eq!(json(analyze(&plain))[0]["cleaned"], serde_json::json!([]));
+    let rules = ["--gaps", "linear", "--outliers", "cap", "--stuck-tail", "4"];
+    let cleaned = json(analyze(&[&plain[..], &rules].concat()));
+    let touched = cleaned[0]["cleaned"].as_array().expect("changes");
+    let by = |rule: &str| -> Vec<u64> {
+        let made = touched.iter().filter(|one| one["rule"] == rule);
+        made.map(|one| one["at"].as_u64().expect("a place"))
+            .collect()
+    };
+    assert_eq!(by("stuck_tail"), [57, 58, 59]);
+    assert_eq!(by("outlier_cap"), [30]);
+    assert_eq!(by("gap_linear"), [20, 21]);
+    assert_eq!(touched.len(), 6);
+    assert_eq!(touched[3]["before"], 900.0);
+    let output = ends(&[&plain[..4], &rules].concat());
+    let told = String::from_utf8(output.stderr).expect("text");
+    for part in [
+        "values of a stuck end dropped: 3 (shop)",
+        "outliers brought back to the limit: 1 (shop)",
+        "missing values filled by straight lines: 2 (shop)",
+    ] {
+        assert!(told.contains(part), "{part:?} is missing: {told}");
+    }
+}
+
+#[test]
 fn every_model_of_the_list_forecasts() {
     let file = example("forecast/airpassengers.csv");
     for model in [

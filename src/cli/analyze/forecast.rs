@@ -9,17 +9,21 @@ use std::{
     },
 };
 
-use analytics::forecast::{
-    Forecast, Model, Note, Options, Recipe, panel,
-    regress::{Driven, Driver, forecast_driven_cancellable},
+use analytics::{
+    forecast::{
+        Forecast, Model, Note, Options, Recipe, panel,
+        regress::{Driven, Driver, forecast_driven_cancellable},
+    },
+    quality::cleaning::{Cleaning, GapRule, OutlierRule, Rule, Touched, clean},
 };
-use clap::{Args, builder::PossibleValuesParser};
+use clap::{Args, ValueEnum, builder::PossibleValuesParser};
 use domain::Error;
 use serde_json::{Value, json};
 
 use super::{
     Csv, Destination, Failure, Format, Outcome, Threads, cell,
     file::CsvFile,
+    number,
     time::Times,
     work::{self, Watch},
 };
@@ -28,8 +32,9 @@ const EXAMPLE: &str = "\
 Columns of the file: unique_id, t, y. t is a whole number or a date; missing periods and empty y count as not known. Any
 other column is a driver whose future is known: it goes on in rows with an empty y after each series' history, one per step.
 
-Example:
+Examples:
   digi-cadence analyze forecast examples/analyze/forecast/airpassengers.csv --horizon 12 --season 12
+  digi-cadence analyze forecast sales.csv --horizon 8 --season 52 --outliers cap --gaps seasonal --stuck-tail 4
 
 Result: unique_id,step,yhat,lo80,hi80,lo95,hi95, one row per series and step. With --output json also the model, its form and
 parameters, the backtest, notes and the drivers' effects per series (null where the past cannot tell); without it the notes
@@ -56,9 +61,77 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     ignore: Vec<String>,
     #[command(flatten)]
+    rules: Rules,
+    #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
     destination: Destination,
+}
+
+/// What is done to a series before it is forecast; every value that was changed is told. Nothing is by default, and what is still
+/// missing is then filled by straight lines.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Cleaning")]
+struct Rules {
+    /// What becomes of missing values between known ones
+    #[arg(long, value_name = "RULE", value_enum, default_value_t = Gaps::None)]
+    gaps: Gaps,
+    /// Longest gap that is filled, in periods; `zero` fills any
+    #[arg(long, value_name = "N", default_value_t = Cleaning::default().longest_gap)]
+    longest_gap: usize,
+    /// What becomes of values far from what trend and season let one expect
+    #[arg(long, value_name = "RULE", value_enum, default_value_t = Outliers::None)]
+    outliers: Outliers,
+    /// Robust standard deviations from which a value is an outlier
+    #[arg(long, value_name = "SD", default_value_t = Cleaning::default().outlier_limit, value_parser = number::positive)]
+    outlier_limit: f64,
+    /// A series that ends in at least this many equal values other than zero loses all of them but the first, as from a feed that
+    /// has stuck; 0 leaves it
+    #[arg(long, value_name = "N", default_value_t = Cleaning::default().stuck_tail)]
+    stuck_tail: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Gaps {
+    /// They stay missing
+    None,
+    /// A straight line
+    Linear,
+    /// A straight line with the season of the place
+    Seasonal,
+    /// Zero: the file leaves out what did not happen
+    Zero,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Outliers {
+    /// They stay
+    None,
+    /// They are brought back to the limit
+    Cap,
+    /// They are replaced by what was expected
+    Expected,
+}
+
+impl Rules {
+    fn cleaning(self) -> Cleaning {
+        Cleaning {
+            stuck_tail: self.stuck_tail,
+            outliers: match self.outliers {
+                Outliers::None => OutlierRule::None,
+                Outliers::Cap => OutlierRule::Cap,
+                Outliers::Expected => OutlierRule::Expected,
+            },
+            outlier_limit: self.outlier_limit,
+            gaps: match self.gaps {
+                Gaps::None => GapRule::None,
+                Gaps::Linear => GapRule::Linear,
+                Gaps::Seasonal => GapRule::Seasonal,
+                Gaps::Zero => GapRule::Zero,
+            },
+            longest_gap: self.longest_gap,
+        }
+    }
 }
 
 fn models() -> Vec<&'static str> {
@@ -90,9 +163,17 @@ fn seasons(text: &str) -> Result<Seasons, String> {
 /// A series of the file.
 struct Series {
     id: String,
-    /// Known values and holes, the last one known.
+    /// Known values and holes.
     history: Vec<f64>,
+    /// Values that the rules changed.
+    touched: Vec<Touched>,
     drivers: Vec<Driver>,
+}
+
+/// A series by name, and what its cleaning changed.
+struct Name {
+    id: String,
+    touched: Vec<Touched>,
 }
 
 /// A series' forecast and, with drivers, what they did.
@@ -109,13 +190,19 @@ pub(super) fn run(format: Format, arguments: Arguments) -> Outcome {
         season,
         model,
         ignore,
+        rules,
         threads,
         destination,
     } = arguments;
-    let (ids, made) = work::run("forecasting", move |watch| {
+    let (names, made) = work::run("forecasting", move |watch| {
         let horizon = usize::from(horizon);
-        let series = read(&file, horizon, &ignore)?;
+        let mut series = read(&file, horizon, &ignore)?;
         watch.expect(series.len());
+        let cleaning = rules.cleaning();
+        for one in &mut series {
+            let cleaned = clean(&one.history, season[0], &cleaning);
+            (one.history, one.touched) = (cleaned.values, cleaned.touched);
+        }
         let recipe = if model == "cheap" {
             Recipe::Cheap
         } else {
@@ -127,7 +214,13 @@ pub(super) fn run(format: Format, arguments: Arguments) -> Outcome {
             ..Options::new(horizon, season[0])
         };
         let wanted = Model::ALL.into_iter().find(|m| m.name() == model);
-        let ids: Vec<String> = series.iter().map(|s| s.id.clone()).collect();
+        let names: Vec<Name> = series
+            .iter_mut()
+            .map(|one| Name {
+                id: one.id.clone(),
+                touched: std::mem::take(&mut one.touched),
+            })
+            .collect();
         let made = if series.iter().all(|s| s.drivers.is_empty()) {
             plain(series, options, wanted, threads.count(), watch)?
         } else if wanted.is_some() {
@@ -143,21 +236,21 @@ pub(super) fn run(format: Format, arguments: Arguments) -> Outcome {
         } else {
             driven(&series, &options, threads.count(), watch)?
         };
-        Ok((ids, made))
+        Ok((names, made))
     })?;
     if format == Format::Json {
-        let document: Vec<Value> = ids
+        let document: Vec<Value> = names
             .iter()
             .zip(&made)
-            .map(|(id, m)| document(id, m))
+            .map(|(name, made)| document(name, made))
             .collect();
         return destination.write_json(&document);
     }
-    for line in remarks(&ids, &made) {
+    for line in remarks(&names, &made) {
         eprintln!("{line}");
     }
     let mut csv = Csv::new(["unique_id", "step", "yhat", "lo80", "hi80", "lo95", "hi95"]);
-    for (id, made) in ids.iter().zip(&made) {
+    for (Name { id, .. }, made) in names.iter().zip(&made) {
         for (step, s) in (1..).zip(&made.forecast.steps) {
             let numbers = [s.mean, s.low80, s.high80, s.low95, s.high95].map(cell);
             csv.row([id.clone(), step.to_string()].into_iter().chain(numbers));
@@ -167,11 +260,12 @@ pub(super) fn run(format: Format, arguments: Arguments) -> Outcome {
 }
 
 /// What the reader should know, which a table of numbers has no room for: each remark once, with the series it holds for.
-fn remarks(ids: &[String], made: &[Made]) -> Vec<String> {
+fn remarks(names: &[Name], made: &[Made]) -> Vec<String> {
     /// Series that are named; of more only the number is told.
     const NAMED: usize = 5;
     let mut series: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for (id, made) in ids.iter().zip(made) {
+    for (Name { id, touched }, made) in names.iter().zip(made) {
+        let cleaned = touched.chunk_by(|a, b| a.rule == b.rule).map(told);
         let effects = made.driven.iter().flat_map(|driven| &driven.effects);
         let unknown = effects
             .filter(|effect| effect.coefficient.is_none())
@@ -181,7 +275,8 @@ fn remarks(ids: &[String], made: &[Made]) -> Vec<String> {
                     effect.name
                 )
             });
-        for remark in made.forecast.notes.iter().map(remark).chain(unknown) {
+        let noted = made.forecast.notes.iter().map(remark);
+        for remark in cleaned.chain(noted).chain(unknown) {
             series.entry(remark).or_default().push(id);
         }
     }
@@ -194,6 +289,19 @@ fn remarks(ids: &[String], made: &[Made]) -> Vec<String> {
         format!("{remark} ({}{more})", named.join(", "))
     };
     series.into_iter().map(line).collect()
+}
+
+/// What one rule did to a series.
+fn told(touched: &[Touched]) -> String {
+    let what = match touched[0].rule {
+        Rule::StuckTail => "values of a stuck end dropped",
+        Rule::OutlierCap => "outliers brought back to the limit",
+        Rule::OutlierExpected => "outliers replaced by what was expected",
+        Rule::GapLinear => "missing values filled by straight lines",
+        Rule::GapSeasonal => "missing values filled by line and season",
+        Rule::GapZero => "missing values filled by zero",
+    };
+    format!("{what}: {}", touched.len())
 }
 
 fn remark(note: &Note) -> String {
@@ -217,9 +325,10 @@ fn remark(note: &Note) -> String {
     }
 }
 
-fn document(id: &str, made: &Made) -> Value {
+fn document(name: &Name, made: &Made) -> Value {
     let mut document = json!(made.forecast);
-    document["unique_id"] = json!(id);
+    document["unique_id"] = json!(name.id);
+    document["cleaned"] = json!(name.touched);
     if let Some(driven) = &made.driven {
         document["drivers"] = json!({
             "used": driven.used, "effects": driven.effects,
@@ -367,6 +476,7 @@ fn read(path: &std::path::Path, horizon: usize, ignore: &[String]) -> Result<Vec
                 .ok_or_else(|| file.missing(row, column))
         };
         Ok(Series {
+            touched: Vec::new(),
             history: lined[first..length]
                 .iter()
                 .map(|place| place.map_or(f64::NAN, |row| values[row]))
@@ -423,8 +533,12 @@ mod tests {
         };
         let mut made = vec![plain(replaced), cannot_tell];
         made.extend((0..7).map(|_| plain(constant.clone())));
-        let ids: Vec<String> = (0..9).map(|i| format!("s{i}")).collect();
-        let lines = remarks(&ids, &made);
+        let name = |i| Name {
+            id: format!("s{i}"),
+            touched: Vec::new(),
+        };
+        let names: Vec<Name> = (0..9).map(name).collect();
+        let lines = remarks(&names, &made);
         let has = |parts: &[&str]| {
             let fits = |line: &&String| parts.iter().all(|part| line.contains(part));
             lines.iter().filter(fits).count() == 1
@@ -441,7 +555,7 @@ mod tests {
             has(&["effect of \"price\" cannot be told", "(s1)"]),
             "{lines:?}"
         );
-        let told = document("s1", &made[1]);
+        let told = document(&names[1], &made[1]);
         assert!(told["drivers"]["effects"][0]["coefficient"].is_null());
         assert_eq!(told["notes"][0]["note"], "constant");
     }
