@@ -61,11 +61,12 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     ignore: Vec<String>,
     #[command(flatten)]
-    rules: Rules,
-    #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
     destination: Destination,
+    // Last, because its heading holds for all that follows.
+    #[command(flatten)]
+    rules: Rules,
 }
 
 /// What is done to a series before it is forecast; every value that was changed is told. Nothing is by default, and what is still
