@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!(
                 "  {:<16} MASE {:.3}",
                 score.model.name(),
-                score.accuracy.mase
+                score.accuracy.mase.unwrap_or(f64::NAN)
             );
         }
     }

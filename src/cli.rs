@@ -22,7 +22,7 @@ use crate::{
     telemetry,
 };
 
-pub(crate) use output::{Format, Progress, Table, figure, say, show};
+pub(crate) use output::{Format, Progress, Table, figure, note, say, show};
 
 /// Digi-Cadence watches the marketing metrics of a portfolio of brands and tells its owners what to do next.
 ///
@@ -96,7 +96,7 @@ pub(crate) fn run() -> ExitCode {
     match dispatch(&common, command) {
         Ok(()) => Exit::Done.into(),
         Err(Failure { exit, message }) => {
-            eprintln!("digi-cadence: {message}");
+            note(&format!("digi-cadence: {message}"));
             exit.into()
         }
     }

@@ -36,6 +36,7 @@ pub use crate::{
     analyst::scores::explanation::{
         MetricChange, ScoreExplanation, ScoreSwap, SwapImpossible, UnexplainedChange, WeightShift,
     },
+    analyst::scores::scores_now,
     analyst::standing::{
         GapClosing, MetricMomentum, ShareOfVoice, Standing, SwotEntry, SwotKind, SwotReason,
     },

@@ -1,7 +1,8 @@
 //! The analyses as the agents use them: typed questions in, results out, run in the compute pool, computed once per snapshot.
 //!
 //! The four agents of an organisation look at the same data. Whoever asks first has the table read and the fits made; the others
-//! wait for the same result, found by the data's digest. Only the newest snapshot of an organisation is kept.
+//! wait for the same result, found by the data's digest and by what the values mean: roles, definitions, names. Only the newest
+//! snapshot of an organisation is kept.
 
 pub(crate) mod correlations;
 pub(crate) mod drivers;
@@ -41,6 +42,7 @@ use tokio::sync::OnceCell;
 use crate::{
     Error,
     observe::{Snapshot, observe},
+    view::View,
 };
 use correlations::Correlations;
 use drivers::Drivers;
@@ -73,24 +75,25 @@ pub(crate) struct Scanned {
 type Once<T> = Arc<OnceCell<Arc<T>>>;
 /// Answers by question.
 type Answers<K, T> = Mutex<BTreeMap<K, Once<T>>>;
-/// A question, and what the values meant when it was asked.
-type Asked<K> = (K, u64);
 
-/// Everything that is computed from one digest of an organisation's values.
-#[derive(Debug)]
+/// Everything that is computed from one digest of an organisation's values and one meaning of them.
+#[derive(Debug, Default)]
 struct Desk {
     digest: String,
+    meaning: u64,
     table: OnceCell<Arc<MetricTable>>,
     quality: OnceCell<Arc<Quality>>,
+    /// The table without the values that must not be acted on.
+    trusted: OnceCell<Arc<MetricTable>>,
     scan: OnceCell<Option<Arc<Scanned>>>,
     /// By weeks ahead.
     forecasts: Answers<u32, Forecasts>,
-    correlations: Answers<Asked<MetricId>, Correlations>,
-    drivers: Answers<Asked<BrandId>, Drivers>,
-    explanations: Answers<Asked<Question>, ScoreExplanation>,
-    mixes: Answers<Asked<(BrandId, MixMethod)>, Mix>,
+    correlations: Answers<MetricId, Correlations>,
+    drivers: Answers<BrandId, Drivers>,
+    explanations: Answers<Question, ScoreExplanation>,
+    mixes: Answers<(BrandId, MixMethod), Mix>,
     /// By brand and the fit whose curves were used.
-    standings: Answers<Asked<(BrandId, Option<FitId>)>, Standing>,
+    standings: Answers<(BrandId, Option<FitId>), Standing>,
 }
 
 /// The newest stored fit, decoded.
@@ -128,27 +131,21 @@ impl Analyst {
         self.seed
     }
 
-    fn desk(&self, org: OrgId, digest: &str) -> Arc<Desk> {
+    fn desk(&self, view: &View) -> Arc<Desk> {
+        let meaning = meaning(view);
         let mut desks = self
             .desks
             .lock()
             .expect("no thread panics while it holds the desks");
-        match desks.get(&org) {
-            Some(desk) if desk.digest == digest => Arc::clone(desk),
+        match desks.get(&view.organisation.id) {
+            Some(desk) if desk.digest == view.digest && desk.meaning == meaning => Arc::clone(desk),
             _ => {
                 let desk = Arc::new(Desk {
-                    digest: digest.to_owned(),
-                    table: OnceCell::new(),
-                    quality: OnceCell::new(),
-                    scan: OnceCell::new(),
-                    forecasts: Mutex::default(),
-                    correlations: Mutex::default(),
-                    drivers: Mutex::default(),
-                    explanations: Mutex::default(),
-                    mixes: Mutex::default(),
-                    standings: Mutex::default(),
+                    digest: view.digest.clone(),
+                    meaning,
+                    ..Desk::default()
                 });
-                desks.insert(org, Arc::clone(&desk));
+                desks.insert(view.organisation.id, Arc::clone(&desk));
                 desk
             }
         }
@@ -168,7 +165,7 @@ impl Analyst {
                 .and_then(|desk| desk.table.get().cloned())
         };
         let snapshot = observe(&self.storage, principal, known).await?;
-        let desk = self.desk(org, &snapshot.view.digest);
+        let desk = self.desk(&snapshot.view);
         // Whoever was first keeps its table; the others are equal by digest.
         let _ = desk.table.set(Arc::clone(&snapshot.table));
         Ok(Arc::new(snapshot))
@@ -176,7 +173,7 @@ impl Analyst {
 
     /// The quality of every series of a snapshot.
     pub(crate) async fn quality(&self, snapshot: &Arc<Snapshot>) -> Result<Arc<Quality>, Error> {
-        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let desk = self.desk(&snapshot.view);
         let checked = desk
             .quality
             .get_or_try_init(|| self.check_anew(snapshot))
@@ -185,14 +182,23 @@ impl Analyst {
     }
 
     async fn check_anew(&self, snapshot: &Arc<Snapshot>) -> Result<Arc<Quality>, Error> {
-        let work = Arc::new(quality::work(snapshot));
+        let whole = Arc::clone(snapshot);
+        let work = self
+            .run(ANALYSIS, "series to check", move |_| quality::work(&whole))
+            .await?;
+        let work = Arc::new(work);
         let share = work.series.len().div_ceil(CHECKS).max(1);
         let parts = (0..work.series.len()).step_by(share).map(|from| {
             let (snapshot, work) = (Arc::clone(snapshot), Arc::clone(&work));
-            self.run(ANALYSIS, "quality of the data", move |_| {
+            let check = move |task: TaskHandle| {
                 let to = (from + share).min(work.series.len());
-                quality::check_all(&snapshot, &work.series[from..to], &work)
-            })
+                let cancel = || task.is_cancelled();
+                quality::check_all(&snapshot, &work.series[from..to], &work, &cancel)
+            };
+            async move {
+                let checked = self.run(ANALYSIS, "quality of the data", check).await?;
+                checked.map_err(|cancelled| Error::Analysis(cancelled.to_string()))
+            }
         });
         let checked = try_join_all(parts).await?;
         Ok(Arc::new(Quality::new(
@@ -200,12 +206,30 @@ impl Analyst {
         )))
     }
 
+    /// The snapshot without the values that must not be acted on. The rows are looked through once per desk.
+    async fn trusted(&self, snapshot: &Arc<Snapshot>) -> Result<Arc<Snapshot>, Error> {
+        let desk = self.desk(&snapshot.view);
+        let quality = self.quality(snapshot).await?;
+        let pick = || async {
+            let table = Arc::clone(&snapshot.table);
+            self.run(ANALYSIS, "values that can be trusted", move |_| {
+                quality.trusted(&table)
+            })
+            .await
+        };
+        let table = desk.trusted.get_or_try_init(pick).await?;
+        Ok(Arc::new(Snapshot {
+            table: Arc::clone(table),
+            ..Snapshot::clone(snapshot)
+        }))
+    }
+
     /// Fits and scans a snapshot. `None` when the data are too little for it.
     pub(crate) async fn scan(
         &self,
         snapshot: &Arc<Snapshot>,
     ) -> Result<Option<Arc<Scanned>>, Error> {
-        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let desk = self.desk(&snapshot.view);
         let scanned = desk
             .scan
             .get_or_try_init(|| self.scan_anew(Arc::clone(snapshot)))
@@ -216,7 +240,7 @@ impl Analyst {
     async fn scan_anew(&self, snapshot: Arc<Snapshot>) -> Result<Option<Arc<Scanned>>, Error> {
         let quality = self.quality(&snapshot).await?;
         let seed = self.seed;
-        let work = move |task: runtime::compute::TaskHandle| {
+        let work = move |task: TaskHandle| {
             let weekly = panel::weekly(&snapshot, &quality);
             let params = ScanParams::default();
             let cancel = || task.is_cancelled();
@@ -243,10 +267,10 @@ impl Analyst {
         snapshot: &Arc<Snapshot>,
         horizon: u32,
     ) -> Result<Arc<Forecasts>, Error> {
-        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let desk = self.desk(&snapshot.view);
         let quality = self.quality(snapshot).await?;
         once(&desk.forecasts, horizon, || {
-            forecasts::forecast_all(&self.compute, Arc::clone(snapshot), &quality, horizon)
+            forecasts::forecast_all(&self.compute, Arc::clone(snapshot), quality, horizon)
         })
         .await
     }
@@ -257,10 +281,10 @@ impl Analyst {
         snapshot: &Arc<Snapshot>,
         metric: &MetricDefinition,
     ) -> Result<Arc<Correlations>, Error> {
-        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
-        let quality = self.quality(snapshot).await?;
-        once(&desk.correlations, asked(metric.id, snapshot), || async {
-            let (snapshot, metric, seed) = (quality.trusted(snapshot), metric.clone(), self.seed);
+        let desk = self.desk(&snapshot.view);
+        once(&desk.correlations, metric.id, || async {
+            let snapshot = self.trusted(snapshot).await?;
+            let (metric, seed) = (metric.clone(), self.seed);
             let work = move |task: TaskHandle| {
                 let cancel = || task.is_cancelled();
                 correlations::correlations(&snapshot, &metric, seed, &cancel)
@@ -282,10 +306,10 @@ impl Analyst {
         outcome: &MetricDefinition,
         brand: BrandId,
     ) -> Result<Arc<Drivers>, Error> {
-        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
-        let quality = self.quality(snapshot).await?;
-        once(&desk.drivers, asked(brand, snapshot), || async {
-            let (snapshot, outcome, seed) = (quality.trusted(snapshot), outcome.clone(), self.seed);
+        let desk = self.desk(&snapshot.view);
+        once(&desk.drivers, brand, || async {
+            let snapshot = self.trusted(snapshot).await?;
+            let (outcome, seed) = (outcome.clone(), self.seed);
             let work = move |task: TaskHandle| {
                 let cancel = || task.is_cancelled();
                 drivers::drivers(&snapshot, &outcome, brand, seed, &cancel)
@@ -307,10 +331,10 @@ impl Analyst {
         brand: BrandId,
         method: MixMethod,
     ) -> Result<Arc<Mix>, Error> {
-        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
-        let quality = self.quality(snapshot).await?;
-        once(&desk.mixes, asked((brand, method), snapshot), || async {
-            let (snapshot, outcome, seed) = (quality.trusted(snapshot), outcome.clone(), self.seed);
+        let desk = self.desk(&snapshot.view);
+        once(&desk.mixes, (brand, method), || async {
+            let snapshot = self.trusted(snapshot).await?;
+            let (outcome, seed) = (outcome.clone(), self.seed);
             let work = move |task: TaskHandle| {
                 let cancel = || task.is_cancelled();
                 mix::mix(&snapshot, &outcome, brand, method, seed, &cancel)
@@ -331,14 +355,15 @@ impl Analyst {
         fit: Option<Fit>,
         brand: BrandId,
     ) -> Result<Arc<Standing>, Error> {
-        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let desk = self.desk(&snapshot.view);
         let question = (brand, fit.as_ref().map(|fit| fit.id));
         let quality = self.quality(snapshot).await?;
-        once(&desk.standings, asked(question, snapshot), || async {
+        once(&desk.standings, question, || async {
             let snapshot = Arc::clone(snapshot);
-            let work = move |_: TaskHandle| {
+            let work = move |task: TaskHandle| {
                 let curves = fit.map_or_else(Arc::default, |fit| fit.curves);
-                standing::standing(&snapshot, &quality, &curves, brand)
+                let cancel = || task.is_cancelled();
+                standing::standing(&snapshot, &quality, &curves, brand, &cancel)
             };
             let made = self
                 .compute
@@ -355,9 +380,9 @@ impl Analyst {
         snapshot: &Arc<Snapshot>,
         question: Question,
     ) -> Result<Arc<ScoreExplanation>, Error> {
-        let desk = self.desk(snapshot.view.organisation.id, &snapshot.view.digest);
+        let desk = self.desk(&snapshot.view);
         let quality = self.quality(snapshot).await?;
-        once(&desk.explanations, asked(question, snapshot), || async {
+        once(&desk.explanations, question, || async {
             let (snapshot, seed) = (Arc::clone(snapshot), self.seed);
             let work = move |task: TaskHandle| {
                 let cancel = || task.is_cancelled();
@@ -407,22 +432,29 @@ impl Analyst {
         &self,
         role: &'static str,
         label: &'static str,
-        work: impl FnOnce(runtime::compute::TaskHandle) -> T + Send + 'static,
+        work: impl FnOnce(TaskHandle) -> T + Send + 'static,
     ) -> impl Future<Output = Result<T, Error>> {
         let compute = self.compute.clone();
         async move { Ok(compute.run(role, label, work).await?) }
     }
 }
 
-/// Brands and definitions of metrics change without any value changing, and answers with them.
-fn asked<K>(question: K, snapshot: &Snapshot) -> Asked<K> {
+/// What the values mean, in a number. Brands, metrics, projects and channels change without any value changing, and every result
+/// with them: which brands are forecast, by which criteria a series is checked, how slices are put together.
+fn meaning(view: &View) -> u64 {
     let mut meaning = DefaultHasher::new();
-    let view = &snapshot.view;
-    format!("{:?}{:?}{:?}", view.brands, view.metrics, view.projects).hash(&mut meaning);
-    (question, meaning.finish())
+    let View {
+        brands,
+        metrics,
+        projects,
+        channels,
+        ..
+    } = view;
+    format!("{brands:?}{metrics:?}{projects:?}{channels:?}").hash(&mut meaning);
+    meaning.finish()
 }
 
-/// The answer to a question about one digest: whoever asks first has it computed.
+/// The answer to a question at one desk: whoever asks first has it computed.
 async fn once<K: Ord, T, F>(
     cells: &Answers<K, T>,
     question: K,

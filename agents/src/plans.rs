@@ -404,7 +404,10 @@ impl Plans {
             provenance: fit.provenance.clone(),
             at: self.storage.now().await?,
         };
-        let work = move |_| crate::optimisation::allocation::best(&fit.model, &request);
+        let work = move |task: runtime::compute::TaskHandle| {
+            let cancel = || task.is_cancelled();
+            crate::optimisation::allocation::best(&fit.model, &request, &cancel)
+        };
         let best = self
             .analyst
             .run(crate::analyst::OPTIMISATION, "plan on request", work)

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use analytics::aggregate::{Aggregation, FileFormat, aggregate};
+use analytics::aggregate::{AggregateError, Aggregation, FileFormat, aggregate};
 use domain::metric::Granularity;
 
 fn main() {
@@ -40,13 +40,14 @@ fn main() {
                 let result = aggregate(&path, format, &aggregation, &|| {
                     stop.load(Ordering::Relaxed)
                 });
-                (result.is_err(), Instant::now())
+                let is_stopped = matches!(result, Err(AggregateError::Cancelled(_)));
+                (is_stopped, Instant::now())
             });
             std::thread::sleep(after);
             let asked = Instant::now();
             stop.store(true, Ordering::Relaxed);
-            let (stopped, at) = work.join().expect("the work does not panic");
-            stopped.then(|| at.duration_since(asked).as_secs_f64() * 1e3)
+            let (is_stopped, at) = work.join().expect("the work does not panic");
+            is_stopped.then(|| at.duration_since(asked).as_secs_f64() * 1e3)
         });
         println!("{}", serde_json::json!({ "stopped_ms": waited }));
         return;

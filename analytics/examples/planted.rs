@@ -36,8 +36,8 @@ fn run(seed: u64) -> Outcome {
     let begin = Instant::now();
     let findings = scanned(&world);
     let model = ValueModel::from_findings(&findings, 1);
-    let allocation =
-        plan(&model, &PlanRequest::default()).expect("bounds around the current plan are feasible");
+    let allocation = plan(&model, &PlanRequest::default(), &never)
+        .expect("bounds around the current plan are feasible");
     let seconds = begin.elapsed().as_secs_f64();
     let judged = judge(&findings, &world.truth());
     let mut planned = judge_plan(&world, &allocation);
@@ -53,7 +53,7 @@ fn run(seed: u64) -> Outcome {
     let null = World::null(seed);
     let nothing = scanned(&null);
     let null_model = ValueModel::from_findings(&nothing, 1);
-    let null_allocation = plan(&null_model, &PlanRequest::default())
+    let null_allocation = plan(&null_model, &PlanRequest::default(), &never)
         .expect("bounds around the current plan are feasible");
     let null_plan = judge_plan(&null, &null_allocation);
     let null_excluding = nothing.found.len()

@@ -1,10 +1,13 @@
 //! Large files of metric values, summed up per group and period without ever being held in memory.
 //!
-//! polars' streaming engine reads and decodes the file in batches (on as many threads as it was given); the batches are added up
+//! polars' streaming engine reads and splits the file in batches (on as many threads as it was given); the batches are added up
 //! in the order of the file on the caller's thread. That order, and not the threads' luck, decides how the sums round, so the
 //! result is the same to the last bit on any number of threads, and the caller can stop between batches.
 
+mod days;
+mod file;
 mod interner;
+mod numbers;
 
 use std::{
     collections::BTreeSet,
@@ -14,16 +17,20 @@ use std::{
     time::Duration,
 };
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use domain::metric::Granularity;
 use polars::prelude::{
     Column, CsvWriter, DataFrame, DataType, Engine, IntoColumn, LazyCsvReader, LazyFileListReader,
     LazyFrame, NamedFrom, PlRefPath, PlanCallback, PolarsError, PolarsResult, ScanArgsParquet,
-    SerWriter, Series, TimeUnit, col,
+    Schema, SerWriter, Series, col,
 };
 use thiserror::Error;
 
-use self::interner::{Keys, Pairs};
+use self::{
+    days::days,
+    interner::{Keys, Pairs},
+    numbers::numbers,
+};
 use crate::cancel::{Cancel, Cancelled};
 
 /// How often the caller is asked whether to stop while a batch is being read.
@@ -31,6 +38,12 @@ const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Batches that may wait to be added up.
 const WAITING: usize = 2;
+
+/// Cells of a CSV file that mean "not known", in columns of numbers and dates.
+pub const UNKNOWN: [&str; 5] = ["", "NA", "na", "NaN", "nan"];
+
+/// Columns of the result beside the keys.
+const FIGURES: [&str; 6] = ["period", "sum", "mean", "count", "min", "max"];
 
 /// How the values of a file are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +59,8 @@ pub enum FileFormat {
 pub struct Aggregation {
     /// Column of dates or times.
     pub date: String,
-    /// Columns of text or whole numbers that make the groups, such as brand and metric.
+    /// Columns of text or whole numbers that make the groups, such as brand and metric. The cells of a CSV file are text, so
+    /// that `0042` and `42` are two keys.
     pub keys: Vec<String>,
     /// Column of numbers.
     pub value: String,
@@ -62,9 +76,9 @@ pub struct Aggregated {
     pub frame: DataFrame,
     /// Rows of the file.
     pub rows: u64,
-    /// Rows whose value is absent or not a number.
+    /// Rows whose value is not known.
     pub without_value: u64,
-    /// Rows with a value whose date or one of whose keys is absent.
+    /// Rows with a value whose date is not known or one of whose keys is empty.
     pub without_group: u64,
 }
 
@@ -82,12 +96,29 @@ impl Aggregated {
 /// Why a file could not be summed up.
 #[derive(Debug, Error)]
 pub enum AggregateError {
-    /// The file cannot be read.
-    #[error("the file cannot be read: {0}")]
-    File(#[from] PolarsError),
+    /// The file cannot be opened or read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
     /// Its path is not text.
     #[error("the path {0:?} is not text")]
     Path(std::path::PathBuf),
+    /// It is not a file of its format.
+    #[error("{0}")]
+    Malformed(String),
+    /// It holds no rows.
+    #[error("there are no rows")]
+    Empty,
+    /// It lacks a column.
+    #[error("there is no column {column:?}")]
+    NoColumn {
+        /// The column.
+        column: String,
+        /// The columns that are there.
+        there: Vec<String>,
+    },
+    /// Two of its columns have the name of one that is needed.
+    #[error("there are two columns {0:?}")]
+    ColumnTwice(String),
     /// A column does not hold what it should.
     #[error("column {column:?} holds {found}, not {expected}")]
     Column {
@@ -98,55 +129,175 @@ pub enum AggregateError {
         /// What is needed.
         expected: &'static str,
     },
+    /// A value is not a finite number.
+    #[error("{}column {column:?}: {found:?} is not a number", before(*.line))]
+    NotANumber {
+        /// Its line in a CSV file, from 1.
+        line: Option<u64>,
+        /// The column.
+        column: String,
+        /// What was read.
+        found: String,
+    },
+    /// A cell in the column of dates is none.
+    #[error("{}column {column:?}: {found:?} is not a date like 2026-03-31", before(*.line))]
+    NotADate {
+        /// Its line in a CSV file, from 1.
+        line: Option<u64>,
+        /// The column.
+        column: String,
+        /// What was read.
+        found: String,
+    },
     /// No keys.
     #[error("no columns are named that make the groups")]
     NoKeys,
+    /// A column cannot be a key.
+    #[error("column {column:?} cannot make groups: {why}")]
+    Key {
+        /// The column.
+        column: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// The caller wanted to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
 
+fn before(line: Option<u64>) -> String {
+    line.map_or(String::new(), |line| format!("line {line}, "))
+}
+
+impl From<PolarsError> for AggregateError {
+    fn from(error: PolarsError) -> Self {
+        // What follows in further lines is polars' plan and advice on its own options.
+        let whole = error.to_string();
+        let first = whole.lines().next().unwrap_or_default();
+        match error {
+            PolarsError::IO { .. } => Self::Unreadable(first.to_owned()),
+            PolarsError::NoData(_) => Self::Empty,
+            _ => Self::Malformed(format!("its content cannot be read: {first}")),
+        }
+    }
+}
+
 /// Sums a file up per group and period: sum, mean, count, least and greatest value.
 ///
-/// Memory grows with the number of groups, not of rows. Threads: as many as polars was told to use in this process
+/// In a CSV file keys are read as text, and a cell of [`UNKNOWN`] in the columns of values and dates is not known. Memory
+/// grows with the number of groups, not of rows. Threads: as many as polars was told to use in this process
 /// (`POLARS_MAX_THREADS`), and the caller's.
 ///
 /// # Errors
-/// When the file cannot be read, a column is absent or holds something else, or the caller cancels.
+/// When the file cannot be read or is not of its format, holds no rows, lacks a column or has it twice; when a value is not a
+/// finite number, a date is none, or a key is a column that cannot make groups: one named twice, that of the dates or values,
+/// or one with the name of a figure of the result; when the caller cancels.
 pub fn aggregate(
     path: &Path,
     format: FileFormat,
     aggregation: &Aggregation,
     cancel: &dyn Cancel,
 ) -> Result<Aggregated, AggregateError> {
-    if aggregation.keys.is_empty() {
-        return Err(AggregateError::NoKeys);
-    }
+    check_keys(aggregation)?;
     cancel.check()?;
-    let text = path
-        .to_str()
-        .ok_or_else(|| AggregateError::Path(path.to_owned()))?;
-    let source = match format {
-        FileFormat::Csv => LazyCsvReader::new(PlRefPath::new(text))
-            .with_try_parse_dates(true)
-            .with_glob(false)
-            .with_raise_if_empty(true)
-            .finish()?,
-        FileFormat::Parquet => {
-            let arguments = ScanArgsParquet {
-                glob: false,
-                ..ScanArgsParquet::default()
-            };
-            LazyFrame::scan_parquet(PlRefPath::new(text), arguments)?
-        }
-    };
+    file::check(path, format)?;
     // A column may be wanted for two things; it is read once.
     let wanted: BTreeSet<&str> = [&aggregation.date, &aggregation.value]
         .into_iter()
         .chain(&aggregation.keys)
         .map(String::as_str)
         .collect();
-    let wanted: Vec<_> = wanted.into_iter().map(col).collect();
+    match format {
+        FileFormat::Csv => {
+            let header = file::header(path)?;
+            check_columns(&wanted, &header)?;
+            // What a column holds is never guessed: whatever its first rows say, a later one may contradict them.
+            let read = |values: DataType| {
+                let values = Schema::from_iter([(aggregation.value.as_str().into(), values)]);
+                let source = LazyCsvReader::new(unmapped(path)?)
+                    .with_glob(false)
+                    .with_infer_schema_length(Some(0))
+                    .with_dtype_overwrite(Some(std::sync::Arc::new(values)))
+                    .finish()?;
+                add_up(source, &wanted, aggregation, cancel)
+            };
+            // polars reads numbers faster than [`numbers`], and stops at a cell that is none without a word on which: only
+            // then they are read here.
+            read(DataType::Float64)
+                .or_else(|error| match error {
+                    AggregateError::Malformed(_) | AggregateError::NotANumber { .. } => {
+                        read(DataType::String)
+                    }
+                    other => Err(other),
+                })
+                .map_err(|error| file::located(error, path, &header, cancel))
+        }
+        FileFormat::Parquet => {
+            let arguments = ScanArgsParquet {
+                glob: false,
+                ..ScanArgsParquet::default()
+            };
+            let mut source = LazyFrame::scan_parquet(PlRefPath::new(text(path)?), arguments)?;
+            let schema = source.collect_schema()?;
+            let there: Vec<String> = schema.iter_names().map(ToString::to_string).collect();
+            check_columns(&wanted, &there)?;
+            add_up(source, &wanted, aggregation, cancel)
+        }
+    }
+}
+
+/// Checks that the result can have a column for every key.
+fn check_keys(aggregation: &Aggregation) -> Result<(), AggregateError> {
+    let Aggregation {
+        date, keys, value, ..
+    } = aggregation;
+    if keys.is_empty() {
+        return Err(AggregateError::NoKeys);
+    }
+    for (at, key) in keys.iter().enumerate() {
+        let why = if keys[..at].contains(key) {
+            "it is named twice"
+        } else if FIGURES.contains(&key.as_str()) {
+            "the result has a column of that name"
+        } else if key == date {
+            "it is the column of dates"
+        } else if key == value {
+            "it is the column of values"
+        } else {
+            continue;
+        };
+        return Err(AggregateError::Key {
+            column: key.clone(),
+            why,
+        });
+    }
+    Ok(())
+}
+
+/// Checks that every column that is wanted is there once.
+fn check_columns(wanted: &BTreeSet<&str>, there: &[String]) -> Result<(), AggregateError> {
+    for name in wanted {
+        match there.iter().filter(|own| own == name).count() {
+            1 => {}
+            0 => {
+                return Err(AggregateError::NoColumn {
+                    column: (*name).to_owned(),
+                    there: there.to_vec(),
+                });
+            }
+            _ => return Err(AggregateError::ColumnTwice((*name).to_owned())),
+        }
+    }
+    Ok(())
+}
+
+fn add_up(
+    source: LazyFrame,
+    wanted: &BTreeSet<&str>,
+    aggregation: &Aggregation,
+    cancel: &dyn Cancel,
+) -> Result<Aggregated, AggregateError> {
+    let wanted: Vec<_> = wanted.iter().map(|name| col(*name)).collect();
     let batches = batches(source.select(wanted))?;
     let mut sums = Sums::new(aggregation);
     loop {
@@ -162,11 +313,27 @@ pub fn aggregate(
             // The reader stops when nobody takes its next batch.
             Err(RecvTimeoutError::Timeout) => cancel.check()?,
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(PolarsError::ComputeError("the reader stopped".into()).into());
+                return Err(AggregateError::Unreadable("the reader stopped".to_owned()));
             }
         }
     }
     sums.finish()
+}
+
+fn text(path: &Path) -> Result<&str, AggregateError> {
+    path.to_str()
+        .ok_or_else(|| AggregateError::Path(path.to_owned()))
+}
+
+/// The address under which polars reads a file part by part. A plain path is mapped into memory whole, so that a large file stays
+/// in memory as it is read. (So is one whose name holds a per cent sign, which polars takes for an escape and makes a path of.)
+/// polars takes no address with `..` in it.
+fn unmapped(path: &Path) -> Result<PlRefPath, AggregateError> {
+    let whole = path
+        .canonicalize()
+        .map_err(|error| AggregateError::Unreadable(error.to_string()))?;
+    let escaped = text(&whole)?.replace('%', "%25");
+    Ok(PlRefPath::new(format!("file://{escaped}")))
 }
 
 enum Message {
@@ -271,18 +438,16 @@ impl<'a> Sums<'a> {
             &self.aggregation.date,
             batch.column(&self.aggregation.date)?,
         )?;
-        let days = days.i32()?;
         let values = numbers(
             &self.aggregation.value,
             batch.column(&self.aggregation.value)?,
         )?;
-        let values = values.f64()?;
         let mut known = (i32::MIN, 0);
-        for ((day, value), group) in days.iter().zip(values.iter()).zip(groups) {
-            let Some(value) = value.filter(|value| !value.is_nan()) else {
+        for ((day, value), group) in days.iter().zip(values).zip(groups) {
+            if value.is_nan() {
                 self.without_value += 1;
                 continue;
-            };
+            }
             let (Some(day), Some(group)) = (day, group) else {
                 self.without_group += 1;
                 continue;
@@ -338,10 +503,12 @@ impl<'a> Sums<'a> {
         let epoch = NaiveDate::default();
         let date = epoch
             .checked_add_signed(chrono::TimeDelta::days(day.into()))
+            // At the ends of the calendar a period would begin before its first day.
+            .filter(|date| (1..=9999).contains(&date.year()))
             .ok_or_else(|| AggregateError::Column {
                 column: self.aggregation.date.clone(),
                 found: format!("the day {day}"),
-                expected: "dates of the calendar",
+                expected: "dates of the years 1 to 9999",
             })?;
         let start = self.aggregation.granularity.start_of(date);
         let period = start.signed_duration_since(epoch).num_days() as i32;
@@ -350,6 +517,9 @@ impl<'a> Sums<'a> {
     }
 
     fn finish(self) -> Result<Aggregated, AggregateError> {
+        if self.rows == 0 {
+            return Err(AggregateError::Empty);
+        }
         // Each group's number of every key, from the last joined to the first.
         let mut numbers: Vec<Vec<u32>> = vec![self.cells.iter().map(|c| c.group).collect()];
         for joined in self.joined.iter().rev() {
@@ -359,14 +529,11 @@ impl<'a> Sums<'a> {
             numbers.push(before);
         }
         numbers.reverse();
-        let mut columns: Vec<Column> = Vec::new();
-        // Without a batch the kinds of the keys are unknown; then there are no groups either.
-        for (at, name) in self.aggregation.keys.iter().enumerate() {
-            columns.push(match self.keys.get(at) {
-                Some(keys) => keys.column(name, &numbers[at]),
-                None => Series::new(name.as_str().into(), Vec::<i64>::new()).into_column(),
-            });
-        }
+        let names = self.aggregation.keys.iter();
+        let mut columns: Vec<Column> = names
+            .zip(self.keys.iter().zip(&numbers))
+            .map(|(name, (keys, numbers))| keys.column(name, numbers))
+            .collect();
         let cells = &self.cells;
         let periods: Vec<i32> = cells.iter().map(|cell| cell.period).collect();
         columns.push(
@@ -390,36 +557,6 @@ impl<'a> Sums<'a> {
             without_group: self.without_group,
         })
     }
-}
-
-/// A column of dates or times as days since 1970.
-fn days(name: &str, column: &Column) -> Result<Column, AggregateError> {
-    let column = match column.dtype() {
-        DataType::Date => column.to_physical_repr(),
-        DataType::Datetime(_, _) => column
-            .cast(&DataType::Datetime(TimeUnit::Milliseconds, None))?
-            .cast(&DataType::Date)?
-            .to_physical_repr(),
-        other => {
-            return Err(AggregateError::Column {
-                column: name.to_owned(),
-                found: other.to_string(),
-                expected: "dates",
-            });
-        }
-    };
-    Ok(column)
-}
-
-fn numbers(name: &str, column: &Column) -> Result<Column, AggregateError> {
-    if column.dtype().is_primitive_numeric() || column.dtype().is_null() {
-        return Ok(column.cast(&DataType::Float64)?);
-    }
-    Err(AggregateError::Column {
-        column: name.to_owned(),
-        found: column.dtype().to_string(),
-        expected: "numbers",
-    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ mod conflict;
 mod curve;
 mod envelope;
 mod grid;
-mod interior;
+pub(crate) mod interior;
+mod least_use;
 mod problem;
 mod risk;
 mod rows;
@@ -63,9 +64,9 @@ impl Default for Settings {
 /// Why a problem could not be worked on.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum AllocationError {
-    /// No cell.
-    #[error("the problem has no cells or no weeks")]
-    Empty,
+    /// Nothing to decide on.
+    #[error("the problem has no {0}")]
+    Empty(&'static str),
     /// A table of the wrong shape.
     #[error("{name} has to be one number or {brands} rows of {channels}")]
     Shape {
@@ -75,6 +76,34 @@ pub enum AllocationError {
         brands: usize,
         /// Channels.
         channels: usize,
+    },
+    /// A table that has to be written out in full.
+    #[error("{name} has to have {rows} rows of {columns}")]
+    Table {
+        /// Which table.
+        name: &'static str,
+        /// Rows.
+        rows: usize,
+        /// Entries of each row.
+        columns: usize,
+    },
+    /// A list of the wrong length.
+    #[error("{name} has {given} entries where {wanted} are needed")]
+    Length {
+        /// Which list.
+        name: &'static str,
+        /// How many were given.
+        given: usize,
+        /// How many are needed.
+        wanted: usize,
+    },
+    /// A cell that the problem does not have.
+    #[error("there is no channel {channel} of a brand {brand}")]
+    NoCell {
+        /// Number of the brand.
+        brand: usize,
+        /// Number of the channel.
+        channel: usize,
     },
     /// The wrong number of names.
     #[error("{given} names for {wanted} {noun}s")]
@@ -152,7 +181,8 @@ pub struct PlannedCell {
     pub current: f64,
     /// Contribution to the objective, effects on other brands included.
     pub response: f64,
-    /// Contribution of one more unit of spend. In a weekly plan, in the week where that is most.
+    /// Contribution of one more unit of spend. In a weekly plan, in the week where that is most. Always finite: where a curve
+    /// starts infinitely steep and nothing is spent, see [`Curve::marginal`].
     pub marginal: f64,
     /// What one unit of spend here costs: the price of the total and of every rule it counts towards.
     pub price: f64,
@@ -246,7 +276,7 @@ pub(crate) fn solve_static(
     let rows = named.iter().map(|n| n.row.clone()).collect();
     let cells = Cells::new(laid, rows);
     let Some(found) = branch::solve(&cells, settings, cancel)? else {
-        return explain_static(laid, named, &cells, cancel);
+        return explain_static(laid, named, &cells, settings, cancel);
     };
     Ok(Answer::Planned(Box::new(static_plan(
         laid, named, &cells, &found,
@@ -258,40 +288,46 @@ fn explain_static(
     laid: &Laid,
     named: &[Named],
     cells: &Cells,
+    settings: &Settings,
     cancel: &dyn Cancel,
 ) -> Result<Answer, AllocationError> {
-    let envelopes = cells.envelopes(&cells.domains);
-    let pieces = Pieces::new(cells, &cells.domains, &envelopes);
+    // First without the rules on least use, which no linear program knows.
+    let open = cells.without_least_use(laid);
+    let pieces = Pieces::feasible(&open, &open.domains);
     let (lower, upper, rows) = pieces.parts();
     // Pieces of one cell share its bounds: the first carries the lower one, the last the upper one.
     let offset: Vec<f64> = pieces
         .owner
         .iter()
-        .map(|&i| cells.domains[i].anchor)
+        .map(|&i| open.domains[i].anchor)
         .collect();
     let test = conflict::Test {
         response: &pieces,
         lower,
         upper,
         rows,
+        rules: named.len(),
         widest: (0.0, laid.total.1),
         offset: &offset,
         start: &pieces.start,
     };
     let owner = |piece: usize| laid.name(pieces.owner[piece]);
-    match test.conflict(laid, named, &owner, cancel)? {
-        Some(conflict) => Ok(Answer::Infeasible(conflict)),
-        None => Err(AllocationError::Unsolved(
-            "rules can hold, but no plan that obeys them was found",
-        )),
+    if let Some(conflict) = test.conflict(named, &owner, cancel)? {
+        return Ok(Answer::Infeasible(conflict));
     }
+    if let Some(conflict) = least_use::conflict(laid, named, cells, settings, cancel)? {
+        return Ok(Answer::Infeasible(conflict));
+    }
+    Err(AllocationError::Unsolved(
+        "neither a plan that obeys the rules nor a proof that there is none was found within the relaxations allowed",
+    ))
 }
 
 fn static_plan(laid: &Laid, named: &[Named], cells: &Cells, found: &branch::Found) -> Plan {
     let (price, weight) = cells.cell_prices(&found.prices);
     let places: Vec<Place> = (0..found.x.len())
         .map(|i| {
-            let slope = cells.curves[i].slope(found.x[i]);
+            let slope = cells.curves[i].marginal(found.x[i]);
             // A spend too small for a number: nothing is lost by leaving it out.
             let vanishes = found.x[i] < 1e-200 && cells.is_steep(i, found.x[i], &cells.domains[i]);
             let slope = if vanishes && weight[i] > 0.0 {
@@ -346,7 +382,12 @@ fn static_plan(laid: &Laid, named: &[Named], cells: &Cells, found: &branch::Foun
             current: laid.cells[i].current,
             response: cells.weights[i] * cells.curves[i].value(place.x),
             marginal: place.marginal,
-            price: place.marginal - place.net,
+            // Only rows on outcomes price the response as well.
+            price: if weight[i] == cells.weights[i] {
+                price[i]
+            } else {
+                place.marginal - place.net
+            },
             held: held(place),
             weekly: Vec::new(),
         })
@@ -379,6 +420,37 @@ fn held(place: &Place) -> Held {
     }
 }
 
+/// An exact plan with what the Lagrangian over the whole problem, before branching, proves about every other total.
+pub(crate) struct Priced {
+    pub(crate) plan: Plan,
+    /// No plan at the problem's total is worth more.
+    pub(crate) bound: f64,
+    /// By how much that bound rises per unit of the total.
+    pub(crate) price: f64,
+}
+
+/// Solves a problem without weeks and scenarios at an exact total. `None` where no plan exists.
+pub(crate) fn solve_priced(
+    problem: &Problem,
+    settings: &Settings,
+    cancel: &dyn Cancel,
+) -> Result<Option<Priced>, AllocationError> {
+    if problem.weeks.is_some() || problem.scenarios.is_some() {
+        return Err(AllocationError::Unsupported(
+            "fronts of plans are for problems without weeks and scenarios",
+        ));
+    }
+    let laid = problem.lay()?;
+    let named = rows::rows(&laid, &problem.rules)?;
+    let cells = Cells::new(&laid, named.iter().map(|n| n.row.clone()).collect());
+    let found = branch::solve(&cells, settings, cancel)?;
+    Ok(found.map(|found| Priced {
+        bound: found.root_bound,
+        price: found.root_prices[0],
+        plan: static_plan(&laid, &named, &cells, &found),
+    }))
+}
+
 /// Puts a plan together from its cells and their own responses.
 fn assemble(
     laid: &Laid,
@@ -399,10 +471,8 @@ fn assemble(
         current_value,
         outcomes: (0..brand_own.len())
             .map(|i| {
-                brand_own[i]
-                    + (0..brand_own.len())
-                        .map(|j| laid.cross[i][j] * brand_own[j])
-                        .sum::<f64>()
+                let effects = laid.effects_on(i).iter().zip(&brand_own);
+                brand_own[i] + effects.map(|(effect, own)| effect * own).sum::<f64>()
             })
             .collect(),
         cells,
@@ -418,9 +488,11 @@ fn assemble(
 pub fn evaluate(problem: &Problem, spend: &[f64]) -> Result<f64, AllocationError> {
     let laid = problem.lay()?;
     if spend.len() != laid.cells.len() * laid.span {
-        return Err(AllocationError::Unsupported(
-            "one spend per cell and week is needed",
-        ));
+        return Err(AllocationError::Length {
+            name: "spend",
+            given: spend.len(),
+            wanted: laid.cells.len() * laid.span,
+        });
     }
     if let Some(value) = spend.iter().find(|v| !v.is_finite() || **v < 0.0) {
         return Err(AllocationError::Number {
@@ -480,11 +552,35 @@ impl Judge {
         self.cells.value(spend)
     }
 
-    /// Largest violation of a rule or of the total, relative to its size; zero within rounding.
+    /// Largest violation of a rule, of the total, or of what a cell may spend (its bounds and its least use), relative to its
+    /// size; zero within rounding.
     #[must_use]
     pub fn violation(&self, spend: &[f64]) -> f64 {
-        let most = self.cells.violation(spend);
+        let most = self.cells.violation(spend).max(self.cells.outside(spend));
         if most < 1e-9 { 0.0 } else { most }
+    }
+
+    /// No spends within the bounds are worth more, whatever their total.
+    #[must_use]
+    pub fn most(&self) -> f64 {
+        let domains = &self.cells.domains;
+        let free = vec![0.0; self.cells.rows.len()];
+        self.cells
+            .bound(domains, &self.cells.envelopes(domains), &free)
+    }
+
+    /// Moves every spend below its cell's least use to the nearer end: unused, or just used.
+    pub fn repair(&self, spend: &mut [f64]) {
+        for (x, domain) in spend.iter_mut().zip(&self.cells.domains) {
+            if *x > domain.anchor && *x < domain.used_from {
+                let used = domain.used_from - *x < *x - domain.anchor;
+                *x = if used {
+                    domain.used_from
+                } else {
+                    domain.anchor
+                };
+            }
+        }
     }
 }
 
@@ -506,14 +602,11 @@ pub fn verify(problem: &Problem, plan: &Plan) -> Result<Certificate, AllocationE
         }
     }
     let x = plan.spend.concat();
-    if x.len() != laid.cells.len() || plan.certificate.prices.len() != named.len() {
-        return Err(AllocationError::Unsupported(
-            "the plan belongs to another problem",
-        ));
-    }
+    fits(&x, laid.cells.len(), plan, &named)?;
     let cells = Cells::new(&laid, named.iter().map(|n| n.row.clone()).collect());
     let envelopes = cells.envelopes(&cells.domains);
-    let prices = plan.certificate.prices.clone();
+    let mut prices = plan.certificate.prices.clone();
+    interior::drop_idle(&cells.rows, &mut prices);
     let bound = cells.bound(&cells.domains, &envelopes, &prices);
     let found = branch::Found {
         value: cells.value(&x),
@@ -525,4 +618,28 @@ pub fn verify(problem: &Problem, plan: &Plan) -> Result<Certificate, AllocationE
         nodes: 1,
     };
     Ok(static_plan(&laid, &named, &cells, &found).certificate)
+}
+
+/// Whether a plan has a spend per variable and a price per row.
+fn fits(spend: &[f64], wanted: usize, plan: &Plan, named: &[Named]) -> Result<(), AllocationError> {
+    let prices = &plan.certificate.prices;
+    for (name, given, wanted) in [
+        ("the plan's list of spends", spend.len(), wanted),
+        ("the plan's list of prices", prices.len(), named.len()),
+    ] {
+        if given != wanted {
+            return Err(AllocationError::Length {
+                name,
+                given,
+                wanted,
+            });
+        }
+    }
+    if let Some(value) = spend.iter().chain(prices).find(|v| !v.is_finite()) {
+        return Err(AllocationError::Number {
+            name: "the plan",
+            value: *value,
+        });
+    }
+    Ok(())
 }

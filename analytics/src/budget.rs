@@ -3,7 +3,8 @@
 //! A plan is a constant weekly spend per line (brand × channel) over a horizon. Its profit is the margin of the whole
 //! portfolio over the horizon plus the carry-over tail at current spend, minus media cost, always against carrying on
 //! as now. Expected profit is the mean over parameter draws, so a line that may be good or bad is not treated as
-//! certainly middling; the allocation is exact ([`solver`](self)) and comes with its certificate.
+//! certainly middling; the allocation is exact ([`solver`](self)) and comes with its certificate. No plan that breaks a rule is
+//! returned: where one exists that breaks none it is found, and where none does the rules that exclude each other are named.
 
 pub(crate) mod solver;
 mod value;
@@ -11,12 +12,20 @@ mod value;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::inference::quantile;
-use solver::{Group, Table};
+use crate::{
+    allocation,
+    cancel::{Cancel, Cancelled},
+    inference::quantile,
+};
+use solver::{Group, Solution, Table};
 pub use value::{ValueDraw, ValueLine, ValueModel};
 
 /// Points at which each line is tabulated between its bounds.
 const NODES: usize = 32;
+/// Longest plan: ten years.
+const LONGEST: usize = 520;
+/// Share of an amount by which rounding may leave a rule, a bound or the total missed.
+const ROUNDING: f64 = 1e-6;
 
 /// A standing rule in the solver's terms. `None` means any.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,13 +61,13 @@ pub enum PlanRule {
 /// What is asked of the planner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanRequest {
-    /// Length of the plan in weeks.
+    /// Length of the plan in weeks, 1 to 520.
     pub weeks: usize,
     /// Total weekly spend; `None` keeps the current total.
     pub total: Option<f64>,
-    /// Largest cut of a line, as a share of its current spend.
+    /// Largest cut of a line, as a share of its current spend, zero or more; one and more allow to stop it.
     pub most_cut: f64,
-    /// Largest rise of a line, as a share of its current spend.
+    /// Largest rise of a line, as a share of its current spend, zero or more.
     pub most_rise: f64,
     /// Standing rules.
     pub rules: Vec<PlanRule>,
@@ -129,12 +138,16 @@ pub struct Binding {
 pub struct PlanCertificate {
     /// Expected margin that one more unit of total budget would earn.
     pub shadow_price: f64,
-    /// What the best conceivable plan under the same rules could add at most, in currency over the horizon.
+    /// What the best conceivable plan under the same rules could add at most, in currency over the horizon: the bound of
+    /// Lagrangian duality on the lines as they are tabulated, less this plan's value. An S-shaped line that ends between the
+    /// corners of its concave envelope leaves a gap that may be real.
     pub gap: f64,
     /// The same as a share of the plan's value.
     pub relative_gap: f64,
     /// Largest difference between a free line's marginal return and its price.
     pub stationarity: f64,
+    /// Largest amount by which a rule, a bound or the total is missed, in money per week: rounding only.
+    pub feasibility: f64,
     /// Bounds and rules that bind, dearest first.
     pub binding: Vec<Binding>,
 }
@@ -207,45 +220,57 @@ impl Allocation {
 #[derive(Debug, Clone, PartialEq, Error)]
 #[error("no plan obeys all rules: {}; the smallest relaxation is {relaxation:.2} a week", conflict.join(" and "))]
 pub struct Infeasible {
-    /// The rules that contradict each other.
+    /// The rules and bounds that contradict each other.
     pub conflict: Vec<String>,
-    /// Amount per week by which one of them would have to give way.
+    /// The smallest amount per week, over all of them together, by which rules or the total would have to give way.
     pub relaxation: f64,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// No plan obeys all rules.
+    #[error(transparent)]
+    Infeasible(#[from] Infeasible),
+    /// A number of the request or of the value model makes no sense.
+    #[error("{what} cannot be {value}")]
+    Number {
+        /// Which number.
+        what: String,
+        /// What it is.
+        value: f64,
+    },
+    /// Neither a plan that obeys the rules nor a contradiction between them was found.
+    #[error("no plan was found that obeys all of these, though none was found to contradict the others: {}", .0.join(" and "))]
+    Unsolved(Vec<String>),
+    /// Stopped by the caller.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
 }
 
 /// Finds the plan with the highest expected profit.
 ///
 /// # Errors
-/// [`Infeasible`] with the contradicting rules and the smallest relaxation.
-pub fn plan(model: &ValueModel, request: &PlanRequest) -> Result<Allocation, Infeasible> {
+/// [`PlanError::Infeasible`] with the contradicting rules and the smallest relaxation; [`PlanError::Number`] for a request or a
+/// model that makes no sense; [`PlanError::Unsolved`] with the rules that no plan was found for; [`PlanError::Cancelled`].
+pub fn plan(
+    model: &ValueModel,
+    request: &PlanRequest,
+    cancel: &dyn Cancel,
+) -> Result<Allocation, PlanError> {
+    check(model, request)?;
     let weeks = request.weeks as f64;
     let total = request
         .total
         .unwrap_or_else(|| model.lines.iter().map(|l| l.current).sum());
-    let bounds: Vec<(f64, f64)> = model
-        .lines
-        .iter()
-        .map(|line| bounds(line, request))
-        .collect();
-    let tables: Vec<Table> = model
-        .lines
-        .iter()
-        .zip(&bounds)
-        .map(|(line, &(lower, upper))| {
-            Table::sample(lower, upper, NODES, |x| {
-                let n = line.draws.len().max(1) as f64;
-                let (value, slope) = line
-                    .draws
-                    .iter()
-                    .map(|d| value::value_and_slope(d, x, line.current, request.weeks))
-                    .fold((0.0, 0.0), |(v, s), (dv, ds)| (v + dv, s + ds));
-                (value / n, slope / n)
-            })
-        })
-        .collect();
+    let mut tables = Vec::with_capacity(model.lines.len());
+    for line in &model.lines {
+        cancel.check()?;
+        tables.push(tabulate(line, request)?);
+    }
     let (groups, names) = groups(model, request);
-    feasible(&tables, &groups, &names, total)?;
-    let solution = solver::solve(&tables, &groups, total);
+    let solution = solve(model, &tables, &groups, &names, total, cancel)?;
     let mut binding = Vec::new();
     let mut stationarity = 0.0f64;
     let mut lines = Vec::with_capacity(tables.len());
@@ -302,7 +327,8 @@ pub fn plan(model: &ValueModel, request: &PlanRequest) -> Result<Allocation, Inf
     }
     binding.sort_by(|a, b| b.shadow_price.total_cmp(&a.shadow_price));
     let effect = ProfitEffect::of(&model.gains(&solution.x, request.weeks));
-    let gap = solution.bound - solution.value;
+    // Below zero by rounding only: the plan obeys what the bound is about.
+    let gap = (solution.bound - solution.value).max(0.0);
     Ok(Allocation {
         lines,
         weeks: request.weeks,
@@ -316,6 +342,7 @@ pub fn plan(model: &ValueModel, request: &PlanRequest) -> Result<Allocation, Inf
                 0.0
             },
             stationarity,
+            feasibility: missed(&tables, &groups, total, &solution.x),
             binding,
         },
         effect,
@@ -386,59 +413,252 @@ fn groups(model: &ValueModel, request: &PlanRequest) -> (Vec<Group>, Vec<String>
     (groups, names)
 }
 
-fn feasible(
+/// Refuses numbers that make no sense, before they turn into a plan.
+fn check(model: &ValueModel, request: &PlanRequest) -> Result<(), PlanError> {
+    let number = |what: &str, value: f64, sound: bool| {
+        if sound {
+            Ok(())
+        } else {
+            Err(PlanError::Number {
+                what: what.to_owned(),
+                value,
+            })
+        }
+    };
+    let amount = |what: &str, value: f64| number(what, value, value.is_finite() && value >= 0.0);
+    number(
+        "the number of weeks",
+        request.weeks as f64,
+        (1..=LONGEST).contains(&request.weeks),
+    )?;
+    amount("the total", request.total.unwrap_or(0.0))?;
+    amount("the largest cut of a line", request.most_cut)?;
+    amount("the largest rise of a line", request.most_rise)?;
+    number(
+        "the least gain",
+        request.least_gain,
+        request.least_gain.is_finite(),
+    )?;
+    number(
+        "the least confidence",
+        request.least_confidence,
+        request.least_confidence.is_finite(),
+    )?;
+    for rule in &request.rules {
+        match rule {
+            PlanRule::AtMost { weekly, .. } | PlanRule::AtLeast { weekly, .. } => {
+                amount("the weekly amount of a rule", *weekly)?;
+            }
+            PlanRule::Unchanged { .. } => {}
+        }
+    }
+    for line in &model.lines {
+        amount(
+            &format!("the current spend of {} {}", line.brand, line.channel),
+            line.current,
+        )?;
+    }
+    Ok(())
+}
+
+/// The expected value of a line over its bounds.
+fn tabulate(line: &ValueLine, request: &PlanRequest) -> Result<Table, PlanError> {
+    let (lower, upper) = bounds(line, request);
+    let at = |x: f64| {
+        let n = line.draws.len().max(1) as f64;
+        let (value, slope) = line
+            .draws
+            .iter()
+            .map(|d| value::value_and_slope(d, x, line.current, request.weeks))
+            .fold((0.0, 0.0), |(v, s), (dv, ds)| (v + dv, s + ds));
+        (value / n, slope / n)
+    };
+    let table = Table::sample(lower, upper, NODES, at);
+    let value = table.value(lower) + table.value(upper);
+    if value.is_finite() && upper.is_finite() {
+        Ok(table)
+    } else {
+        Err(PlanError::Number {
+            what: format!("the expected value of {} {}", line.brand, line.channel),
+            value,
+        })
+    }
+}
+
+/// The best plan that breaks no rule.
+fn solve(
+    model: &ValueModel,
+    tables: &[Table],
+    groups: &[Group],
+    names: &[String],
+    total: f64,
+    cancel: &dyn Cancel,
+) -> Result<Solution, PlanError> {
+    reachable(tables, groups, names, total)?;
+    let near = |amount: f64| ROUNDING * (1.0 + amount.abs());
+    let obeys = |found: &Solution| {
+        let spent: f64 = found.x.iter().sum();
+        (spent - total).abs() <= near(total)
+            && groups.iter().all(|g| g.excess(&found.x) <= near(g.amount))
+    };
+    let found = solver::solve(tables, groups, total, cancel)?;
+    if obeys(&found) {
+        return Ok(found);
+    }
+    // Either there is no plan, or rules overlap so that prices found one after the other do not meet them.
+    exclude(model, tables, groups, names, total, cancel)?;
+    let joint = solver::solve_jointly(tables, groups, total, cancel)?;
+    joint.filter(obeys).ok_or_else(|| {
+        let mut all = names.to_vec();
+        all.push(of_total(total));
+        PlanError::Unsolved(all)
+    })
+}
+
+/// Largest amount by which a rule, a bound or the total is missed.
+fn missed(tables: &[Table], groups: &[Group], total: f64, x: &[f64]) -> f64 {
+    let off = (x.iter().sum::<f64>() - total).abs();
+    let outside = tables
+        .iter()
+        .zip(x)
+        .map(|(t, x)| (t.lower() - x).max(x - t.upper()));
+    let broken = groups.iter().map(|g| g.excess(x));
+    outside.chain(broken).fold(off, f64::max)
+}
+
+fn of_total(total: f64) -> String {
+    format!("the total of {total:.2} a week")
+}
+
+/// Whether each rule, and the total, can be met within the bounds of the lines.
+fn reachable(
     tables: &[Table],
     groups: &[Group],
     names: &[String],
     total: f64,
 ) -> Result<(), Infeasible> {
     let slack = 1e-9 * (1.0 + total.abs());
+    let beside = |what: &str, side: &str, of: &str, short: f64| {
+        if short > slack {
+            Err(Infeasible {
+                conflict: vec![what.to_owned(), format!("the {side} bounds of {of} lines")],
+                relaxation: short,
+            })
+        } else {
+            Ok(())
+        }
+    };
     for (group, name) in groups.iter().zip(names) {
         let least: f64 = group.members.iter().map(|&i| tables[i].lower()).sum();
         let most: f64 = group.members.iter().map(|&i| tables[i].upper()).sum();
-        let short = if group.at_most {
-            least - group.amount
+        if group.at_most {
+            beside(name, "lower", "its", least - group.amount)?;
         } else {
-            group.amount - most
-        };
-        if short > slack {
-            let side = if group.at_most {
-                "the lower bounds of its lines"
-            } else {
-                "the upper bounds of its lines"
-            };
-            return Err(Infeasible {
-                conflict: vec![name.clone(), side.to_owned()],
-                relaxation: short,
-            });
+            beside(name, "upper", "its", group.amount - most)?;
         }
     }
-    let (low, high) = solver::reachable(tables, groups);
-    let budget = format!("the total of {total:.2} a week");
-    let with_rules = |side: &str, at_most: bool| {
-        let mut conflict = vec![budget.clone(), format!("the {side} bounds of the lines")];
-        conflict.extend(
-            groups
-                .iter()
-                .zip(names)
-                .filter(|(g, _)| g.at_most == at_most)
-                .map(|(_, n)| n.clone()),
-        );
-        conflict
+    let low: f64 = tables.iter().map(Table::lower).sum();
+    let high: f64 = tables.iter().map(Table::upper).sum();
+    beside(&of_total(total), "lower", "the", low - total)?;
+    beside(&of_total(total), "upper", "the", total - high)
+}
+
+/// Refuses rules, bounds and a total that no plan can obey together; exact also where rules overlap.
+///
+/// The question is handed to [`allocation::solve`], whose least relaxation is that of a linear program: every line is a channel
+/// of one brand there, and the curves do not matter.
+fn exclude(
+    model: &ValueModel,
+    tables: &[Table],
+    groups: &[Group],
+    names: &[String],
+    total: f64,
+    cancel: &dyn Cancel,
+) -> Result<(), PlanError> {
+    const BRAND: &str = "lines";
+    let row = |value: fn(&Table) -> f64| {
+        allocation::Grid::Cells(vec![tables.iter().map(value).collect::<Vec<f64>>()])
     };
-    if low > total + slack {
-        return Err(Infeasible {
-            conflict: with_rules("lower", false),
-            relaxation: low - total,
-        });
+    // An empty list of channels would mean all of them there; a rule without lines has been judged by `reachable`.
+    let (kept, members): (Vec<&String>, Vec<&Group>) = names
+        .iter()
+        .zip(groups)
+        .filter(|(_, g)| !g.members.is_empty())
+        .unzip();
+    let rules = members
+        .into_iter()
+        .map(|g| {
+            let (brands, channels, weeks) = (Vec::new(), g.members.clone(), Vec::new());
+            if g.at_most {
+                allocation::Rule::GroupCap {
+                    brands,
+                    channels,
+                    weeks,
+                    max: g.amount,
+                }
+            } else {
+                allocation::Rule::GroupFloor {
+                    brands,
+                    channels,
+                    weeks,
+                    min: g.amount,
+                }
+            }
+        })
+        .collect();
+    let widest = tables.iter().map(Table::upper).fold(1.0, f64::max);
+    let problem = allocation::Problem {
+        brands: vec![BRAND.to_owned()],
+        channels: model
+            .lines
+            .iter()
+            .map(|l| format!("{} {}", l.brand, l.channel))
+            .collect(),
+        family: allocation::Families::Same(allocation::Family::MichaelisMenten),
+        beta: allocation::Grid::Same(widest),
+        a: allocation::Grid::Same(1.0),
+        k: allocation::Grid::Same(widest),
+        value: None,
+        cross: None,
+        current: None,
+        lower: Some(row(Table::lower)),
+        upper: Some(row(Table::upper)),
+        total: allocation::Total::Exactly(total),
+        rules,
+        weeks: None,
+        scenarios: None,
+    };
+    let settings = allocation::Settings::default();
+    let conflict = match allocation::solve(&problem, &settings, cancel) {
+        Ok(allocation::Answer::Infeasible(conflict)) if conflict.least_change.is_finite() => {
+            conflict
+        }
+        Ok(_) => return Ok(()),
+        Err(allocation::AllocationError::Cancelled(cancelled)) => return Err(cancelled.into()),
+        // No proof either way: what the other method finds is checked like everything else.
+        Err(_) => return Ok(()),
+    };
+    let bound_of = format!("{BRAND} × ");
+    let conflict_names = conflict
+        .members
+        .iter()
+        .map(|member| match member.number {
+            Some(number) => kept
+                .get(number)
+                .map_or_else(|| member.what.clone(), |name| (*name).clone()),
+            None if member.what == "total" => of_total(total),
+            None => format!(
+                "the {} ({:.2} a week)",
+                member.what.replace(&bound_of, ""),
+                member.limit
+            ),
+        })
+        .collect();
+    Err(Infeasible {
+        conflict: conflict_names,
+        relaxation: conflict.least_change,
     }
-    if high < total - slack {
-        return Err(Infeasible {
-            conflict: with_rules("upper", true),
-            relaxation: total - high,
-        });
-    }
-    Ok(())
+    .into())
 }
 
 #[cfg(test)]

@@ -179,69 +179,6 @@ fn days_between(from: NaiveDate, to: NaiveDate) -> f64 {
     (to - from).num_days() as f64
 }
 
-/// How much each day of the week counts, Monday first; a holiday counts as `holiday`. Whole numbers of trading days come from
-/// weights of 0 and 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TradingDays {
-    /// Weight of Monday to Sunday, none negative.
-    pub weekdays: [f64; 7],
-    /// Days that count as `holiday` instead.
-    pub holidays: Vec<NaiveDate>,
-    /// Weight of a holiday.
-    pub holiday: f64,
-}
-
-impl TradingDays {
-    /// Weight of the days from `from` up to but without `to`.
-    #[must_use]
-    pub fn between(&self, from: NaiveDate, to: NaiveDate) -> f64 {
-        from.iter_days()
-            .take_while(|day| *day < to)
-            .map(|day| {
-                if self.holidays.contains(&day) {
-                    self.holiday
-                } else {
-                    self.weekdays[day.weekday().num_days_from_monday() as usize]
-                }
-            })
-            .sum()
-    }
-
-    /// Amounts as they would be if every period had the same weight of days, the mean of those with a known value; a period
-    /// without any trading day becomes absent. The first value belongs to the period that holds `first`.
-    #[must_use]
-    pub fn adjusted(&self, first: NaiveDate, values: &[f64], calendar: &Calendar) -> Vec<f64> {
-        let mut start = calendar.start_of(first);
-        let weights: Vec<f64> = values
-            .iter()
-            .map(|_| {
-                let end = calendar.next(start);
-                let weight = self.between(start, end);
-                start = end;
-                weight
-            })
-            .collect();
-        let known: Vec<f64> = weights
-            .iter()
-            .zip(values)
-            .filter(|(_, value)| value.is_finite())
-            .map(|(weight, _)| *weight)
-            .collect();
-        let usual = known.iter().sum::<f64>() / known.len() as f64;
-        values
-            .iter()
-            .zip(&weights)
-            .map(|(value, weight)| {
-                if *weight > 0.0 {
-                    value * usual / weight
-                } else {
-                    f64::NAN
-                }
-            })
-            .collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -375,38 +312,5 @@ mod tests {
             assert!(months(&[f64::NAN; 6], combine).iter().all(|v| v.is_nan()));
             assert_eq!(months(&[], combine), Vec::<f64>::new());
         }
-    }
-
-    #[test]
-    fn trading_days_make_a_short_month_comparable() {
-        let shop = TradingDays {
-            weekdays: [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0],
-            holidays: vec![day("2025-01-01")],
-            holiday: 0.0,
-        };
-        let (january, february) = (
-            shop.between(day("2025-01-01"), day("2025-02-01")),
-            shop.between(day("2025-02-01"), day("2025-03-01")),
-        );
-        assert_eq!((january, february), (26.0, 24.0));
-        // The same sales on every trading day.
-        let sales = [10.0 * january, 10.0 * february];
-        let adjusted = shop.adjusted(day("2025-01-01"), &sales, &iso(Granularity::Month));
-        assert_eq!(adjusted, [250.0, 250.0]);
-    }
-
-    #[test]
-    fn a_period_without_a_trading_day_has_no_adjusted_value() {
-        let office = TradingDays {
-            weekdays: [1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0],
-            holidays: vec![],
-            holiday: 0.0,
-        };
-        // A Friday, a Saturday, a Sunday.
-        let adjusted = office.adjusted(day("2025-03-07"), &[5.0, 1.0, 1.0], &iso(Granularity::Day));
-        assert!((adjusted[0] - 5.0 / 3.0).abs() < 1e-12);
-        assert!(adjusted[1].is_nan() && adjusted[2].is_nan());
-        let none = office.adjusted(day("2025-03-07"), &[], &iso(Granularity::Day));
-        assert!(none.is_empty());
     }
 }

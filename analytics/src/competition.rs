@@ -13,6 +13,7 @@ pub mod voice;
 
 use domain::metric::MetricRole;
 
+use crate::cancel::{Cancel, Cancelled};
 use crate::estimate::Estimate;
 use crate::linear::{dot, gls, orthonormal, reml_autocorrelation, remove, whiten};
 use crate::panel::{Panel, bridged};
@@ -39,35 +40,46 @@ pub struct RivalCandidate {
 }
 
 /// Tries every start week for every rival and exposure metric.
-#[must_use]
-pub fn candidates(panel: &Panel) -> Vec<RivalCandidate> {
+///
+/// # Errors
+/// [`Cancelled`] when the caller asked to stop.
+pub fn candidates(panel: &Panel, cancel: &dyn Cancel) -> Result<Vec<RivalCandidate>, Cancelled> {
     let mut out = Vec::new();
     for metric in panel.with_role(MetricRole::Exposure) {
         for rival in panel.rivals() {
             if let Some(values) = panel.series(rival, metric).and_then(bridged) {
-                out.extend(scan(&logarithms(&values), &calendar(panel), rival, metric));
+                let (y, controls) = (logarithms(&values), calendar(panel));
+                out.extend(scan(&y, &controls, rival, metric, cancel)?);
             }
         }
     }
-    out
+    Ok(out)
 }
 
-fn scan(y: &[f64], controls: &[Vec<f64>], rival: usize, metric: usize) -> Vec<RivalCandidate> {
+fn scan(
+    y: &[f64],
+    controls: &[Vec<f64>],
+    rival: usize,
+    metric: usize,
+    cancel: &dyn Cancel,
+) -> Result<Vec<RivalCandidate>, Cancelled> {
     let n = y.len();
     if n < 4 * MARGIN + controls.len() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
+    cancel.check()?;
     // The first pass takes the change for autocorrelation; the second knows where the largest change is.
-    let first = pass(y, controls, reml_autocorrelation(controls, y));
+    let first = pass(y, controls, reml_autocorrelation(controls, y), cancel)?;
     let Some(best) = first.iter().max_by(|a, b| a.2.abs().total_cmp(&b.2.abs())) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let mut with = controls.to_vec();
     with.push(window(n, best.0, best.1));
     let rho = reml_autocorrelation(&with, y);
-    pass(y, controls, rho)
+    pass(y, controls, rho, cancel)?
         .into_iter()
         .map(|(start, weeks, _)| {
+            cancel.check()?;
             let mut columns = controls.to_vec();
             columns.push(window(n, start, weeks));
             let fit = gls(&columns, y, rho);
@@ -75,19 +87,24 @@ fn scan(y: &[f64], controls: &[Vec<f64>], rival: usize, metric: usize) -> Vec<Ri
             let mut effect =
                 Estimate::new(fit.coefficients[last], fit.errors[last], fit.dof - 1.0, 0.0);
             effect.p_value = (effect.p_value * LENGTHS.len() as f64).min(1.0);
-            RivalCandidate {
+            Ok(RivalCandidate {
                 rival,
                 metric,
                 start,
                 weeks,
                 effect,
-            }
+            })
         })
         .collect()
 }
 
 /// For every start week the length with the largest statistic: start, length, t.
-fn pass(y: &[f64], controls: &[Vec<f64>], rho: f64) -> Vec<(usize, usize, f64)> {
+fn pass(
+    y: &[f64],
+    controls: &[Vec<f64>],
+    rho: f64,
+    cancel: &dyn Cancel,
+) -> Result<Vec<(usize, usize, f64)>, Cancelled> {
     let n = y.len();
     let whitened: Vec<Vec<f64>> = controls.iter().map(|c| whiten(c, rho)).collect();
     let basis = orthonormal(&whitened);
@@ -95,22 +112,24 @@ fn pass(y: &[f64], controls: &[Vec<f64>], rho: f64) -> Vec<(usize, usize, f64)> 
     remove(&mut residual, &basis);
     let total = dot(&residual, &residual);
     let dof = (n - basis.len() - 1) as f64;
-    (MARGIN..n - MARGIN)
-        .filter_map(|start| {
-            LENGTHS
-                .iter()
-                .filter(|&&weeks| start + weeks <= n)
-                .filter_map(|&weeks| {
-                    let mut z = whiten(&window(n, start, weeks), rho);
-                    remove(&mut z, &basis);
-                    let left = dot(&z, &z);
-                    let product = dot(&z, &residual);
-                    let rest = (total - product * product / left).max(1e-300);
-                    (left > 1e-9).then(|| (start, weeks, product / (left * rest / dof).sqrt()))
-                })
-                .max_by(|a, b| a.2.abs().total_cmp(&b.2.abs()))
-        })
-        .collect()
+    let mut best = Vec::new();
+    for start in MARGIN..n - MARGIN {
+        cancel.check()?;
+        let of_start = LENGTHS
+            .iter()
+            .filter(|&&weeks| start + weeks <= n)
+            .filter_map(|&weeks| {
+                let mut z = whiten(&window(n, start, weeks), rho);
+                remove(&mut z, &basis);
+                let left = dot(&z, &z);
+                let product = dot(&z, &residual);
+                let rest = (total - product * product / left).max(1e-300);
+                (left > 1e-9).then(|| (start, weeks, product / (left * rest / dof).sqrt()))
+            })
+            .max_by(|a, b| a.2.abs().total_cmp(&b.2.abs()));
+        best.extend(of_start);
+    }
+    Ok(best)
 }
 
 fn window(n: usize, start: usize, weeks: usize) -> Vec<f64> {

@@ -82,6 +82,11 @@ pub enum ExperimentError {
     /// The treated regions never change before treatment.
     #[error("the treated regions' outcome never changes before the treatment")]
     Constant,
+    /// The search for the donors' weights came to no end.
+    #[error(
+        "the weights of the regions left alone did not converge; leave out regions whose outcome is of quite another size"
+    )]
+    NotConverged,
     /// Asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -123,7 +128,7 @@ pub fn synthetic_control(
     }
     cancel.check()?;
     let past: Vec<usize> = (0..before).collect();
-    let (weights, intercept) = weigh(&y, &columns, &past, None);
+    let (weights, intercept) = weigh(&y, &columns, &past, None, cancel)?;
     let counterfactual = combine(&columns, &weights, intercept, n);
     let effect: Vec<f64> = y.iter().zip(&counterfactual).map(|(a, b)| a - b).collect();
     let treated_periods = (n - before) as f64;
@@ -138,14 +143,14 @@ pub fn synthetic_control(
         cancel.check()?;
         let left_out = first..first + window;
         let rest: Vec<usize> = (0..before).filter(|t| !left_out.contains(t)).collect();
-        let (weights, intercept) = weigh(&y, &columns, &rest, Some(&weights));
+        let (weights, intercept) = weigh(&y, &columns, &rest, Some(&weights), cancel)?;
         let forecast = combine(&columns, &weights, intercept, before);
         strays.push(left_out.map(|t| y[t] - forecast[t]).sum::<f64>() / window as f64);
     }
     let error = (dot(&strays, &strays) / strays.len() as f64).sqrt()
         * (window as f64 / treated_periods).sqrt();
     let width = t_width(0.9, (before / window) as f64) * error;
-    let p_value = shifted_p(&y, &columns, before, &weights);
+    let p_value = shifted_p(&y, &columns, before, &weights, cancel)?;
     let mut named: Vec<(String, f64)> = donors
         .iter()
         .zip(&weights)
@@ -170,10 +175,16 @@ pub fn synthetic_control(
 
 /// Share of the circular shifts of the residuals whose treated part is at least as large, weights fitted to all periods as if nothing
 /// had been done.
-fn shifted_p(y: &[f64], columns: &[&[f64]], before: usize, start: &[f64]) -> f64 {
+fn shifted_p(
+    y: &[f64],
+    columns: &[&[f64]],
+    before: usize,
+    start: &[f64],
+    cancel: &dyn Cancel,
+) -> Result<f64, ExperimentError> {
     let n = y.len();
     let all: Vec<usize> = (0..n).collect();
-    let (weights, intercept) = weigh(y, columns, &all, Some(start));
+    let (weights, intercept) = weigh(y, columns, &all, Some(start), cancel)?;
     let fitted = combine(columns, &weights, intercept, n);
     let residual: Vec<f64> = y.iter().zip(&fitted).map(|(a, b)| (a - b).abs()).collect();
     let statistic = |shift: usize| -> f64 { (before..n).map(|t| residual[(t + shift) % n]).sum() };
@@ -181,19 +192,21 @@ fn shifted_p(y: &[f64], columns: &[&[f64]], before: usize, start: &[f64]) -> f64
     let rarer = (0..n)
         .filter(|s| statistic(*s) >= observed * (1.0 - 1e-12))
         .count();
-    rarer as f64 / n as f64
+    Ok(rarer as f64 / n as f64)
 }
 
 /// Weights on the simplex and constant that fit the given periods best.
 ///
 /// Accelerated projected gradient (Beck and Teboulle 2009) with restarts, until the Frank–Wolfe gap, which bounds how far the error
-/// is from its least, is below 1e-10 of the outcome's variation.
+/// is from its least, is below 1e-10 of the outcome's variation, or below what rounding leaves of it where donors vary far more
+/// than the outcome. A gap that is still above a millionth after 100,000 steps is an error.
 fn weigh(
     y: &[f64],
     columns: &[&[f64]],
     periods: &[usize],
     start: Option<&[f64]>,
-) -> (Vec<f64>, f64) {
+    cancel: &dyn Cancel,
+) -> Result<(Vec<f64>, f64), ExperimentError> {
     let k = columns.len();
     let cut = |values: &[f64]| -> Vec<f64> { periods.iter().map(|t| values[*t]).collect() };
     let (level, target) = centred(&cut(y));
@@ -208,32 +221,33 @@ fn weigh(
         }
     }
     let moments: Vec<f64> = donors.iter().map(|d| dot(d, &target)).collect();
-    // The largest eigenvalue by power iteration, with a margin.
-    let mut v = vec![1.0; k];
-    let mut largest = 0.0;
-    for _ in 0..50 {
-        let next: Vec<f64> = (0..k).map(|i| dot(&gram[i * k..(i + 1) * k], &v)).collect();
-        largest = dot(&next, &next).sqrt();
-        if largest <= 0.0 {
-            break;
-        }
-        v = next.iter().map(|x| x / largest).collect();
-    }
-    let step = 1.0 / (1.05 * largest).max(f64::MIN_POSITIVE);
+    // No eigenvalue is larger than the largest sum of a row's absolute entries (Gershgorin 1931).
+    let largest = gram
+        .chunks_exact(k)
+        .map(|row| row.iter().map(|v| v.abs()).sum::<f64>())
+        .fold(0.0f64, f64::max);
+    let step = 1.0 / largest.max(f64::MIN_POSITIVE);
     let mut w = start.map_or_else(|| vec![1.0 / k as f64; k], <[f64]>::to_vec);
     let mut ahead = w.clone();
     let mut momentum = 1.0f64;
-    let tolerance = 1e-10 * dot(&target, &target).max(f64::MIN_POSITIVE);
-    for iteration in 0..100_000 {
+    let variation = dot(&target, &target).max(f64::MIN_POSITIVE);
+    let rounding = gram
+        .iter()
+        .chain(&moments)
+        .fold(0.0f64, |m, v| m.max(v.abs()))
+        * 1e-15;
+    let mut gap = f64::INFINITY;
+    for iteration in 0..=100_000 {
         let slope = |w: &[f64]| -> Vec<f64> {
             (0..k)
                 .map(|i| dot(&gram[i * k..(i + 1) * k], w) - moments[i])
                 .collect()
         };
         if iteration % 20 == 0 {
+            cancel.check()?;
             let g = slope(&w);
-            let gap = dot(&g, &w) - g.iter().copied().fold(f64::INFINITY, f64::min);
-            if gap <= tolerance {
+            gap = dot(&g, &w) - g.iter().copied().fold(f64::INFINITY, f64::min);
+            if gap.is_nan() || gap <= (1e-10 * variation).max(rounding) {
                 break;
             }
         }
@@ -264,8 +278,13 @@ fn weigh(
         momentum = following;
         w = next;
     }
-    let intercept = level - dot(&levels, &w);
-    (w, intercept)
+    // Written so that a gap that is no number is an error.
+    if gap <= 1e-6 * variation + rounding {
+        let intercept = level - dot(&levels, &w);
+        Ok((w, intercept))
+    } else {
+        Err(ExperimentError::NotConverged)
+    }
 }
 
 /// The nearest point of the simplex (Held, Wolfe and Crowder 1974).
@@ -384,6 +403,55 @@ mod tests {
         );
         let stopped = synthetic_control(&world, &|| true);
         assert_eq!(stopped, Err(ExperimentError::Cancelled(Cancelled)));
+    }
+
+    #[test]
+    fn donors_that_mirror_each_other_are_weighed_like_any_others() {
+        // Two donors whose movements cancel: the treated region is three parts of one and one of the other.
+        let up = |t: usize| [5.0, -5.0, 3.0, -2.0, 4.0, -1.0][t % 6];
+        let region = |name: &str, of: &dyn Fn(usize) -> f64| Region {
+            name: name.to_owned(),
+            outcome: (0..40).map(of).collect(),
+        };
+        let experiment = Experiment {
+            treated: vec![region("t", &|t| {
+                50.0 + 0.5 * up(t) + if t >= 34 { 2.0 } else { 0.0 }
+            })],
+            donors: vec![
+                region("a", &|t| 100.0 + up(t)),
+                region("b", &|t| 100.0 - up(t)),
+            ],
+            start: 34,
+        };
+        let found = synthetic_control(&experiment, &never).expect("sound");
+        assert!((found.per_region_period - 2.0).abs() < 1e-3, "{found:?}");
+        assert_eq!(found.weights[0].0, "a");
+        assert!((found.weights[0].1 - 0.75).abs() < 1e-4, "{found:?}");
+        assert!((found.weights[1].1 - 0.25).abs() < 1e-4, "{found:?}");
+    }
+
+    #[test]
+    fn a_search_for_weights_that_is_under_way_stops_when_asked() {
+        let asked = std::cell::Cell::new(0);
+        let cancel = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 2
+        };
+        let stopped = synthetic_control(&world(5.0), &cancel);
+        assert_eq!(stopped, Err(ExperimentError::Cancelled(Cancelled)));
+        assert_eq!(asked.get(), 3);
+    }
+
+    #[test]
+    fn outcomes_too_large_to_square_are_an_error() {
+        let mut huge = world(0.0);
+        for region in huge.donors.iter_mut().chain(&mut huge.treated) {
+            region.outcome.iter_mut().for_each(|v| *v *= 1e200);
+        }
+        assert_eq!(
+            synthetic_control(&huge, &never),
+            Err(ExperimentError::NotConverged)
+        );
     }
 
     #[test]

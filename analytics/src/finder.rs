@@ -4,6 +4,7 @@
 //! and all rivals at all start weeks. Their p-values form a single Benjamini–Hochberg family, so that looking at a
 //! thousand places does not make findings out of luck.
 
+use domain::synergy::Verdict;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -14,7 +15,8 @@ use crate::indicator::{self, LeadCandidate};
 use crate::inference::benjamini_hochberg;
 use crate::panel::Panel;
 use crate::response::{self, BrandModel, ResponseParams};
-use crate::synergy::{self, CrossEffect};
+use crate::synergy;
+use crate::synergy::verdict::{JudgedPair, VerdictParams, verdicts};
 
 /// Parameters of a scan.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,8 +27,8 @@ pub struct ScanParams {
     pub saturated_below: f64,
     /// A line is starved when its marginal return is found and above this.
     pub starved_above: f64,
-    /// Variance inflation above which a pair is not identifiable.
-    pub most_inflation: f64,
+    /// When a pair can be told, and when it counts as known among the pairs.
+    pub pairs: VerdictParams,
     /// Parameters of the response fits.
     pub response: ResponseParams,
 }
@@ -37,7 +39,10 @@ impl Default for ScanParams {
             false_discovery_rate: 0.05,
             saturated_below: 0.5,
             starved_above: 1.5,
-            most_inflation: 10.0,
+            pairs: VerdictParams {
+                false_discovery_rate: 0.05,
+                ..VerdictParams::default()
+            },
             response: ResponseParams::default(),
         }
     }
@@ -126,8 +131,8 @@ pub struct Findings {
     pub found: Vec<Finding>,
     /// Number of candidates in the family.
     pub candidates: usize,
-    /// Every pair with its q-value, found or not.
-    pub pairs: Vec<(CrossEffect, f64)>,
+    /// Every pair with what is known of it in the family of the pairs, found or not.
+    pub pairs: Vec<JudgedPair>,
     /// q-value of every budget line, in the order of the models' lines.
     pub line_q: Vec<f64>,
     /// The fitted brands.
@@ -176,7 +181,7 @@ pub fn scan(
     if models.is_empty() {
         return Err(ScanError::TooLittleData);
     }
-    let pairs = synergy::effects(&models, &params.response);
+    let pairs = verdicts(synergy::effects(&models, &params.response), &params.pairs);
     cancel.check()?;
     progress(0.8);
     let mut candidates: Vec<(Candidate, Estimate)> = Vec::new();
@@ -184,7 +189,8 @@ pub fn scan(
         pairs
             .iter()
             .enumerate()
-            .map(|(i, pair)| (Candidate::Pair(i), pair.effect)),
+            .filter(|(_, pair)| pair.reason.is_none())
+            .map(|(i, pair)| (Candidate::Pair(i), pair.effect.effect)),
     );
     for (m, model) in models.iter().enumerate() {
         for (l, line) in model.lines.iter().enumerate() {
@@ -202,7 +208,7 @@ pub fn scan(
         );
     }
     progress(0.9);
-    let rivals = competition::candidates(panel);
+    let rivals = competition::candidates(panel, cancel)?;
     candidates.extend(
         rivals
             .into_iter()
@@ -251,7 +257,7 @@ pub fn scan(
             .filter(|((candidate, _), _)| matches!(candidate, Candidate::Line(..)))
             .map(|(_, q)| *q)
             .collect(),
-        pairs: pairs.into_iter().zip(q).collect(),
+        pairs,
         models,
         rows: panel.quality().rows,
         period: (first, last),
@@ -262,7 +268,7 @@ fn describe(
     panel: &Panel,
     params: &ScanParams,
     models: &[BrandModel],
-    pairs: &[CrossEffect],
+    pairs: &[JudgedPair],
     candidate: &Candidate,
     effect: &Estimate,
 ) -> Option<(FindingKind, Subject, String)> {
@@ -270,15 +276,13 @@ fn describe(
     let metric = |m: usize| panel.metrics()[m].key.clone();
     match candidate {
         Candidate::Pair(i) => {
-            let pair = &pairs[*i];
-            if pair.variance_inflation > params.most_inflation {
-                return None;
-            }
-            let kind = if effect.value < 0.0 {
-                FindingKind::Cannibalisation
-            } else {
-                FindingKind::Halo
+            // Known in the family of all candidates and in that of the pairs, so that no finding differs from its pair's verdict.
+            let kind = match pairs[*i].verdict {
+                Verdict::Cannibalisation => FindingKind::Cannibalisation,
+                Verdict::Halo => FindingKind::Halo,
+                Verdict::NoEvidence | Verdict::NotIdentifiable => return None,
             };
+            let pair = &pairs[*i].effect;
             let subject = Subject::Pair {
                 driver: brand(pair.driver),
                 affected: brand(pair.affected),
@@ -328,6 +332,10 @@ fn describe(
     }
 }
 
+/// Weeks between two windows of a rival's metric below which they are taken for one campaign. Where a campaign begins and ends is known
+/// to a few weeks only: the weeks at its edges are explained almost as well by a window that is a little longer or shorter.
+const ONE_CAMPAIGN: usize = 4;
+
 /// Neighbouring weeks of one campaign and neighbouring lags of one metric are one finding: the strongest is kept.
 fn strongest_of_each(sorted: Vec<Finding>) -> Vec<Finding> {
     let mut kept: Vec<Finding> = Vec::new();
@@ -360,7 +368,10 @@ fn strongest_of_each(sorted: Vec<Finding>) -> Vec<Finding> {
                     weeks: v,
                     ..
                 },
-            ) => a == b && m == n && *s < t + v + 4 && *t < s + w + 4,
+            ) => {
+                let is_near = |a: usize, b: usize, weeks: usize| a < b + weeks + ONE_CAMPAIGN;
+                a == b && m == n && is_near(*s, *t, *v) && is_near(*t, *s, *w)
+            }
             _ => false,
         });
         if !repeated {

@@ -11,6 +11,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::cancel::{Cancel, Cancelled};
 use crate::inference::{mean, quantile};
 
 /// How serious a gap is: by the share of the reference that is missing.
@@ -59,8 +60,8 @@ pub struct Gap {
     /// ln(better ÷ worse), positive = behind: for money, counts and shares, where a factor says more than a difference. `None`
     /// for other units and where a value is not positive.
     pub log_ratio: Option<f64>,
-    /// The gap with the leading brand left out; `None` when nobody else is left.
-    pub without_leader: Option<f64>,
+    /// The gap with the leading brand left out of the reference.
+    pub without_leader: f64,
     /// 1 = best; equal values share a rank.
     pub rank: u32,
     /// Number of brands compared.
@@ -74,7 +75,16 @@ pub struct Gap {
 
 /// Gaps of every brand to all three references. `values` has one value per brand, NaN = absent; brands without a value get no
 /// gap, and with fewer than two values there is nothing to compare.
-pub fn gaps(values: &[f64], direction: Direction, unit: MetricUnit) -> Vec<Gap> {
+///
+/// # Errors
+/// [`Cancelled`] when the caller asked to stop.
+pub fn gaps(
+    values: &[f64],
+    direction: Direction,
+    unit: MetricUnit,
+    cancel: &dyn Cancel,
+) -> Result<Vec<Gap>, Cancelled> {
+    cancel.check()?;
     let known: Vec<(usize, f64)> = values
         .iter()
         .copied()
@@ -82,42 +92,35 @@ pub fn gaps(values: &[f64], direction: Direction, unit: MetricUnit) -> Vec<Gap> 
         .filter(|(_, v)| v.is_finite())
         .collect();
     if known.len() < 2 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let better = |a: f64, b: f64| {
-        if direction == Direction::Direct {
-            a > b
-        } else {
-            a < b
-        }
-    };
+    let direct = direction == Direction::Direct;
+    let better = |a: f64, b: f64| if direct { a > b } else { a < b };
     let leader = known
         .iter()
         .copied()
         .reduce(|best, next| if better(next.1, best.1) { next } else { best });
     let Some((leader, _)) = leader else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
-    let all: Vec<f64> = known.iter().map(|(_, v)| *v).collect();
-    let rest: Vec<f64> = known
-        .iter()
-        .filter(|(b, _)| *b != leader)
-        .map(|(_, v)| *v)
-        .collect();
-    let sign = if direction == Direction::Direct {
-        1.0
-    } else {
-        -1.0
-    };
+    let all = Levels::new(known.iter().map(|(_, v)| *v).collect(), direction);
+    let rest = known.iter().filter(|(brand, _)| *brand != leader);
+    let rest = Levels::new(rest.map(|(_, v)| *v).collect(), direction);
+    let sign = if direct { 1.0 } else { -1.0 };
     let mut found = Vec::with_capacity(3 * known.len());
     for (brand, value) in &known {
-        let rank = 1 + all.iter().filter(|other| better(**other, *value)).count();
+        cancel.check()?;
+        let ahead = if direct {
+            known.len() - all.sorted.partition_point(|other| other <= value)
+        } else {
+            all.sorted.partition_point(|other| other < value)
+        };
         for reference in [Reference::Leader, Reference::Benchmark, Reference::Category] {
-            let reference_value = level(reference, &all, direction);
+            let reference_value = all.of(reference);
             let gap = sign * (reference_value - value);
             let relative = share(gap, reference_value);
             let severity = relative.map(Severity::of);
-            let without = level(reference, &rest, direction);
+            let without = rest.of(reference);
             let without_leader = sign * (without - value);
             let other = share(without_leader, without).map(Severity::of);
             let moved = match (severity, other) {
@@ -132,25 +135,46 @@ pub fn gaps(values: &[f64], direction: Direction, unit: MetricUnit) -> Vec<Gap> 
                 gap,
                 relative,
                 log_ratio: log_ratio(*value, reference_value, unit).map(|ratio| sign * ratio),
-                without_leader: Some(without_leader),
-                rank: rank as u32,
+                without_leader,
+                rank: (1 + ahead) as u32,
                 peers: known.len() as u32,
                 severity,
                 depends_on_leader: moved || gap * without_leader < 0.0,
             });
         }
     }
-    found
+    Ok(found)
 }
 
-fn level(reference: Reference, values: &[f64], direction: Direction) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let direct = direction == Direction::Direct;
-    match reference {
-        Reference::Leader => quantile(&sorted, if direct { 1.0 } else { 0.0 }),
-        Reference::Benchmark => quantile(&sorted, if direct { 0.75 } else { 0.25 }),
-        Reference::Category => mean(values),
+/// The three references of some brands.
+struct Levels {
+    /// The brands' values, smallest first.
+    sorted: Vec<f64>,
+    leader: f64,
+    benchmark: f64,
+    category: f64,
+}
+
+impl Levels {
+    fn new(values: Vec<f64>, direction: Direction) -> Self {
+        let category = mean(&values);
+        let mut sorted = values;
+        sorted.sort_by(f64::total_cmp);
+        let direct = direction == Direction::Direct;
+        Self {
+            leader: quantile(&sorted, if direct { 1.0 } else { 0.0 }),
+            benchmark: quantile(&sorted, if direct { 0.75 } else { 0.25 }),
+            category,
+            sorted,
+        }
+    }
+
+    fn of(&self, reference: Reference) -> f64 {
+        match reference {
+            Reference::Leader => self.leader,
+            Reference::Benchmark => self.benchmark,
+            Reference::Category => self.category,
+        }
     }
 }
 
@@ -173,6 +197,11 @@ fn log_ratio(value: f64, reference: f64, unit: MetricUnit) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::never;
+
+    fn gaps(values: &[f64], direction: Direction, unit: MetricUnit) -> Vec<Gap> {
+        super::gaps(values, direction, unit, &never).expect("not cancelled")
+    }
 
     fn of(values: &[f64], direction: Direction, brand: usize, reference: Reference) -> Gap {
         gaps(values, direction, MetricUnit::Currency)
@@ -222,7 +251,7 @@ mod tests {
         let category = of(&values, Direction::Direct, 0, Reference::Category);
         assert_eq!(category.severity, Some(Severity::Critical));
         assert!(category.depends_on_leader);
-        assert!(category.without_leader.expect("others") < 1.0);
+        assert!(category.without_leader < 1.0);
         let even = of(
             &[10.0, 20.0, 21.0, 22.0],
             Direction::Direct,
@@ -257,5 +286,53 @@ mod tests {
     fn a_zero_reference_has_no_share() {
         let gap = of(&[0.0, 0.0, -1.0], Direction::Direct, 2, Reference::Leader);
         assert_eq!((gap.gap, gap.relative, gap.severity), (1.0, None, None));
+    }
+
+    #[test]
+    fn equal_values_share_a_rank_whichever_direction_is_better() {
+        let values = [3.0, 1.0, 3.0, -0.0, 0.0, f64::NAN];
+        let ranks = |direction| -> Vec<u32> {
+            gaps(&values, direction, MetricUnit::Count)
+                .iter()
+                .filter(|g| g.reference == Reference::Leader)
+                .map(|g| g.rank)
+                .collect()
+        };
+        assert_eq!(ranks(Direction::Direct), [1, 3, 1, 4, 4]);
+        assert_eq!(ranks(Direction::Indirect), [4, 3, 4, 1, 1]);
+    }
+
+    #[test]
+    fn ten_thousand_brands_are_compared_as_the_definition_says_and_a_stop_is_heard_among_them() {
+        let values: Vec<f64> = (0..10_000u32)
+            .map(|b| f64::from(b * 7_919 % 10_007))
+            .collect();
+        let found = gaps(&values, Direction::Direct, MetricUnit::Count);
+        assert_eq!(found.len(), 30_000);
+        let mut sorted = values.clone();
+        sorted.sort_by(f64::total_cmp);
+        let leader = sorted.pop().expect("many");
+        for gap in &found {
+            let (of_all, of_rest) = match gap.reference {
+                Reference::Leader => (leader, sorted[9_998]),
+                Reference::Benchmark => (
+                    sorted[7_499] + 0.25 * (sorted[7_500] - sorted[7_499]),
+                    sorted[7_498] + 0.5 * (sorted[7_499] - sorted[7_498]),
+                ),
+                Reference::Category => (
+                    values.iter().sum::<f64>() / 1e4,
+                    sorted.iter().sum::<f64>() / 9_999.0,
+                ),
+            };
+            assert!((gap.reference_value - of_all).abs() < 1e-9);
+            assert!((gap.without_leader - (of_rest - gap.value)).abs() < 1e-9);
+        }
+        let asked = std::cell::Cell::new(0);
+        let cancel = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 5_000
+        };
+        let stopped = super::gaps(&values, Direction::Direct, MetricUnit::Count, &cancel);
+        assert_eq!(stopped, Err(Cancelled));
     }
 }

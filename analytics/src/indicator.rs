@@ -28,7 +28,7 @@ pub struct LeadCandidate {
     pub effect: Estimate,
 }
 
-/// Tests every health and context metric of a fitted brand at every lag.
+/// Tests every health metric of a fitted brand at every lag.
 #[must_use]
 pub fn candidates(panel: &Panel, model: &BrandModel) -> Vec<LeadCandidate> {
     let (design, fitted) = (&model.design, &model.fitted);

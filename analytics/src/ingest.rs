@@ -20,7 +20,10 @@ use domain::{
     Error, ErrorKind,
     brand::BrandRole,
     ingest::Reject,
-    mapping::{Absent, Duplicates, Filter, LongLayout, Mapping, MetricColumn, NameRule},
+    mapping::{
+        Absent, Duplicates, Filter, LongLayout, Mapping, MetricColumn, NameRule, TemplatePiece,
+        template_pieces,
+    },
     metric::Granularity,
 };
 use serde::{Deserialize, Serialize};
@@ -349,22 +352,12 @@ impl<'m> Plan<'m> {
 }
 
 fn pieces(template: &str, at: &impl Fn(&str) -> usize) -> Vec<Piece> {
-    let mut parts = Vec::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((name, tail)) = after.split_once('}') else {
-            break;
-        };
-        if !before.is_empty() {
-            parts.push(Piece::Text(before.to_owned()));
-        }
-        parts.push(Piece::Column(at(name)));
-        rest = tail;
-    }
-    if !rest.is_empty() {
-        parts.push(Piece::Text(rest.to_owned()));
-    }
-    parts
+    let pieces = template_pieces(template).expect("a mapping with such a template was refused");
+    let resolved = pieces.into_iter().map(|piece| match piece {
+        TemplatePiece::Text(text) => Piece::Text(text.to_owned()),
+        TemplatePiece::Column(name) => Piece::Column(at(name)),
+    });
+    resolved.collect()
 }
 
 /// Why a row or a cell was refused.
@@ -682,4 +675,52 @@ fn can_be_nothing(metric: &MetricColumn) -> bool {
 /// Whether values can be handed out as they are met.
 fn streams(mapping: &Mapping) -> bool {
     mapping.values.duplicates == Duplicates::Last && mapping.values.absent == Absent::Missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_whose_braces_do_not_pair_is_refused_before_a_row_is_read() {
+        let with = |template: &str| {
+            format!(
+                r#"
+                name = "shop"
+                granularity = "week"
+                date = {{ column = "week" }}
+                brand = {{ template = "{template}" }}
+                project = {{ constant = "Shop" }}
+                [[metric]]
+                column = "sales"
+                key = "sales"
+                section = "marketplace"
+                role = "outcome"
+                unit = "currency"
+                "#
+            )
+        };
+        for template in ["{maker {brand}", "{maker} {brand", "{maker}}", "{{brand}}"] {
+            let error = read_mapping(&with(template)).unwrap_err();
+            assert_eq!(error.code, "mapping.invalid", "{template}");
+            assert!(error.to_string().contains("brand.template"), "{error}");
+        }
+        let mapping = read_mapping(&with("{maker}: {brand}")).unwrap();
+        let file = "week,maker,brand,sales\n2017-01-02,Acme,Sonne,4\n";
+        let mut brands = Vec::new();
+        parse(
+            file.as_bytes(),
+            &mapping,
+            &Limits::default(),
+            &crate::cancel::never,
+            &mut |item| {
+                if let Item::Value(value) = item {
+                    brands.push(value.brand.to_owned());
+                }
+                Ok(())
+            },
+        )
+        .unwrap();
+        assert_eq!(brands, ["Acme: Sonne"]);
+    }
 }

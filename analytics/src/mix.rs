@@ -56,6 +56,11 @@ use density::Density;
 use mode::Normal;
 use posterior::Sample;
 
+/// Most numbers that one table of a fit may have: a gigabyte. Draws × chains × parameters must stay below it, and groups × rows ×
+/// columns that differ between groups, because each of these is held as a column of full length per group. So must the square of
+/// the number of coefficients of the groups' own, which is the size of their covariance.
+pub const LARGEST: usize = 1 << 27;
+
 /// A fitted model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
@@ -132,7 +137,7 @@ pub fn fit_with_draws(
         hidden => forecast(request, table, hidden, threads, cancel)?,
     };
     let prepared = Prepared::new(table, request, 0)?;
-    let mut density = Density::new(&prepared.design);
+    let mut density = Density::new(&prepared.design, cancel)?;
     let sample = draw(&mut density, request, threads, cancel)?;
     let readings = contribution::read(&prepared, &mut density, &sample, cancel)?;
     let (names, values) = posterior::draws(&mut density, &prepared.groups, &sample, cancel)?;
@@ -143,7 +148,7 @@ pub fn fit_with_draws(
         .map(|i| all.iter().map(|q| q[i]).sum::<f64>() / all.len() as f64)
         .collect();
     density.place(&middle);
-    let confounding = confounding::inspect(&prepared, &density);
+    let confounding = confounding::inspect(&prepared, &density, cancel)?;
     let health = health::card(&health::Facts {
         outcome: &prepared.outcome,
         fitted: &readings.fitted,
@@ -193,7 +198,7 @@ pub fn forecast(
     cancel: &(dyn Cancel + Sync),
 ) -> Result<Option<Holdout>, MixError> {
     let prepared = Prepared::new(table, request, hidden)?;
-    let mut density = Density::new(&prepared.design);
+    let mut density = Density::new(&prepared.design, cancel)?;
     let sample = draw(&mut density, request, threads, cancel)?;
     Ok(holdout::score(
         &prepared,
@@ -212,8 +217,12 @@ fn draw(
     threads: usize,
     cancel: &(dyn Cancel + Sync),
 ) -> Result<Sample, MixError> {
-    let normal = locate(density, request, cancel)?;
     let dimension = density.dimension();
+    if dimension == 0 {
+        return Err(MixError::NothingToFit);
+    }
+    check_room(request.method, dimension)?;
+    let normal = locate(density, request, cancel)?;
     match request.method {
         Method::Fast { draws } => Ok(approximate(density, &normal, draws, request.seed, cancel)?),
         Method::Sample {
@@ -243,6 +252,31 @@ fn draw(
             })
         }
     }
+}
+
+/// Draws from the normal around the mode per draw that is asked for: what importance weights choose from.
+const OVERSAMPLE: usize = 4;
+
+/// Refuses more draws than memory holds, or than a computer's lifetime.
+fn check_room(method: Method, dimension: usize) -> Result<(), MixError> {
+    let (warmup, draws, per_draw) = match method {
+        Method::Fast { draws } => (0, draws.max(1), OVERSAMPLE),
+        Method::Sample {
+            chains,
+            warmup,
+            draws,
+            ..
+        } => (warmup, draws.max(1), chains.max(1)),
+    };
+    let numbers = draws.saturating_mul(per_draw).saturating_mul(dimension);
+    if numbers > LARGEST || warmup > LARGEST {
+        return Err(MixError::TooManyDraws {
+            draws,
+            warmup,
+            parameters: dimension,
+        });
+    }
+    Ok(())
 }
 
 /// The posterior's mode, from the best guesses of variable projection, and the normal around it.
@@ -275,7 +309,7 @@ fn locate(
         for _ in 0..EM_STEPS {
             cancel.check()?;
             let variances = mode::variances(density, &mode, &between, cancel)?;
-            density.update_between(&mut mode, &variances);
+            density.update_between(&mut mode, &variances, cancel)?;
             mode = mode::climb(density, mode, &between, 100, cancel)?;
         }
     }
@@ -295,7 +329,6 @@ fn approximate(
     seed: u64,
     cancel: &dyn Cancel,
 ) -> Result<Sample, Cancelled> {
-    const OVERSAMPLE: usize = 4;
     let dimension = density.dimension();
     let arch = pulp::Arch::new();
     let mut stream = rng::stream(seed, &[0x6c61_706c]);
@@ -378,6 +411,37 @@ pub enum MixError {
         /// Rows needed.
         needed: usize,
     },
+    /// Every prior is a fixed value.
+    #[error("every prior is a fixed value: there is nothing to fit")]
+    NothingToFit,
+    /// More draws than memory holds.
+    #[error(
+        "{draws} draws of {parameters} parameters, after {warmup}, are more than can be kept: all chains together may have \
+         {limit} numbers",
+        limit = LARGEST
+    )]
+    TooManyDraws {
+        /// Draws asked for, of each chain.
+        draws: usize,
+        /// Draws before those that count.
+        warmup: usize,
+        /// Parameters, those of groups included.
+        parameters: usize,
+    },
+    /// More groups than the columns of their own fit into memory.
+    #[error(
+        "{groups} groups × {rows} rows × {columns} columns and channels that differ between groups are more than can be held: \
+         {limit} numbers is the most; let fewer differ (a spread fixed at zero), or fit parts of the groups",
+        limit = LARGEST
+    )]
+    TooManyGroups {
+        /// Groups.
+        groups: usize,
+        /// Rows of all groups together.
+        rows: usize,
+        /// Columns and channels with a coefficient of every group's own.
+        columns: usize,
+    },
     /// The outcome never changes.
     #[error("the outcome never changes")]
     ConstantOutcome,
@@ -387,6 +451,17 @@ pub enum MixError {
     /// A period appears twice.
     #[error("period {0} appears more than once; name the column of the group if there are several")]
     RepeatedPeriod(String),
+    /// Periods are missing, or not evenly spaced: carry-over would reach across the gap.
+    #[error(
+        "after {from} comes {to}, and the other periods are closer together or farther apart: put a row for every period in, with an \
+         empty outcome where it is not known"
+    )]
+    UnevenPeriods {
+        /// The period before the gap.
+        from: NaiveDate,
+        /// The period after it.
+        to: NaiveDate,
+    },
     /// A group's size is not a positive number.
     #[error("the size of group {0:?} is not a positive number")]
     Size(String),

@@ -1,20 +1,22 @@
 //! The table every estimator reads: cleaned weekly series per brand and metric, summed over projects.
 //!
 //! A panel is built from imported rows only ([`Panel::from_frame`] or [`Panel::from_slices`]). Projects hold disjoint
-//! slices of a brand, so additive metrics are summed over them and the others averaged (prices by the units sold). Before that every slice is
-//! compared with its siblings: a value far from what the other projects imply is treated as wrong, and wrong or absent
-//! values are filled from the siblings. What could not be filled stays absent (NaN) and is left out by the estimators.
+//! slices of a brand, so additive metrics are summed over them and the others averaged (prices by the units sold). Before that
+//! slices of sales and health are compared with their siblings: a value far from what the other projects imply is treated as
+//! wrong, and wrong or absent values are filled from the siblings. What could not be filled stays absent (NaN) and is left out
+//! by the estimators. A project counts from its first known value to its last (but for the outermost weeks of the calendar, where a
+//! gap is likelier than a launch or a delisting): no history is invented before the one or after the other.
 
 mod frame;
 mod repair;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use chrono::NaiveDate;
 use domain::metric::MetricRole;
 use thiserror::Error;
 
-use crate::quality::cleaning::fill_linear;
+use crate::quality::{Criteria, cleaning::fill_linear};
 
 /// What is known about a brand.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +62,7 @@ pub struct Slice {
 pub struct PanelQuality {
     /// Rows read.
     pub rows: usize,
-    /// Values that were absent in a project although the series had begun.
+    /// Values that were absent in a project although the series had begun and not ended.
     pub absent: usize,
     /// Values replaced because they contradicted the other projects.
     pub outliers: usize,
@@ -105,7 +107,7 @@ impl Panel {
     }
 
     /// Builds a panel from slices that share one calendar of weeks. `units` is the position of the metric that counts what
-    /// is sold: a price is weighted by it in every week in which it is known in each of the price's projects.
+    /// is sold: a price is weighted by it in every week in which it is known in each project that has a price then.
     #[must_use]
     pub fn from_weighted_slices(
         weeks: Vec<NaiveDate>,
@@ -115,16 +117,22 @@ impl Panel {
         units: Option<usize>,
     ) -> Self {
         let n = weeks.len();
-        let mut groups: BTreeMap<(usize, usize), Parts> = BTreeMap::new();
+        let mut groups: BTreeMap<(usize, usize), Vec<Part>> = BTreeMap::new();
         let mut quality = PanelQuality::default();
         for slice in slices {
             quality.rows += slice.values.iter().filter(|v| v.is_finite()).count();
+            let Some(span) = span(&slice.values) else {
+                continue;
+            };
             let parts = groups.entry((slice.brand, slice.metric)).or_default();
-            parts.projects.push(slice.project);
-            parts.values.push(slice.values);
+            parts.push(Part {
+                project: slice.project,
+                values: slice.values,
+                span,
+            });
         }
         for ((_, m), parts) in &mut groups {
-            repair::repair(&mut parts.values, metrics[*m].additive, &mut quality);
+            repair::repair(parts, &metrics[*m], &mut quality);
         }
         let mut series = vec![Vec::new(); brands.len() * metrics.len()];
         for ((b, m), parts) in &groups {
@@ -132,11 +140,16 @@ impl Panel {
                 .filter(|_| metrics[*m].role == MetricRole::Price)
                 .and_then(|units| groups.get(&(*b, units)));
             let total = (0..n).map(|t| {
-                if metrics[*m].additive {
-                    return parts.sum(t);
+                let there: Vec<&Part> = parts.iter().filter(|p| p.span.contains(&t)).collect();
+                if there.is_empty() {
+                    return f64::NAN;
                 }
-                sold.and_then(|sold| parts.weighted_by(sold, t))
-                    .unwrap_or_else(|| parts.sum(t) / parts.values.len() as f64)
+                let sum: f64 = there.iter().map(|p| p.values[t]).sum();
+                if metrics[*m].additive {
+                    return sum;
+                }
+                sold.and_then(|sold| weighted(&there, sold, t))
+                    .unwrap_or(sum / there.len() as f64)
             });
             series[b * metrics.len() + m] = total.collect();
         }
@@ -202,33 +215,52 @@ impl Panel {
     }
 }
 
-/// One brand's metric in each of its projects.
-#[derive(Debug, Default)]
-struct Parts {
-    projects: Vec<String>,
-    /// Values by week, in the order of the projects.
-    values: Vec<Vec<f64>>,
+/// One brand's metric in one of its projects.
+#[derive(Debug)]
+struct Part {
+    project: String,
+    /// Values by week.
+    values: Vec<f64>,
+    /// The weeks in which the project had the metric: [`span`].
+    span: Range<usize>,
 }
 
-impl Parts {
-    fn sum(&self, t: usize) -> f64 {
-        self.values.iter().map(|p| p[t]).sum()
+impl Part {
+    /// Whether the value of a week of the span is absent.
+    fn lacks(&self, t: usize) -> bool {
+        self.span.contains(&t) && !self.values[t].is_finite()
     }
 
-    /// The mean in week `t`, weighted by what was sold in the same projects; `None` when that is not known in all of them.
-    fn weighted_by(&self, sold: &Self, t: usize) -> Option<f64> {
-        let (mut units, mut worth) = (0.0, 0.0);
-        for (project, values) in self.projects.iter().zip(&self.values) {
-            let here = sold.projects.iter().position(|other| other == project)?;
-            let weight = sold.values[here][t];
-            if !weight.is_finite() {
-                return None;
-            }
-            units += weight;
-            worth += weight * values[t];
-        }
-        (units > 0.0).then(|| worth / units)
+    /// How many weeks of the span are absent.
+    fn absent(&self) -> usize {
+        self.span.clone().filter(|&t| self.lacks(t)).count()
     }
+}
+
+/// The weeks from the first known value to the last; `None` when none is known. Where these are no further from the ends of the
+/// calendar than the quality check lets a series be old, a value is late or lost: that is a gap and no launch or delisting.
+fn span(values: &[f64]) -> Option<Range<usize>> {
+    let near = Criteria::default().max_age;
+    let first = values.iter().position(|v| v.is_finite())?;
+    let last = values.iter().rposition(|v| v.is_finite())?;
+    let start = if first <= near { 0 } else { first };
+    let is_late = values.len() - 1 - last <= near;
+    Some(start..if is_late { values.len() } else { last + 1 })
+}
+
+/// The mean of projects in week `t`, weighted by what was sold in them; `None` when that is not known in all of them.
+fn weighted(there: &[&Part], sold: &[Part], t: usize) -> Option<f64> {
+    let (mut units, mut worth) = (0.0, 0.0);
+    for part in there {
+        let here = sold.iter().find(|other| other.project == part.project)?;
+        let weight = here.values[t];
+        if !weight.is_finite() {
+            return None;
+        }
+        units += weight;
+        worth += weight * part.values[t];
+    }
+    (units > 0.0).then(|| worth / units)
 }
 
 /// Fills inner gaps by straight lines and outer gaps by the nearest value; `None` when nothing is finite.
@@ -244,3 +276,6 @@ pub fn bridged(values: &[f64]) -> Option<Vec<f64>> {
     fill_linear(&mut out);
     Some(out)
 }
+
+#[cfg(test)]
+mod tests;

@@ -339,7 +339,7 @@ pub fn search(
     let mut evaluations = population.len();
     let everyone: Vec<usize> = (0..population.len()).collect();
     let mut standing = survival
-        .select(&population, everyone.len(), &mut random)
+        .select(&population, everyone.len(), &mut random, cancel)?
         .standing;
 
     let mut children: Vec<f64> = Vec::with_capacity(size * n);
@@ -393,7 +393,7 @@ pub fn search(
         let offspring = evaluate(search, &children, settings.threads, cancel)?;
         evaluations += offspring.len();
         population.append(&offspring);
-        let chosen = survival.select(&population, size, &mut random);
+        let chosen = survival.select(&population, size, &mut random, cancel)?;
         population = population.take(&chosen.members);
         standing = chosen.standing;
     }
@@ -409,7 +409,7 @@ pub fn search(
             .then(a.cmp(&b))
     });
     let population = population.take(&order);
-    let rank = survival::ranks(&population);
+    let rank = survival::ranks(&population, cancel)?;
     Ok(Front {
         front: (0..population.len()).filter(|&i| rank[i] == 0).collect(),
         population: (0..population.len())

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     inference::{benjamini_hochberg, mean, t_width, two_sided_p},
-    series::{Series, cut},
+    series::{Series, cut_only},
 };
 use regression::{Regression, Response, aligned, controls, moves, newey_west};
 
@@ -141,13 +141,13 @@ pub struct PromotionEffect {
 /// and `value`; the category is the project. Brands come in the order of their names.
 ///
 /// # Errors
-/// When a column is missing or of the wrong type.
+/// When a column is missing or of the wrong type, or a series that is read is refused by [`crate::series::cut`].
 pub fn promotion_effects(
     table: &DataFrame,
     category: &str,
     options: &Options,
 ) -> Result<Vec<PromotionEffect>, PolarsError> {
-    let brands = category_series(table, category, options.granularity)?;
+    let brands = category_series(table, category, options)?;
     let mut found = Vec::new();
     for (brand, metrics) in &brands {
         let Some(outcome) = metrics
@@ -189,13 +189,15 @@ pub fn promotion_effects(
 fn category_series(
     table: &DataFrame,
     category: &str,
-    granularity: Granularity,
+    options: &Options,
 ) -> Result<BTreeMap<String, BTreeMap<String, Series>>, PolarsError> {
+    let is_read = |metric: &str| {
+        metric == options.outcome || options.drivers.iter().any(|driver| driver == metric)
+    };
     let mut brands: BTreeMap<String, BTreeMap<String, Series>> = BTreeMap::new();
-    for series in cut(table, granularity)?
-        .into_iter()
-        .filter(|s| s.project == category)
-    {
+    for series in cut_only(table, options.granularity, |project, _, metric| {
+        project == category && is_read(metric)
+    })? {
         brands
             .entry(series.brand.clone())
             .or_default()

@@ -26,12 +26,13 @@ pub struct Criteria {
     pub max_absent: f64,
     /// Periods since the last known value above which it is reviewed; at four times that it fails.
     pub max_age: usize,
-    /// Robust standard deviations from the expected value at which a value is an outlier.
-    pub outlier: f64,
+    /// Robust standard deviations from the expected value at which a value is an outlier; `None` where values jump at will, as those
+    /// of spend do.
+    pub outlier: Option<f64>,
     /// Share of outliers above which the series is reviewed; at five times that it fails.
     pub max_outliers: f64,
-    /// Equal non-zero values in a row that look stuck.
-    pub stuck: usize,
+    /// Equal non-zero values in a row that look stuck; `None` where values rest at will.
+    pub stuck: Option<usize>,
     /// Share of repeated keys in the source above which it is reviewed.
     pub max_duplicates: f64,
     /// Standard deviations of the noise from which a change of level is told; `None` where levels are moved at will, as of
@@ -45,9 +46,9 @@ impl Default for Criteria {
             min_history: 26,
             max_absent: 0.05,
             max_age: 2,
-            outlier: 6.0,
+            outlier: Some(6.0),
             max_outliers: 0.02,
-            stuck: 6,
+            stuck: Some(6),
             max_duplicates: 0.05,
             level_shift: Some(2.0),
         }
@@ -74,8 +75,8 @@ impl Criteria {
             | MetricRole::Price
             | MetricRole::Promotion
             | MetricRole::Context => Self {
-                outlier: f64::INFINITY,
-                stuck: usize::MAX,
+                outlier: None,
+                stuck: None,
                 level_shift: None,
                 ..usual
             },
@@ -244,7 +245,9 @@ pub fn check(values: &[f64], period: usize, duplicates: usize, criteria: &Criter
     if let Some(verdict) = graded(age as f64, criteria.max_age as f64, 4.0) {
         findings.push((verdict, Finding::Stale { periods: age }));
     }
-    let outliers = outliers(values, period, criteria.outlier);
+    let outliers = criteria
+        .outlier
+        .map_or_else(Vec::new, |threshold| outliers(values, period, threshold));
     let doubtful: Vec<usize> = outliers.iter().map(|o| o.at).collect();
     if !outliers.is_empty() {
         let verdict = graded(
@@ -255,7 +258,10 @@ pub fn check(values: &[f64], period: usize, duplicates: usize, criteria: &Criter
         .unwrap_or(Verdict::Pass);
         findings.push((verdict, Finding::Outliers { at: outliers }));
     }
-    for (from, length) in stuck(values, criteria.stuck) {
+    let stuck = criteria
+        .stuck
+        .map_or_else(Vec::new, |least| stuck(values, least));
+    for (from, length) in stuck {
         // What never varied may be true, a rating or a list price; what stopped varying has stuck.
         let verdict = if from + length == last + 1 && from > first {
             Verdict::Fail
@@ -376,7 +382,7 @@ fn stuck(values: &[f64], least: usize) -> Vec<(usize, usize)> {
     found
 }
 
-/// Start and length of every run of at least `least` equal non-zero values. Zeros may be true: nothing sold, nothing spent.
+/// Start and length of every run of at least `least` equal known non-zero values. Zeros may be true: nothing sold, nothing spent.
 fn runs(values: &[f64], least: usize) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut from = 0;
@@ -384,7 +390,7 @@ fn runs(values: &[f64], least: usize) -> Vec<(usize, usize)> {
         if t < values.len() && values[t] == values[from] {
             continue;
         }
-        if t - from >= least.max(2) && values[from] != 0.0 {
+        if t - from >= least.max(2) && values[from].is_finite() && values[from] != 0.0 {
             found.push((from, t - from));
         }
         from = t;
@@ -547,6 +553,38 @@ mod tests {
         let clean = verdicts.iter().filter(|v| **v == Verdict::Pass).count();
         assert!(clean >= 9_500, "{clean} of 10,000 pass");
         assert_eq!(verdicts, reports());
+    }
+
+    #[test]
+    fn infinities_in_a_row_are_absent_and_not_stuck() {
+        let (mut infinite, mut absent) = (clean(), clean());
+        infinite[40..46].fill(f64::INFINITY);
+        infinite[60..66].fill(f64::NEG_INFINITY);
+        absent[40..46].fill(f64::NAN);
+        absent[60..66].fill(f64::NAN);
+        let of = |values: &[f64]| check(values, 1, 0, &Criteria::default());
+        assert_eq!(of(&infinite), of(&absent));
+        assert!(matches!(
+            of(&infinite).findings[..],
+            [(_, Finding::Absent { .. })]
+        ));
+    }
+
+    #[test]
+    fn the_criteria_of_every_role_come_back_as_they_were_stored() {
+        for role in [
+            MetricRole::Outcome,
+            MetricRole::Health,
+            MetricRole::Spend,
+            MetricRole::Exposure,
+            MetricRole::Price,
+            MetricRole::Promotion,
+            MetricRole::Context,
+        ] {
+            let stored = serde_json::to_string(&Criteria::of(role)).expect("plain data");
+            let back: Criteria = serde_json::from_str(&stored).expect("what was stored");
+            assert_eq!(back, Criteria::of(role));
+        }
     }
 
     #[test]

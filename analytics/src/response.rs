@@ -4,6 +4,9 @@
 //! brands, and on controls: trend, two harmonics of the year, own price and promotion, context, mean rival price, each
 //! rival's media pressure, level shifts and one-off weeks found in the residuals. See [`fit`](self) for the method.
 //!
+//! A brand with more siblings than its weeks have room for keeps the largest of them apart and takes the others together as one control:
+//! no cross-effect is estimated for those.
+//!
 //! Brands are fitted twice: first with a rough idea of what the other brands' media do, then with what the first round
 //! learned about them.
 
@@ -152,38 +155,50 @@ pub fn fit_all(
     for (i, design) in designs.iter_mut().enumerate() {
         cancel.check()?;
         let mut columns = fit::media_columns(design, &fit::start(design, &params.priors));
-        columns.extend(others(&rough, i).map(|d| d.column.clone()));
-        design::note_breaks(design, &columns);
+        let siblings = Siblings::of(design, &rough, i);
+        columns.extend(siblings.columns(&rough));
+        columns.extend(siblings.rest);
+        design::note_breaks(design, &columns, cancel)?;
         progress(0.3 * (i + 1) as f64 / count as f64);
     }
     let mut first = Vec::with_capacity(count);
     for (i, design) in designs.iter().enumerate() {
         cancel.check()?;
-        let columns: Vec<Vec<f64>> = others(&rough, i).map(|d| d.column.clone()).collect();
-        first.push(fit::fit(design, &columns, &params.priors));
+        let siblings = Siblings::of(design, &rough, i);
+        let columns = siblings.columns(&rough);
+        let design = siblings.controlled(design);
+        first.push(fit::fit(&design, &columns, &params.priors, cancel)?);
         progress(0.3 + 0.3 * (i + 1) as f64 / count as f64);
     }
     let learned = learn_drivers(&designs, &first);
     let mut models = Vec::with_capacity(count);
     for (i, design) in designs.iter().enumerate() {
         cancel.check()?;
-        let drivers: Vec<Vec<f64>> = others(&learned, i).map(|d| d.column.clone()).collect();
-        let fitted = fit::fit(design, &drivers, &params.priors);
+        let siblings = Siblings::of(design, &learned, i);
+        let drivers = siblings.columns(&learned);
+        let design = siblings.controlled(design);
+        let fitted = fit::fit(&design, &drivers, &params.priors, cancel)?;
         let rng = &mut stream(seed, &[1, design.brand as u64]);
         let deviations = bootstrap::draws(&fitted, params.draws, rng);
+        let joint = JointFit {
+            design: &design,
+            drivers: &drivers,
+            fitted: &fitted,
+            deviations: &deviations,
+        };
         let lines = (0..design.media.len())
-            .map(|c| line(panel, design, &drivers, &fitted, &deviations, c, params))
-            .collect();
+            .map(|c| {
+                cancel.check()?;
+                line(panel, &joint, c, params, cancel)
+            })
+            .collect::<Result<_, _>>()?;
         models.push(BrandModel {
             fitted,
-            driver_brands: (0..count)
-                .filter(|&j| j != i)
-                .map(|j| designs[j].brand)
-                .collect(),
-            driver_uplift: others(&learned, i).map(|d| d.uplift).collect(),
+            driver_brands: siblings.own.iter().map(|&j| designs[j].brand).collect(),
+            driver_uplift: siblings.own.iter().map(|&j| learned[j].uplift).collect(),
             deviations,
             lines,
-            design: design.clone(),
+            design,
         });
         progress(0.6 + 0.4 * (i + 1) as f64 / count as f64);
     }
@@ -196,12 +211,47 @@ struct Driver {
     uplift: f64,
 }
 
-fn others(drivers: &[Driver], i: usize) -> impl Iterator<Item = &Driver> {
-    drivers
-        .iter()
-        .enumerate()
-        .filter(move |(j, _)| *j != i)
-        .map(|(_, d)| d)
+/// The other brands in the regression of one.
+struct Siblings {
+    /// Positions of those with a column of their own.
+    own: Vec<usize>,
+    /// What all others earn on themselves together, where there are too many for columns of their own; a control.
+    rest: Option<Vec<f64>>,
+}
+
+impl Siblings {
+    /// The siblings of brand `i`; where there is not room for all, those whose media earn most stand alone.
+    fn of(design: &Design, drivers: &[Driver], i: usize) -> Self {
+        let mut own: Vec<usize> = (0..drivers.len()).filter(|j| *j != i).collect();
+        let room = design.room();
+        if own.len() <= room {
+            return Self { own, rest: None };
+        }
+        own.sort_by(|a, b| drivers[*b].uplift.total_cmp(&drivers[*a].uplift));
+        let mut rest = vec![0.0; design.y.len()];
+        for j in own.split_off(room - 1) {
+            crate::linear::add_scaled(&mut rest, 1.0, &drivers[j].column);
+        }
+        own.sort_unstable();
+        Self {
+            own,
+            rest: Some(rest),
+        }
+    }
+
+    fn columns(&self, drivers: &[Driver]) -> Vec<Vec<f64>> {
+        self.own
+            .iter()
+            .map(|&j| drivers[j].column.clone())
+            .collect()
+    }
+
+    /// The design with the media of all others as one more control.
+    fn controlled(&self, design: &Design) -> Design {
+        let mut design = design.clone();
+        design.controls.extend(self.rest.clone());
+        design
+    }
 }
 
 /// Before anything is known: default shapes, every line at break-even.
@@ -266,6 +316,8 @@ pub struct Shrinkage {
 
 impl Shrinkage {
     /// Learns the prior from estimates and standard errors (Paule–Mandel moment equation).
+    ///
+    /// Fewer than three estimates say too little: the prior then is break-even with a variance of 0.25. A variance above 4 is taken for 4.
     #[must_use]
     pub fn estimate(estimates: &[(f64, f64)]) -> Self {
         let usable: Vec<(f64, f64)> = estimates
@@ -333,21 +385,34 @@ impl Shrinkage {
     }
 }
 
+/// A brand's regression with what was fitted and drawn of it.
+struct JointFit<'a> {
+    design: &'a Design,
+    drivers: &'a [Vec<f64>],
+    fitted: &'a Fitted,
+    deviations: &'a [Vec<f64>],
+}
+
 fn line(
     panel: &Panel,
-    design: &Design,
-    drivers: &[Vec<f64>],
-    fitted: &Fitted,
-    deviations: &[Vec<f64>],
+    joint: &JointFit<'_>,
     c: usize,
     params: &ResponseParams,
-) -> ResponseFit {
+    cancel: &dyn Cancel,
+) -> Result<ResponseFit, Cancelled> {
+    let JointFit {
+        design,
+        drivers,
+        fitted,
+        deviations,
+    } = *joint;
     let media = &design.media[c];
     let (estimate, error, gradient) = fitted.marginal_return(design, c);
     // Where the delta method claims a difference from break-even, let the likelihood have the last word.
     let claimed = (estimate - 1.0).abs() / error;
     let widening = if claimed > 2.0 {
-        let ratio = fit::break_even_ratio(design, drivers, fitted, &params.priors, c).sqrt();
+        let ratio =
+            fit::break_even_ratio(design, drivers, fitted, &params.priors, c, cancel)?.sqrt();
         (claimed / ratio.max(0.5)).max(1.0)
     } else {
         1.0
@@ -374,7 +439,7 @@ fn line(
             }
         })
         .collect();
-    ResponseFit {
+    Ok(ResponseFit {
         brand: panel.brands()[design.brand].key.clone(),
         channel: media.channel.clone(),
         metric: panel.metrics()[media.metric].key.clone(),
@@ -388,7 +453,7 @@ fn line(
         interval95: interval(0.95),
         p_value: two_sided_p((estimate - 1.0) / std_error, fitted.dof),
         draws,
-    }
+    })
 }
 
 /// The curve of a shape that has this marginal return over a path.
@@ -401,5 +466,99 @@ fn with_return(unit: Curve, marginal: f64, spend: &[f64], before: f64, after: f6
             0.0
         },
         ..unit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{Days, NaiveDate};
+    use domain::metric::MetricRole;
+
+    use super::*;
+    use crate::cancel::never;
+    use crate::panel::{BrandInfo, MetricInfo};
+    use crate::rng::{normal, stream};
+    use crate::series;
+
+    /// Sales on one channel's spend for `own` brands, and the media pressure of `rivals`, over `weeks`.
+    fn portfolio(own: usize, rivals: usize, weeks: u64) -> Panel {
+        let metric = |key: &str, role, channel: Option<&str>| MetricInfo {
+            key: key.to_owned(),
+            role,
+            channel: channel.map(str::to_owned),
+            higher_is_better: true,
+            additive: true,
+        };
+        let metrics = vec![
+            metric("sales", MetricRole::Outcome, None),
+            metric("search", MetricRole::Spend, Some("search")),
+            metric("pressure", MetricRole::Exposure, None),
+        ];
+        let brands: Vec<BrandInfo> = (0..own + rivals)
+            .map(|b| BrandInfo {
+                key: format!("brand {b:03}"),
+                own: b < own,
+                margin: 0.5,
+            })
+            .collect();
+        let (mut names, mut keys, mut periods, mut values) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let monday = NaiveDate::from_ymd_opt(2024, 1, 1).unwrap();
+        for (b, brand) in brands.iter().enumerate() {
+            let rng = &mut stream(5, &[b as u64]);
+            for week in 0..weeks {
+                let mut add = |metric: &str, value: f64| {
+                    names.push(brand.key.clone());
+                    keys.push(metric.to_owned());
+                    periods.push(monday + Days::new(7 * week));
+                    values.push(value);
+                };
+                let spend = 100.0 * (0.4 * normal(rng)).exp();
+                if brand.own {
+                    add("search", spend);
+                    add("sales", 5_000.0 + 3.0 * spend + 100.0 * normal(rng));
+                } else {
+                    add("pressure", spend);
+                }
+            }
+        }
+        let projects = vec!["one".to_owned(); names.len()];
+        let frame = series::frame(projects, names, keys, &periods, values).unwrap();
+        Panel::from_frame(&frame, brands, metrics).unwrap()
+    }
+
+    fn fitted(panel: &Panel) -> Vec<BrandModel> {
+        fit_all(panel, &ResponseParams::default(), 1, &never, &mut |_| {}).unwrap()
+    }
+
+    #[test]
+    fn a_brand_with_more_siblings_than_weeks_is_fitted_beside_the_largest_of_them() {
+        let models = fitted(&portfolio(40, 0, 64));
+        assert_eq!(models.len(), 40);
+        for model in &models {
+            assert!(
+                model.driver_brands.len() < 39,
+                "{}",
+                model.driver_brands.len()
+            );
+            assert!(!model.driver_brands.contains(&model.brand()));
+            assert_eq!(model.driver_brands.len(), model.driver_uplift.len());
+            assert!(model.fitted.dof > 10.0);
+            let line = &model.lines[0];
+            assert!(line.marginal_return.is_finite() && line.std_error > 0.0);
+        }
+        // The same brands beside seven siblings are found to earn much the same.
+        let apart = fitted(&portfolio(8, 0, 64));
+        let differences: f64 = apart
+            .iter()
+            .zip(&models)
+            .map(|(a, b)| a.lines[0].marginal_return - b.lines[0].marginal_return)
+            .sum();
+        assert!((differences / 8.0).abs() < 0.5, "{differences}");
+    }
+
+    #[test]
+    fn brands_are_fitted_beside_more_rivals_than_weeks() {
+        assert_eq!(fitted(&portfolio(2, 120, 104)).len(), 2);
     }
 }

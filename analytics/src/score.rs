@@ -24,6 +24,8 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::cancel::{Cancel, Cancelled};
+
 pub use frame::{MetricSpec, ScoreFrameError, score_frame};
 
 /// How a value becomes points.
@@ -78,11 +80,13 @@ pub struct Options {
 /// One metric over all brands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricColumn {
+    /// Its key: frozen scalers know it by this, and errors name it.
+    pub key: String,
     /// Whether more is better.
     pub direction: Direction,
     /// Section of the score.
     pub section: Section,
-    /// Weight, at least 0; 0 leaves it out.
+    /// Weight, finite and at least 0; 0 leaves it out.
     pub weight: f64,
     /// One value per brand; NaN and infinities = absent.
     pub values: Vec<f64>,
@@ -118,17 +122,67 @@ pub struct BrandScore {
     pub lines: Vec<Line>,
 }
 
+/// Why brands cannot be scored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScoreError {
+    /// The caller asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// A weight is negative, infinite or no number.
+    #[error("the weight of metric {metric:?} is not a number from 0; correct its definition")]
+    Weight {
+        /// The metric's key.
+        metric: String,
+    },
+    /// A metric's points are infinite or no number: what it is measured by is out of any range.
+    #[error(
+        "the points of metric {metric:?} are no numbers; correct its values or what they are measured by"
+    )]
+    Points {
+        /// The metric's key.
+        metric: String,
+    },
+}
+
 /// Scores every brand. All columns must have the same number of values, one per brand.
-pub fn score(metrics: &[MetricColumn], options: &Options) -> Vec<BrandScore> {
-    let points: Vec<Vec<normalise::Points>> = metrics
+///
+/// # Errors
+/// [`ScoreError`].
+pub fn score(
+    metrics: &[MetricColumn],
+    options: &Options,
+    cancel: &dyn Cancel,
+) -> Result<Vec<BrandScore>, ScoreError> {
+    let points = metrics
         .iter()
-        .map(|m| normalise::column(m, options))
-        .collect();
-    scored(metrics, &points)
+        .map(|m| normalise::column(m, options, cancel))
+        .collect::<Result<Vec<_>, _>>()?;
+    scored(metrics, &points, cancel)
 }
 
 /// Scores every brand from its points.
-fn scored(metrics: &[MetricColumn], points: &[Vec<normalise::Points>]) -> Vec<BrandScore> {
+fn scored(
+    metrics: &[MetricColumn],
+    points: &[Vec<normalise::Points>],
+    cancel: &dyn Cancel,
+) -> Result<Vec<BrandScore>, ScoreError> {
+    for (metric, column) in metrics.iter().zip(points) {
+        if !(metric.weight.is_finite() && metric.weight >= 0.0) {
+            return Err(ScoreError::Weight {
+                metric: metric.key.clone(),
+            });
+        }
+        let are_numbers = column
+            .iter()
+            .all(|p| p.normalised.is_none_or(f64::is_finite));
+        if !are_numbers {
+            return Err(ScoreError::Points {
+                metric: metric.key.clone(),
+            });
+        }
+    }
+    let unit = unit_of_weights(metrics.iter().map(|m| m.weight));
+    let weights: Vec<f64> = metrics.iter().map(|m| m.weight * unit).collect();
     let brands = metrics.first().map_or(0, |m| m.values.len());
     let means: Vec<Option<f64>> = points
         .iter()
@@ -138,39 +192,50 @@ fn scored(metrics: &[MetricColumn], points: &[Vec<normalise::Points>]) -> Vec<Br
         })
         .collect();
     (0..brands)
-        .map(|brand| brand_score(metrics, points, &means, brand))
+        .map(|brand| {
+            cancel.check()?;
+            Ok(brand_score(metrics, &weights, points, &means, brand))
+        })
         .collect()
+}
+
+/// The power of two that brings the largest weight near 1. Scores and shares are ratios of sums of weights, so it changes none of
+/// them and rounds nothing; the sums of the largest weights stay finite.
+fn unit_of_weights(weights: impl IntoIterator<Item = f64>) -> f64 {
+    let largest = weights.into_iter().fold(0.0, f64::max);
+    2f64.powi((-largest.log2()).clamp(-1000.0, 1000.0) as i32)
 }
 
 fn brand_score(
     metrics: &[MetricColumn],
+    weights: &[f64],
     points: &[Vec<normalise::Points>],
     means: &[Option<f64>],
     brand: usize,
 ) -> BrandScore {
     let weighted = |section: Option<Section>| {
-        let (mut sum, mut weights) = (0.0, 0.0);
-        for (metric, column) in metrics.iter().zip(points) {
-            if metric.weight > 0.0
+        let (mut sum, mut known) = (0.0, 0.0);
+        for ((metric, weight), column) in metrics.iter().zip(weights).zip(points) {
+            if *weight > 0.0
                 && section.is_none_or(|s| s == metric.section)
                 && let Some(normalised) = column[brand].normalised
             {
-                sum += metric.weight * normalised;
-                weights += metric.weight;
+                sum += weight * normalised;
+                known += weight;
             }
         }
-        (sum, weights)
+        (sum, known)
     };
     let (sum, known) = weighted(None);
-    let total: f64 = metrics.iter().map(|m| m.weight.max(0.0)).sum();
+    let total: f64 = weights.iter().sum();
     let value = (known > 0.0).then(|| sum / known);
-    let contributions: Vec<Option<f64>> = metrics
+    let contributions: Vec<Option<f64>> = weights
         .iter()
         .zip(points)
         .zip(means)
-        .map(|((metric, column), mean)| {
+        .map(|((weight, column), mean)| {
             let (normalised, mean) = (column[brand].normalised?, (*mean)?);
-            (known > 0.0).then(|| metric.weight.max(0.0) * (normalised - mean) / known)
+            (known > 0.0).then(|| weight * (normalised - mean) / known)
         })
         .collect();
     let mut sections: Vec<Section> = metrics.iter().map(|m| m.section).collect();
@@ -214,7 +279,12 @@ fn brand_score(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::never;
     use serde_json::Value;
+
+    fn score(metrics: &[MetricColumn], options: &Options) -> Vec<BrandScore> {
+        super::score(metrics, options, &never).expect("weights and points are numbers")
+    }
 
     const BRANDS: [&str; 4] = ["A", "B", "C", "D"];
 
@@ -245,6 +315,7 @@ mod tests {
                 (
                     key.clone(),
                     MetricColumn {
+                        key: key.clone(),
                         direction,
                         section: Section::Marketplace,
                         weight,
@@ -262,6 +333,7 @@ mod tests {
 
     fn column(direction: Direction, values: &[f64]) -> MetricColumn {
         MetricColumn {
+            key: "m".into(),
             direction,
             section: Section::Marketplace,
             weight: 10.0,
@@ -350,7 +422,7 @@ mod tests {
             })
             .collect();
         let means: Vec<Option<f64>> = mean.iter().copied().map(Some).collect();
-        let score = brand_score(&metrics, &points, &means, 0);
+        let score = brand_score(&metrics, &weights, &points, &means, 0);
         for (line, expected) in score.lines.iter().zip(list("phi_closed_form")) {
             assert!((line.contribution.expect("scored") - expected).abs() < 1e-9);
         }
@@ -516,5 +588,85 @@ mod tests {
         assert_eq!(sections, [Section::Marketplace, Section::Socialwatch]);
         assert_eq!(scores[0].sections[0].value, Some(100.0));
         assert!(scores[0].sections[1].value < Some(50.0));
+    }
+
+    #[test]
+    fn scores_do_not_depend_on_the_unit_of_the_weights() {
+        let (_, metrics) = fixture();
+        let plain = score(&columns(&metrics), &Options::default());
+        // The largest power of two by which the weights can still be written: their sum no longer can.
+        for factor in [2f64.powi(1018), 2f64.powi(-1000)] {
+            let mut scaled = columns(&metrics);
+            scaled.iter_mut().for_each(|m| m.weight *= factor);
+            assert_eq!(score(&scaled, &Options::default()), plain, "{factor}");
+        }
+    }
+
+    #[test]
+    fn of_values_as_large_as_numbers_go_the_best_is_the_best() {
+        let values = [1e308, -1e308, 0.0];
+        let options = Options {
+            method: Method::MinMax,
+            ..Options::default()
+        };
+        assert_eq!(
+            points(Direction::Direct, &values, &options),
+            [Some(100.0), Some(0.0), Some(50.0)]
+        );
+        assert_eq!(
+            points(Direction::Direct, &values, &Options::default()),
+            [Some(100.0), Some(0.0), Some(0.0)]
+        );
+        let half = points(Direction::Direct, &[1.7e308, 0.85e308], &Options::default());
+        // The benchmark is seven eighths of the best value.
+        assert!((half[1].expect("scored") - 90.0 * 0.5 / 0.875).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused_by_the_name_of_its_metric() {
+        for weight in [f64::NAN, f64::INFINITY, -1.0] {
+            let refused = super::score(
+                &[MetricColumn {
+                    weight,
+                    ..column(Direction::Direct, &[1.0, 2.0])
+                }],
+                &Options::default(),
+                &never,
+            );
+            assert_eq!(refused, Err(ScoreError::Weight { metric: "m".into() }));
+        }
+        let points = vec![normalise::Points {
+            value: Some(1.0),
+            benchmark: Some(1.0),
+            normalised: Some(f64::NAN),
+        }];
+        assert_eq!(
+            scored(&[column(Direction::Direct, &[1.0])], &[points], &never),
+            Err(ScoreError::Points { metric: "m".into() })
+        );
+    }
+
+    #[test]
+    fn scoring_many_brands_asks_often_whether_to_stop() {
+        let values: Vec<f64> = (0..10_000u32)
+            .map(|b| f64::from(b * 7_919 % 10_007))
+            .collect();
+        let metrics = [column(Direction::Direct, &values)];
+        for leave_one_out in [false, true] {
+            let options = Options {
+                leave_one_out,
+                ..Options::default()
+            };
+            // Stopped in the middle of the brands.
+            let asked = std::cell::Cell::new(0);
+            let cancel = || {
+                asked.set(asked.get() + 1);
+                asked.get() > 5_000
+            };
+            assert_eq!(
+                super::score(&metrics, &options, &cancel),
+                Err(ScoreError::Cancelled(Cancelled))
+            );
+        }
     }
 }

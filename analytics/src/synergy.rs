@@ -15,6 +15,12 @@ use crate::estimate::Estimate;
 use crate::linear::{dot, orthonormal, remove, whiten};
 use crate::response::{BrandModel, ResponseParams};
 
+/// Factor on standard errors for curves of another form than the fitted one.
+///
+/// Over the pairs without an effect of the simulated worlds 1001 to 1100, estimates in worlds with unfamiliar curves were spread
+/// 1.06 times as wide as their standard errors said, and 0.98 times in the others.
+const FORM: f64 = 1.05;
+
 /// The effect of one ordered pair of own brands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CrossEffect {
@@ -29,6 +35,11 @@ pub struct CrossEffect {
     pub strength: f64,
     /// Variance inflation of the driver given everything else in the regression; above ten the data cannot tell.
     pub variance_inflation: f64,
+    /// Root mean square of what of the driver moves on its own, after everything else in the regression, as a share of the driver's
+    /// root mean square; NaN for a driver of zeros.
+    pub own_variation: f64,
+    /// The same after the controls alone.
+    pub variation: f64,
     /// Draws of `strength`, from the same bootstrap as the affected brand's curves.
     pub draws: Vec<f64>,
 }
@@ -40,26 +51,31 @@ pub fn effects(models: &[BrandModel], params: &ResponseParams) -> Vec<CrossEffec
     for model in models {
         let (design, fitted) = (&model.design, &model.fitted);
         let first = fitted.driver_position(design);
+        let movements = movements(model);
         for (k, &driver) in model.driver_brands.iter().enumerate() {
             let (strength, error) = fitted.driver(design, k);
             let uplift = model.driver_uplift[k];
+            let inflation = FORM * params.form_inflation;
             let effect = Estimate::new(
                 strength * uplift,
-                error * uplift.abs() * params.form_inflation,
+                error * uplift.abs() * inflation,
                 fitted.dof,
                 0.0,
             );
+            let widening = inflation * fitted.driver_widening(k);
             let draws = model
                 .deviations
                 .iter()
-                .map(|d| strength + params.form_inflation * d[first + k])
+                .map(|d| strength + widening * d[first + k])
                 .collect();
             out.push(CrossEffect {
                 driver,
                 affected: design.brand,
                 effect,
                 strength,
-                variance_inflation: variance_inflation(model, first + k),
+                variance_inflation: movements[k].inflation,
+                own_variation: movements[k].own,
+                variation: movements[k].after_controls,
                 draws,
             });
         }
@@ -67,25 +83,67 @@ pub fn effects(models: &[BrandModel], params: &ResponseParams) -> Vec<CrossEffec
     out
 }
 
-/// How much of a column the other columns of its regression already explain, as `1 / (1 − R²)`.
-fn variance_inflation(model: &BrandModel, position: usize) -> f64 {
-    let jacobian = &model.fitted.jacobian;
-    let constant = whiten(&vec![1.0; model.design.y.len()], model.fitted.rho);
-    let mut centred = jacobian[position].clone();
-    remove(&mut centred, &orthonormal(&[constant]));
-    let total = dot(&centred, &centred);
-    let others: Vec<Vec<f64>> = jacobian
+/// How a driver moves beside the rest of its regression.
+struct Movement {
+    /// Variance inflation, `1 / (1 − R²)`.
+    inflation: f64,
+    /// What moves on its own, as a share of the driver.
+    own: f64,
+    /// What moves after the controls, as a share of the driver.
+    after_controls: f64,
+}
+
+/// Every driver of a model, in order.
+fn movements(model: &BrandModel) -> Vec<Movement> {
+    let (design, fitted) = (&model.design, &model.fitted);
+    let first = fitted.driver_position(design);
+    let behind = first + model.driver_brands.len();
+    let columns = &fitted.jacobian;
+    let constant = orthonormal(&[whiten(&vec![1.0; design.y.len()], fitted.rho)]);
+    let controls = orthonormal(&columns[behind..]);
+    let others: Vec<Vec<f64>> = columns[behind..]
+        .iter()
+        .chain(&columns[..first])
+        .cloned()
+        .collect();
+    let others = orthonormal(&others);
+    let without = |column: &[f64], basis: &[Vec<f64>]| {
+        let mut rest = column.to_vec();
+        remove(&mut rest, basis);
+        rest
+    };
+    // Each driver after everything that is no driver; the drivers are then taken out of each other.
+    let rests: Vec<Vec<f64>> = columns[first..behind]
+        .iter()
+        .map(|column| without(column, &others))
+        .collect();
+    // Whitening takes the same part from a level that does not move as from one that does; undo it on the level.
+    let level = (1.0 - fitted.rho).powi(2).max(1e-12);
+    columns[first..behind]
         .iter()
         .enumerate()
-        .filter(|(i, _)| *i != position)
-        .map(|(_, c)| c.clone())
-        .collect();
-    let mut rest = jacobian[position].clone();
-    remove(&mut rest, &orthonormal(&others));
-    let left = dot(&rest, &rest);
-    if left > 0.0 {
-        total / left
-    } else {
-        f64::INFINITY
-    }
+        .map(|(k, column)| {
+            let all = dot(column, column);
+            let share = |rest: &[f64]| (dot(rest, rest) / all * level).sqrt();
+            let siblings: Vec<Vec<f64>> = rests
+                .iter()
+                .zip(&columns[first..behind])
+                .enumerate()
+                .filter(|(i, (rest, whole))| *i != k && dot(rest, rest) > 1e-18 * dot(whole, whole))
+                .map(|(_, (rest, _))| rest.clone())
+                .collect();
+            let alone = without(&rests[k], &orthonormal(&siblings));
+            let left = dot(&alone, &alone);
+            let centred = without(column, &constant);
+            Movement {
+                inflation: if left > 0.0 {
+                    dot(&centred, &centred) / left
+                } else {
+                    f64::INFINITY
+                },
+                own: share(&alone),
+                after_controls: share(&without(column, &controls)),
+            }
+        })
+        .collect()
 }

@@ -1,5 +1,6 @@
 //! Small known answers for the pieces the estimators are made of.
 
+use analytics::cancel::never;
 use analytics::competition;
 use analytics::inference::{benjamini_hochberg, t_width, two_sided_p};
 use analytics::linear::{Cholesky, gls, reml_autocorrelation};
@@ -177,7 +178,7 @@ fn a_rivals_push_is_dated_and_plain_noise_is_not_a_push() {
             .map(|(t, z)| (4.0 + 0.2 * z + if (80..92).contains(&t) { lift } else { 0.0 }).exp())
             .collect();
         let panel = panel_of(MetricRole::Exposure, true, false, vec![values]);
-        let all = competition::candidates(&panel);
+        let all = competition::candidates(&panel, &never).unwrap();
         all.into_iter()
             .min_by(|a, b| a.effect.p_value.total_cmp(&b.effect.p_value))
             .unwrap()
@@ -194,6 +195,31 @@ fn a_rivals_push_is_dated_and_plain_noise_is_not_a_push() {
         );
         assert!(strongest(seed, 0.0).effect.p_value > 1e-5);
     }
+}
+
+#[test]
+fn the_search_for_a_rivals_push_asks_often_whether_to_stop() {
+    let noise = autoregression(&mut stream(1, &[5]), 0.3, 150);
+    let values: Vec<f64> = noise.iter().map(|z| (4.0 + 0.2 * z).exp()).collect();
+    let panel = panel_of(MetricRole::Exposure, true, false, vec![values]);
+    let asked = std::cell::Cell::new(0);
+    let count = || {
+        asked.set(asked.get() + 1);
+        false
+    };
+    let found = competition::candidates(&panel, &count).unwrap().len();
+    // Twice for every start week, and once for every fit.
+    assert!(
+        found > 100 && asked.get() > 3 * found,
+        "{} for {found}",
+        asked.get()
+    );
+    let last = asked.replace(0);
+    let stop = || {
+        asked.set(asked.get() + 1);
+        asked.get() >= last
+    };
+    assert!(competition::candidates(&panel, &stop).is_err());
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! Forecasts through the public interface: against another program's figures, and at the edges.
 
+use std::cell::Cell;
+
+use analytics::cancel::Cancelled;
 use analytics::forecast::{
-    Model, Note, Options, backtest, forecast, forecast_with, mase, scale, smape,
+    ForecastError, Model, Note, Options, PrepareError, Recipe, backtest, backtest_cancellable,
+    forecast, forecast_cancellable, forecast_with, mase, refresh::Tracker, scale, smape,
 };
+use analytics::rng;
 use serde_json::Value;
 
 fn golden() -> (Value, Vec<f64>) {
@@ -180,6 +185,160 @@ fn nothing_known_or_no_horizon_is_an_error() {
 }
 
 #[test]
+fn a_wish_to_stop_is_heard_within_a_few_questions_wherever_it_comes() {
+    let (_, series) = golden();
+    for (recipe, model) in [
+        (Recipe::Auto, None),
+        (Recipe::Cheap, None),
+        (Recipe::Cheap, Some(Model::Ces)),
+        (Recipe::Cheap, Some(Model::Mstl)),
+    ] {
+        let options = Options {
+            recipe,
+            ..Options::new(12, 12)
+        };
+        let asked = Cell::new(0);
+        let run = |patience: usize| {
+            asked.set(0);
+            let stop = || asked.replace(asked.get() + 1) >= patience;
+            forecast_cancellable(&series, &options, model, &stop)
+        };
+        run(usize::MAX).expect("nobody stops it");
+        let all = asked.get();
+        // Every value of every likelihood is one question.
+        assert!(all > 1_000, "{all}");
+        for patience in (0..all).step_by(all / 40) {
+            assert_eq!(run(patience), Err(ForecastError::Cancelled(Cancelled)));
+            let late = asked.get() - patience;
+            assert!(late < 20, "{recipe:?} {model:?}: {late} after {patience}");
+        }
+    }
+    let options = Options::new(12, 12);
+    let stopped = Some(ForecastError::Cancelled(Cancelled));
+    let asked = Cell::new(0);
+    let stop = || asked.replace(asked.get() + 1) >= 500;
+    assert_eq!(
+        backtest_cancellable(&series, &options, &stop).err(),
+        stopped
+    );
+    asked.set(0);
+    assert_eq!(
+        Tracker::fit_cancellable(&series, &options, &stop).err(),
+        stopped
+    );
+    assert!(asked.get() < 520);
+}
+
+#[test]
+fn a_model_that_is_not_the_one_asked_for_says_so() {
+    let options = Options::new(4, 12);
+    let note = |wanted| Note::Replaced { wanted };
+    // Too short for it.
+    let short = forecast_with(&[3.0, 4.0, 6.0], &options, Model::Ets).expect("a forecast");
+    assert_eq!(short.model, Model::Naive);
+    assert!(short.notes.contains(&note(Model::Ets)));
+    // Long enough, but all it varies by is lost in rounding: exponential smoothing has no fit.
+    let still: Vec<f64> = (0..40).map(|t| 1e6 + 1e-5 * f64::from(t % 3)).collect();
+    let made = forecast_with(&still, &options, Model::Ets).expect("a forecast");
+    assert_eq!((made.model, made.form), (Model::Naive, None));
+    assert!(made.notes.contains(&note(Model::Ets)));
+    let mixed = forecast_with(&still, &options, Model::Ensemble).expect("a forecast");
+    assert_eq!(mixed.model, Model::Ensemble);
+    assert!(mixed.notes.contains(&note(Model::DampedEts)));
+    assert!(!mixed.notes.contains(&note(Model::Theta)));
+    // What can be fitted needs no note.
+    let (_, series) = golden();
+    for model in Model::ALL {
+        let made = forecast_with(&series, &options, model).expect("a forecast");
+        assert_eq!(made.model, model);
+        assert!(
+            !made
+                .notes
+                .iter()
+                .any(|n| matches!(n, Note::Replaced { .. }))
+        );
+    }
+}
+
+#[test]
+fn no_scale_is_no_perfect_score() {
+    // Every training part is constant, what comes after is not.
+    let mut values = vec![5.0; 40];
+    values.extend([6.0, 9.0, 7.0, 8.0]);
+    let options = Options {
+        folds: 1,
+        ..Options::new(4, 1)
+    };
+    let report = backtest(&values, &options)
+        .expect("known values")
+        .expect("long enough");
+    let naive = report.score(Model::Naive).expect("scored").accuracy;
+    assert_eq!((naive.mase, naive.msis), (None, None));
+    assert!(naive.smape > 10.0);
+    // A constant series has nothing to test.
+    assert_eq!(backtest(&[5.0; 40], &options), Ok(None));
+}
+
+#[test]
+fn values_too_large_for_their_squares_are_refused_and_large_ones_keep_their_intervals() {
+    let of_size =
+        |size: f64| -> Vec<f64> { (0..40).map(|t| size * (1.0 + f64::from(t % 3))).collect() };
+    for model in Model::ALL {
+        assert_eq!(
+            forecast_with(&of_size(5e307), &Options::new(6, 12), model),
+            Err(ForecastError::Prepare(PrepareError::TooLarge))
+        );
+        let made = forecast_with(&of_size(3e99), &Options::new(6, 12), model).expect("a forecast");
+        for s in made.steps {
+            let ends = [s.low95, s.low80, s.mean, s.high80, s.high95];
+            assert!(
+                ends.iter().all(|v| v.is_finite()) && ends.is_sorted(),
+                "{model:?} {s:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_reported_of_a_fold_rests_on_no_value_of_its_own() {
+    // Six origins, three values apart, nine steps each. Changing the last value changes what the last origins are measured on; the first
+    // of them ends before, and its interval may not know.
+    let (_, series) = golden();
+    let series = &series[..100];
+    let options = Options {
+        folds: 2,
+        stride: 3,
+        ..Options::new(9, 12)
+    };
+    // Two folds overlap, so that nothing is left to learn from: the widths are those believed before, as in a single fold's backtest.
+    let both = backtest(series, &options)
+        .expect("known values")
+        .expect("long enough");
+    let one = |end: usize| {
+        let options = Options {
+            folds: 1,
+            ..options
+        };
+        backtest(&series[..end], &options)
+            .expect("known values")
+            .expect("long enough")
+    };
+    let (first, last) = (one(97), one(100));
+    for model in [Model::Naive, Model::SeasonalNaive] {
+        let score =
+            |report: &analytics::forecast::Backtest| report.score(model).expect("scored").accuracy;
+        let mean = 0.5 * (score(&first).coverage80 + score(&last).coverage80);
+        assert!((score(&both).coverage80 - mean).abs() < 1e-12, "{model:?}");
+        let mean =
+            0.5 * (score(&first).msis.expect("it moves") + score(&last).msis.expect("it moves"));
+        assert!(
+            (score(&both).msis.expect("it moves") - mean).abs() < 1e-9 * mean,
+            "{model:?}"
+        );
+    }
+}
+
+#[test]
 fn the_same_series_gives_the_same_forecast_bit_for_bit() {
     let (_, series) = golden();
     let twice = [(); 2].map(|()| forecast(&series, &Options::new(12, 12)).expect("a forecast"));
@@ -201,22 +360,21 @@ fn money_in_millions_is_forecast_like_money_in_units() {
 
 #[test]
 fn without_a_bar_of_evidence_no_champion_is_two_percent_worse_than_naive() {
-    let mut state = 1u64;
-    let mut worse = 0;
-    for _ in 0..60 {
-        // A random walk from a linear congruential generator: nothing beats naive here but by luck.
-        let walk: Vec<f64> = (0..60)
-            .scan(100.0, |level, _| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                *level += (state >> 40) as f64 / f64::from(1u32 << 24) - 0.5;
+    let (mut worse, mut sum) = (0, 0.0);
+    for seed in 0..200 {
+        // A random walk: nothing beats naive here but by luck.
+        let walk: Vec<f64> = rng::normals(&mut rng::stream(seed, &[]), 60)
+            .iter()
+            .scan(100.0, |level, step| {
+                *level += 0.3 * step;
                 Some(*level)
             })
             .collect();
         let ratio = |evidence: f64| {
+            // Origins a whole horizon apart: what is reported is then exactly what the champion is chosen by.
             let options = Options {
                 evidence,
+                stride: 6,
                 ..Options::new(6, 1)
             };
             let report = backtest(&walk, &options)
@@ -229,7 +387,13 @@ fn without_a_bar_of_evidence_no_champion_is_two_percent_worse_than_naive() {
                 .expect("naive errs")
         };
         assert!(ratio(0.0) <= 1.02 + 1e-9);
-        worse += usize::from(ratio(Options::new(6, 1).evidence) > 1.02);
+        let usual = ratio(Options::new(6, 1).evidence);
+        worse += usize::from(usual > 1.02);
+        sum += usual;
     }
-    assert!(worse < 30, "{worse} of 60");
+    // With the usual bar the combination stays: on a random walk it errs about as much as naive, and six folds hardly ever hold five
+    // standard errors against it. So 86 of 200 are more than 2 % worse, though hardly worse on the mean of all; that is the price of
+    // better forecasts where there is something to find.
+    assert!(worse <= 90, "{worse} of 200");
+    assert!(sum / 200.0 < 1.05, "{}", sum / 200.0);
 }

@@ -56,6 +56,7 @@ fn plans_of_four_worlds_earn_a_good_part_of_what_the_perfect_plan_earns() {
             let allocation = plan(
                 &ValueModel::from_findings(&scanned(&world), 1),
                 &PlanRequest::default(),
+                &never,
             )
             .unwrap();
             judge_plan(&world, &allocation)

@@ -59,7 +59,7 @@ mirror! {
         holdout_error: f64,
         /// The same of guessing the average of the earlier periods.
         holdout_error_of_mean: f64,
-        /// Whether the model beats that guess. Where it does not, the effects say nothing.
+        /// Whether the models beat that guess by more than chance does. Where they do not, the effects say nothing.
         is_better_than_mean: bool,
         /// Values that were learnt from.
         rows: u32,

@@ -119,8 +119,8 @@ mirror! {
         periods: u32,
         /// Root mean squared error.
         rmse: f64,
-        /// The same of the value one year before.
-        rmse_naive: f64,
+        /// The same of the value one year before; absent where that is not known.
+        rmse_naive: Option<f64>,
         /// Continuous ranked probability score.
         crps: f64,
         /// Share of periods inside the 80 % interval.

@@ -116,7 +116,7 @@ mirror_enum! {
     UnexplainedChange of ::agents::analysis::UnexplainedChange {
         /// There is no score now or before.
         NotScored,
-        /// Coverage changed, and more than twenty metrics changed with it.
+        /// More than twenty metrics changed their weight, appeared or vanished.
         TooMany,
     }
 }

@@ -163,17 +163,57 @@ impl NameRule {
         if let Some(column) = &self.column {
             return vec![column];
         }
-        self.template.as_deref().map_or_else(Vec::new, placeholders)
+        // A template that cannot be read is one of the mapping's problems.
+        let pieces = self.template.as_deref().map(template_pieces);
+        let pieces = pieces.and_then(Result::ok).unwrap_or_default();
+        let columns = pieces.into_iter().filter_map(|piece| match piece {
+            TemplatePiece::Column(name) => Some(name),
+            TemplatePiece::Text(_) => None,
+        });
+        columns.collect()
     }
 }
 
-/// The names in braces of a template.
-fn placeholders(template: &str) -> Vec<&str> {
-    template
-        .split('{')
-        .skip(1)
-        .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
-        .collect()
+/// A part of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TemplatePiece<'t> {
+    /// Text that stands in every name.
+    Text(&'t str),
+    /// The name of a column, whose cell stands there.
+    Column(&'t str),
+}
+
+/// Takes a template such as `{manufacturer_id} ({brand})` apart.
+///
+/// # Errors
+/// What is wrong with its braces: each pair holds the name of one column, and there are no other braces.
+pub fn template_pieces(template: &str) -> Result<Vec<TemplatePiece<'_>>, &'static str> {
+    let mut pieces = Vec::new();
+    let mut rest = template;
+    while !rest.is_empty() {
+        let (text, after) = rest.split_once('{').unwrap_or((rest, ""));
+        if text.contains('}') {
+            return Err("has a closing brace without an opening one");
+        }
+        if !text.is_empty() {
+            pieces.push(TemplatePiece::Text(text));
+        }
+        if text.len() == rest.len() {
+            break;
+        }
+        let Some((name, tail)) = after.split_once('}') else {
+            return Err("has a brace that is not closed");
+        };
+        if name.contains('{') {
+            return Err("has a brace inside braces");
+        }
+        if name.is_empty() {
+            return Err("has braces with nothing in them");
+        }
+        pieces.push(TemplatePiece::Column(name));
+        rest = tail;
+    }
+    Ok(pieces)
 }
 
 /// Whose brands these are.
@@ -494,15 +534,18 @@ impl Mapping {
                     "give exactly one of column, template or constant",
                 );
             }
-            if rule
-                .template
-                .as_deref()
-                .is_some_and(|t| placeholders(t).is_empty())
-            {
+            let wrong = rule.template.as_deref().and_then(|template| {
+                let is_column = |piece: &TemplatePiece| matches!(piece, TemplatePiece::Column(_));
+                match template_pieces(template) {
+                    Err(wrong) => Some(wrong),
+                    Ok(pieces) => (!pieces.iter().any(is_column)).then_some("names no column"),
+                }
+            });
+            if let Some(wrong) = wrong {
                 say(
                     format!("{field}.template"),
-                    "names no column",
-                    "put column names in braces, or use constant",
+                    wrong,
+                    "put each column name in a pair of braces, as in \"{maker} {line}\", or use constant",
                 );
             }
         }
@@ -751,5 +794,40 @@ mod tests {
             ..NameRule::default()
         };
         assert_eq!(rule.columns(), ["maker", "kind"]);
+    }
+
+    #[test]
+    fn a_template_is_taken_apart_into_text_and_columns() {
+        use TemplatePiece::{Column, Text};
+        assert_eq!(
+            template_pieces("{maker} ({kind})"),
+            Ok(vec![Column("maker"), Text(" ("), Column("kind"), Text(")")])
+        );
+        assert_eq!(template_pieces("all"), Ok(vec![Text("all")]));
+        assert_eq!(template_pieces(""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_template_with_braces_that_do_not_pair_is_a_problem_of_the_mapping() {
+        for template in [
+            "{maker {brand}",
+            "{{maker}}",
+            "{maker} {brand",
+            "{maker",
+            "{",
+            "maker}",
+            "{maker}}",
+            "{}",
+            "maker",
+            "",
+        ] {
+            let mut mapping = sound();
+            mapping.brand = NameRule {
+                template: Some(template.into()),
+                ..NameRule::default()
+            };
+            let fields: Vec<String> = mapping.problems().into_iter().map(|p| p.field).collect();
+            assert_eq!(fields, ["brand.template"], "{template:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod explain;
 mod file;
 mod fit;
 mod forecast;
+mod number;
 mod score;
 mod stored;
 mod synergy;
@@ -19,7 +20,7 @@ use clap::{Args, Subcommand};
 use domain::Error;
 use serde::Serialize;
 
-use super::{Common, Exit, Failure, Format, Outcome, Progress, in_runtime, say};
+use super::{Common, Exit, Failure, Format, Outcome, Progress, in_runtime, note, say};
 use stored::What;
 
 /// `digi-cadence analyze …`
@@ -45,25 +46,25 @@ enum Analysis {
     Fit(fit::Arguments),
     /// Score the brands of a CSV file and say how much of the ranking is the weights' doing
     Score(score::Arguments),
-    /// Stored data: the brand score of the last quarter, with its band and coverage
-    Scores(stored::Arguments),
+    /// Stored data: the brand scores of the last four weeks as the agents compute them, with band and coverage
+    Scores(stored::Scores),
     /// Stored data: a backtest of every model for every series, against naive
-    Forecasts(stored::Arguments),
+    Forecasts(stored::Forecasts),
     /// Stored data: what promotions do to the outcome, by brand, with false-discovery control
-    Promotions(stored::Arguments),
+    Promotions(stored::Promotions),
     /// Stored data: what one brand's media do to another's sales (runs the agents once); where no media spend is known, what
     /// one brand's promotions do to another's sales in the same project
-    Synergies(stored::Arguments),
+    Synergies(stored::Synergies),
     /// Stored data: the best budget at the same total (runs the agents once)
-    Plan(stored::Arguments),
+    Plan(stored::Plan),
 }
 
 /// Runs the command.
 pub(super) fn run(common: &Common, arguments: Arguments) -> Outcome {
     let format = common.output;
-    let on_stored = |what, arguments| {
+    let on_stored = |what| {
         let config = common.settings(Vec::new())?;
-        in_runtime(stored::run(config, format, what, arguments))
+        in_runtime(stored::run(config, format, what))
     };
     match arguments.analysis {
         Analysis::Aggregate(arguments) => aggregate::run(arguments),
@@ -73,11 +74,11 @@ pub(super) fn run(common: &Common, arguments: Arguments) -> Outcome {
         Analysis::Synergy(arguments) => synergy::run(format, arguments),
         Analysis::Fit(arguments) => fit::run(arguments),
         Analysis::Score(arguments) => score::run(format, arguments),
-        Analysis::Scores(arguments) => on_stored(What::Scores, arguments),
-        Analysis::Forecasts(arguments) => on_stored(What::Forecasts, arguments),
-        Analysis::Promotions(arguments) => on_stored(What::Promotions, arguments),
-        Analysis::Synergies(arguments) => on_stored(What::Synergies, arguments),
-        Analysis::Plan(arguments) => on_stored(What::Plan, arguments),
+        Analysis::Scores(arguments) => on_stored(What::Scores(arguments)),
+        Analysis::Forecasts(arguments) => on_stored(What::Forecasts(arguments)),
+        Analysis::Promotions(arguments) => on_stored(What::Promotions(arguments)),
+        Analysis::Synergies(arguments) => on_stored(What::Synergies(arguments)),
+        Analysis::Plan(arguments) => on_stored(What::Plan(arguments)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Results on standard output, as an aligned table for people or JSON for programs, and progress on standard error.
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{ErrorKind, IsTerminal, Write},
     time::Duration,
 };
 
@@ -94,26 +94,30 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// Writes `text` and a line end to standard output.
+/// Writes `text` and a line end to standard output. A reader that has seen enough and gone, such as `head`, is no error.
 ///
 /// # Errors
-/// When standard output is closed.
+/// When standard output cannot be written.
 pub(crate) fn say(text: &str) -> Outcome {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}")
-        .and_then(|()| out.flush())
-        .map_err(|error| {
-            Failure::new(
-                Exit::Unavailable,
-                format!("cannot write to standard output: {error}"),
-            )
-        })
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(
+            Exit::Unavailable,
+            format!("cannot write to standard output: {error}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Writes `text` and a line end to standard error. Where nobody listens any more there is nobody to tell that to.
+pub(crate) fn note(text: &str) {
+    let _unheard = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Writes a result in the wanted format.
 ///
 /// # Errors
-/// When standard output is closed.
+/// When standard output cannot be written.
 pub(crate) fn show(format: Format, table: &Table, document: &impl Serialize) -> Outcome {
     match format {
         Format::Table => say(table.to_string().trim_end()),

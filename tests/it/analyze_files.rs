@@ -102,9 +102,124 @@ fn values_are_added_up_by_group_and_period_and_what_is_left_out_is_counted() {
     let notes = String::from_utf8_lossy(&output.stderr);
     assert!(notes.contains("360 rows; 1 without a value"), "{notes}");
     let kind = ["aggregate", &file, "--by", "brand", "--value", "metric"];
-    refused(&kind, 5, "file.malformed", &["metric", "numbers"]);
+    refused(
+        &kind,
+        5,
+        "file.not_a_number",
+        &["line 2", "column \"metric\"", "\"units\"", "1234.5"],
+    );
     let absent = ["aggregate", "nowhere.parquet", "--by", "brand"];
     refused(&absent, 5, "file.unreadable", &["nowhere.parquet"]);
+}
+
+#[test]
+fn a_bad_file_of_values_is_refused_with_what_to_do_and_a_stable_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plain = "2026-01-05,1,4\n".repeat(150);
+    for (file, text, code, parts) in [
+        (
+            "none.csv",
+            None,
+            "file.unreadable",
+            &["none.csv", "check the path"][..],
+        ),
+        ("empty.csv", Some(String::new()), "file.empty", &["rows"]),
+        (
+            "header.csv",
+            Some("date,brand,value\n".to_owned()),
+            "file.empty",
+            &["rows"],
+        ),
+        (
+            "missing.csv",
+            Some("date,brand,amount\n2026-01-05,1,4\n".to_owned()),
+            "file.column_missing",
+            &["\"value\"", "there are date, brand, amount"],
+        ),
+        (
+            "semicolon.csv",
+            Some("date;brand;value\n2026-01-05;1;4\n".to_owned()),
+            "file.column_missing",
+            &["separated by commas"],
+        ),
+        (
+            "twice.csv",
+            Some("date,brand,value,value\n2026-01-05,1,4,4\n".to_owned()),
+            "file.column_repeated",
+            &["\"value\""],
+        ),
+        (
+            "text.parquet",
+            Some(format!("date,brand,value\n{plain}")),
+            "file.malformed",
+            &["not a Parquet file"],
+        ),
+        (
+            "number.csv",
+            Some(format!("date,brand,value\n{plain}2026-01-05,1,much\n")),
+            "file.not_a_number",
+            &["line 152", "column \"value\"", "\"much\""],
+        ),
+        (
+            "infinite.csv",
+            Some(format!("date,brand,value\n{plain}2026-01-05,1,inf\n")),
+            "file.not_a_number",
+            &["line 152", "\"inf\""],
+        ),
+        (
+            "date.csv",
+            Some(format!("date,brand,value\n{plain}31.01.2026,1,4\n")),
+            "file.not_a_time",
+            &["line 152", "column \"date\"", "\"31.01.2026\""],
+        ),
+        (
+            "comma.csv",
+            Some(format!("date,brand,value\n{plain}2026-01-05,1,4,5\n")),
+            "file.malformed",
+            &["line 152", "4 cells where the header has 3"],
+        ),
+    ] {
+        let path = folder.path().join(file);
+        if let Some(text) = text {
+            std::fs::write(&path, text).expect("written");
+        }
+        let arguments = ["aggregate", &path.display().to_string(), "--by", "brand"];
+        refused(&arguments, 5, code, parts);
+        let message = String::from_utf8(ends(&arguments).stderr).expect("text");
+        assert_eq!(message.lines().count(), 1, "{file}: {message}");
+    }
+    let own = folder.path().display().to_string();
+    refused(
+        &["aggregate", &own, "--by", "brand"],
+        5,
+        "file.unreadable",
+        &["a folder"],
+    );
+    let packed = folder.path().join("rows.csv.gz");
+    std::fs::write(&packed, b"\x1f\x8b\x08\x00\x00").expect("written");
+    refused(
+        &["aggregate", &packed.display().to_string(), "--by", "brand"],
+        5,
+        "file.malformed",
+        &["gzip", "unpack it"],
+    );
+    let good = example("aggregate/daily.csv");
+    for (by, why) in [("brand,brand", "named twice"), ("date", "column of dates")] {
+        refused(
+            &["aggregate", &good, "--by", by],
+            5,
+            "file.malformed",
+            &[why, "--by"],
+        );
+    }
+    let named = folder.path().join("period.csv");
+    std::fs::write(&named, "date,period,value\n2026-01-05,1,4\n").expect("written");
+    refused(
+        &["aggregate", &named.display().to_string(), "--by", "period"],
+        5,
+        "file.malformed",
+        &["\"period\"", "the result has a column of that name"],
+    );
 }
 
 #[test]
@@ -171,6 +286,57 @@ fn forecasts_are_those_of_the_reference_and_carry_their_evidence() {
         document[0]["steps"][23]["mean"].as_f64(),
         Some(number(&found[23][2]))
     );
+}
+
+#[test]
+fn a_series_is_cleaned_by_the_rules_asked_for_and_every_changed_value_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("sales.csv");
+    let usual = |t: u32| 100 + t * 7 % 13;
+    let rows = (0..60).filter(|t| *t != 20 && *t != 21).map(|t| {
+        let value = match t {
+            30 => 900,
+            56.. => usual(56),
+            _ => usual(t),
+        };
+        format!("shop,{t},{value}\n")
+    });
+    let text: String = std::iter::once("unique_id,t,y\n".to_owned())
+        .chain(rows)
+        .collect();
+    std::fs::write(&path, text).expect("written");
+    let path = path.display().to_string();
+    let plain = [
+        "forecast",
+        path.as_str(),
+        "--horizon",
+        "2",
+        "--output",
+        "json",
+    ];
+    assert_eq!(json(analyze(&plain))[0]["cleaned"], serde_json::json!([]));
+    let rules = ["--gaps", "linear", "--outliers", "cap", "--stuck-tail", "4"];
+    let cleaned = json(analyze(&[&plain[..], &rules].concat()));
+    let touched = cleaned[0]["cleaned"].as_array().expect("changes");
+    let by = |rule: &str| -> Vec<u64> {
+        let made = touched.iter().filter(|one| one["rule"] == rule);
+        made.map(|one| one["at"].as_u64().expect("a place"))
+            .collect()
+    };
+    assert_eq!(by("stuck_tail"), [57, 58, 59]);
+    assert_eq!(by("outlier_cap"), [30]);
+    assert_eq!(by("gap_linear"), [20, 21]);
+    assert_eq!(touched.len(), 6);
+    assert_eq!(touched[3]["before"], 900.0);
+    let output = ends(&[&plain[..4], &rules].concat());
+    let told = String::from_utf8(output.stderr).expect("text");
+    for part in [
+        "values of a stuck end dropped: 3 (shop)",
+        "outliers brought back to the limit: 1 (shop)",
+        "missing values filled by straight lines: 2 (shop)",
+    ] {
+        assert!(told.contains(part), "{part:?} is missing: {told}");
+    }
 }
 
 #[test]
@@ -318,6 +484,56 @@ fn drivers_need_their_future_and_a_result_can_go_to_a_file() {
         .concat(),
     );
     assert_eq!(rows(&without).1.len(), 9);
+}
+
+#[test]
+fn the_next_amount_earns_the_price_of_the_total_and_edits_are_kept_while_the_rest_is_planned_again()
+{
+    let told = json(analyze(&[
+        "allocate",
+        &example("allocate/groups_3x4.json"),
+        "--next",
+        "0.01",
+        "--edits",
+        &example("allocate/edits.json"),
+    ]));
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let plan = &told["plan"];
+    let price = number(&plan["certificate"]["prices"][0]);
+    let per_unit = number(&told["next"]["per_unit"]);
+    assert!((per_unit / price - 1.0).abs() < 1e-4, "{per_unit} {price}");
+    assert_eq!(
+        told["edits"][0]["edit"],
+        serde_json::json!({ "edit": "set", "brand": 0, "channel": 1, "spend": 12.0 })
+    );
+    let after = |edit: usize| &told["edits"][edit]["answer"];
+    let spends = |answer: &Value, brand: usize| -> Vec<f64> {
+        answer["spend"][brand]
+            .as_array()
+            .expect("spends")
+            .iter()
+            .map(number)
+            .collect()
+    };
+    for edit in 0..3 {
+        assert_eq!(after(edit)["status"], "planned");
+        assert!(number(&after(edit)["certificate"]["relative_gap"]) <= 1e-6);
+        assert!((spends(after(edit), 0)[1] - 12.0).abs() < 1e-9);
+    }
+    assert!(number(&after(0)["value"]) < number(&plan["value"]));
+    assert_eq!(spends(after(2), 2), spends(after(0), 2));
+    assert!((number(&after(2)["total"]) - 295.0).abs() < 1e-9);
+    refused(
+        &[
+            "allocate",
+            &example("allocate/groups_3x4.json"),
+            "--edits",
+            "/no/such/edits.json",
+        ],
+        5,
+        "file.unreadable",
+        &["edits.json"],
+    );
 }
 
 #[test]
@@ -735,6 +951,74 @@ fn a_frozen_score_moves_only_with_the_brands_own_values() {
         "score.scalers_unfit",
         &["5 metrics were frozen"],
     );
+    // The same metrics in another order: two of one direction have changed places.
+    let turned = read(&metrics)
+        .replace("\"engagement_rate\"", "\"first\"")
+        .replace("\"ctr\"", "\"engagement_rate\"")
+        .replace("\"first\"", "\"ctr\"");
+    std::fs::write(at("turned.toml"), turned).expect("written");
+    refused(
+        &[
+            "score",
+            &file,
+            &at("turned.toml"),
+            "--frozen",
+            &at("scalers.json"),
+        ],
+        5,
+        "score.scalers_unfit",
+        &[
+            "metric 1 was \"engagement_rate\" when it was frozen, and is \"ctr\"",
+            "in that order",
+        ],
+    );
+}
+
+#[test]
+fn scores_of_the_largest_numbers_are_scores_and_a_concentration_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("b.csv"), "brand,x,y\nA,1e308,3\nB,-1e308,2\nC,0,1\n").expect("written");
+    let definitions = "key,direction,weight\nx,direct,1e308\ny,direct,1e308\n";
+    std::fs::write(at("d.csv"), definitions).expect("written");
+    let (names, found) = rows(&text(&[
+        "score",
+        &at("b.csv"),
+        &at("d.csv"),
+        "--method",
+        "min_max",
+    ]));
+    let column = |name: &str| names.iter().position(|n| n == name).expect("a column");
+    let shown: Vec<(&str, &str, f64)> = found
+        .iter()
+        .map(|r| {
+            (
+                r[0].as_str(),
+                r[column("rank")].as_str(),
+                number(&r[column("score")]),
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [("A", "1", 100.0), ("B", "2", 25.0), ("C", "2", 25.0)]
+    );
+    for concentration in ["inf", "nan", "-5"] {
+        let arguments = [
+            "score",
+            &at("b.csv"),
+            &at("d.csv"),
+            "--concentration",
+            concentration,
+        ];
+        let output = ends(&arguments);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(
+            message.contains("is not a finite number from 0"),
+            "{message}"
+        );
+    }
 }
 
 /// An analysis that must be refused with this exit code and stable code, its message holding `parts`.
@@ -1038,22 +1322,18 @@ fn bad_files_are_refused_with_line_column_and_a_stable_code() {
 fn the_analyses_of_stored_data_keep_their_names_and_options() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = format!("sqlite:{}", folder.path().join("a.db").display());
-    for name in ["scores", "forecasts", "promotions", "synergies", "plan"] {
-        let output = ends(&[
-            name,
-            "--database",
-            &database,
-            "--project",
-            "p",
-            "--metric",
-            "m",
-            "--min-periods",
-            "3",
-            "--horizon",
-            "2",
-            "--limit",
-            "1",
-        ]);
+    let (project, slice) = (["--project", "p"], ["--metric", "m", "--min-periods", "3"]);
+    let horizon = ["--horizon", "2"];
+    let takes: [(&str, [&[&str]; 3]); 5] = [
+        ("scores", [&project, &[], &[]]),
+        ("forecasts", [&project, &slice, &horizon]),
+        ("promotions", [&project, &slice, &[]]),
+        ("synergies", [&project, &slice, &[]]),
+        ("plan", [&[], &[], &horizon]),
+    ];
+    for (name, options) in takes {
+        let common = [name, "--database", &database, "--limit", "1"];
+        let output = ends(&[&common, options.concat().as_slice()].concat());
         // Nothing is stored there: it looked, and found no organisation.
         assert_eq!(output.status.code(), Some(7), "{name}: {}", said(&output));
         assert!(
@@ -1062,6 +1342,123 @@ fn the_analyses_of_stored_data_keep_their_names_and_options() {
             said(&output)
         );
     }
+}
+
+#[test]
+fn an_option_that_would_change_nothing_is_none_of_the_command() {
+    for (name, option) in [
+        ("scores", "--metric"),
+        ("scores", "--horizon"),
+        ("promotions", "--horizon"),
+        ("plan", "--project"),
+        ("plan", "--min-periods"),
+    ] {
+        let output = ends(&[name, option, "2"]);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{name} {option}: {}",
+            said(&output)
+        );
+    }
+}
+
+#[test]
+fn options_outside_their_range_are_refused_before_anything_is_read() {
+    for arguments in [
+        ["synergy", "--false-discovery-rate=7", "x"],
+        ["synergy", "--false-discovery-rate=nan", "x"],
+        ["synergy", "--year=0", "x"],
+        ["synergy", "--year=nan", "x"],
+        ["synergy", "--trend=18446744073709551615", "x"],
+        ["allocate", "--gap=nan", "x"],
+        ["allocate", "--gap=-1", "x"],
+        ["fit", "--draws=1", "x"],
+    ] {
+        let output = ends(&arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{arguments:?}: {}",
+            said(&output)
+        );
+    }
+}
+
+#[test]
+fn drivers_that_are_not_there_and_columns_that_cannot_be_left_out_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("brands.csv").display().to_string();
+    std::fs::write(&file, "brand,week,outcome,spend\na,1,2,3\na,2,3,4\n").expect("written");
+    let code = "synergy.data_unusable";
+    refused(
+        &["synergy", &file, "--ignore", "spend"],
+        5,
+        code,
+        &["there is no driver"],
+    );
+    refused(
+        &["synergy", &file, "--controls", "outcome"],
+        5,
+        code,
+        &["--controls", "outcome"],
+    );
+    refused(
+        &["synergy", &file, "--ignore", "week"],
+        5,
+        code,
+        &["--ignore", "week"],
+    );
+}
+
+#[test]
+fn missing_weeks_are_named_instead_of_being_closed_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("gap.csv").display().to_string();
+    let whole = read(&example("fit/mmm_example.csv"));
+    let kept = whole
+        .lines()
+        .enumerate()
+        .filter(|(at, _)| !(40..91).contains(at));
+    let lines: Vec<&str> = kept.map(|(_, line)| line).collect();
+    std::fs::write(&file, lines.join("\n")).expect("written");
+    let day = |line: &str| line.split(',').next().expect("a date").to_owned();
+    let (from, to) = (day(lines[39]), day(lines[40]));
+    refused(
+        &["fit", &file, &example("fit/model.toml")],
+        5,
+        "mix.data_unusable",
+        &[&from, &to],
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_problem() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("marked.json").display().to_string();
+    let problem = example("allocate/groups_30x6.json");
+    std::fs::write(&file, format!("\u{feff}{}", read(&problem))).expect("written");
+    assert_eq!(text(&["allocate", &file]), text(&["allocate", &problem]));
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_error() {
+    let closed = || {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        writer
+    };
+    let mut sound = analyze(&["allocate", &example("allocate/groups_30x6.json")]);
+    let output = sound.stdout(closed()).output().expect("the binary starts");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(output.stderr.is_empty(), "{}", said(&output));
+    let mut wrong = analyze(&["allocate", "/no/such/file.json"]);
+    let ended = wrong.stderr(closed()).status().expect("the binary starts");
+    assert_eq!(
+        ended.code(),
+        Some(5),
+        "the ending is told by its number alone"
+    );
 }
 
 #[test]

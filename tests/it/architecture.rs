@@ -272,3 +272,75 @@ fn modules_are_named_after_themselves() {
         }
     }
 }
+
+/// Sources and tests of a crate, by path.
+fn crate_sources(name: &str) -> Vec<(String, String)> {
+    let folders = ["src", "tests"].map(|folder| format!("{name}/{folder}"));
+    let there = folders.iter().filter(|folder| repository(folder).is_dir());
+    there.flat_map(|folder| sources(folder)).collect()
+}
+
+fn has_tests(text: &str) -> bool {
+    ["#[test]", "#[tokio::test", "on_both!"]
+        .iter()
+        .any(|mark| text.contains(mark))
+}
+
+/// Whether tests stand in a file, in the folder of that name, or in the file `tests.rs` beside it.
+fn is_tested(path: &Path) -> bool {
+    let read = |path: &Path| std::fs::read_to_string(path).is_ok_and(|text| has_tests(&text));
+    let below = |folder: &Path| {
+        let folder = folder.display().to_string();
+        sources(&folder).iter().any(|(_, text)| has_tests(text))
+    };
+    let stem = path.with_extension("");
+    read(path) || read(&path.with_file_name("tests.rs")) || (stem.is_dir() && below(&stem))
+}
+
+#[test]
+fn every_proof_in_the_table_of_features_exists() {
+    let page = std::fs::read_to_string(repository("docs/features.md")).expect("the page");
+    let mut checked = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let (id, proofs) = (
+            cells[0],
+            cells[cells.len() - 1].trim_end_matches('|').trim(),
+        );
+        for proof in proofs.split("; ") {
+            let named: Vec<&str> = proof.split('`').skip(1).step_by(2).collect();
+            let Some((first, rest)) = named.split_first() else {
+                continue;
+            };
+            if proof.contains(" suite") || proof.contains(" test `") || proof.contains(" tests `") {
+                let all = crate_sources(first);
+                assert!(!rest.is_empty(), "{id}: {proof} names nothing");
+                for name in rest {
+                    let is_there = if proof.contains(" suite") {
+                        let file = format!("/{name}.rs");
+                        all.iter()
+                            .any(|(path, _)| path.ends_with(&file) && is_tested(Path::new(path)))
+                    } else {
+                        let function = format!("fn {name}(");
+                        all.iter().any(|(_, text)| text.contains(&function))
+                    };
+                    assert!(is_there, "{id}: {first} has no such tests: {name}");
+                    checked += 1;
+                }
+            } else if first.contains('/') {
+                let path = repository(first);
+                assert!(path.exists(), "{id}: there is no {first}");
+                let is_rust = path.is_dir() && first.contains("/src/") || first.ends_with(".rs");
+                assert!(!is_rust || is_tested(&path), "{id}: {first} holds no tests");
+                checked += 1;
+            } else {
+                let is_command = ["make ", "digi-cadence ", "analyze "];
+                assert!(
+                    is_command.iter().any(|word| first.starts_with(word)),
+                    "{id}: what is {proof}?"
+                );
+            }
+        }
+    }
+    assert!(checked > 50, "only {checked} proofs were found");
+}

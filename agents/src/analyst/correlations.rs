@@ -1,6 +1,6 @@
 //! How one metric of the brands moves together, pair by pair, and which brands belong together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use analytics::{
     cancel::Cancel,
@@ -280,10 +280,11 @@ fn series(
     values.retain(|(brand, v)| leave(*brand, NotComparedReason::Short, 2 * v.len() >= longest));
     if values.len() > MOST_BRANDS {
         let size = |v: &[f64]| v.iter().map(|x| x.abs()).sum::<f64>() / v.len() as f64;
-        let mut sizes: Vec<f64> = values.iter().map(|(_, v)| size(v)).collect();
-        sizes.sort_by(|a, b| b.total_cmp(a));
-        let least = sizes[MOST_BRANDS - 1];
-        values.retain(|(brand, v)| leave(*brand, NotComparedReason::TooMany, size(v) >= least));
+        let mut sizes: Vec<(f64, BrandId)> = values.iter().map(|(b, v)| (size(v), *b)).collect();
+        // Of brands of one size those that come first: which ones is arbitrary, that they are always the same is not.
+        sizes.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let largest: BTreeSet<BrandId> = sizes[..MOST_BRANDS].iter().map(|(_, b)| *b).collect();
+        values.retain(|(b, _)| leave(*b, NotComparedReason::TooMany, largest.contains(b)));
     }
     let periods = values.iter().map(|(_, v)| v.len()).min().unwrap_or(0);
     for (_, v) in &mut values {
@@ -392,6 +393,38 @@ mod tests {
         );
         assert!(!made.market_controlled, "two brands are no market");
         assert_eq!(made.provenance.slice.digest, "d1");
+    }
+
+    #[test]
+    fn of_many_brands_of_one_size_only_so_many_are_compared() {
+        let mut snapshot = snapshot();
+        let metric = snapshot.view.metrics[0].clone();
+        let mut table = MetricTable::default();
+        let monday = NaiveDate::from_ymd_opt(2023, 1, 2).expect("a date");
+        let mut brands: Vec<BrandId> = (0..MOST_BRANDS + 20)
+            .map(|n| brand(&format!("b{n}")))
+            .collect();
+        for id in &brands {
+            for week in 0..60 {
+                let (project, period) = (
+                    ProjectId::derive(&["o", "north"]),
+                    monday + Days::new(7 * week),
+                );
+                table.push(project, *id, metric.id, period, 5.0);
+            }
+        }
+        snapshot.table = Arc::new(table);
+        let mut left_out = Vec::new();
+        let compared = series(&snapshot, &metric, &mut left_out);
+        brands.sort();
+        let kept: Vec<BrandId> = compared.values.iter().map(|(brand, _)| *brand).collect();
+        assert_eq!(kept, brands[..MOST_BRANDS]);
+        assert_eq!(left_out.len(), 20);
+        assert!(
+            left_out
+                .iter()
+                .all(|one| one.reason == NotComparedReason::TooMany)
+        );
     }
 
     #[test]

@@ -23,7 +23,7 @@ use serde_json::json;
 use super::provenance;
 use crate::{Error, observe::Snapshot};
 
-/// Fewest periods that are learnt from: a part to explain, a part before it, and a fifth to hold out.
+/// Fewest periods that are learnt from: a part to explain and a part before it; a fifth to judge by and one before it to stop by.
 const LEAST_PERIODS: usize = 40;
 /// Periods over which spend is averaged: what was spent lately still works.
 const CARRY_OVER: usize = 4;
@@ -53,11 +53,11 @@ pub struct Drivers {
     pub drivers: Vec<DriverEffect>,
     /// A sentence per driver that moved anything, in percent of the brand's average.
     pub sentences: Vec<String>,
-    /// Root mean squared error on periods that the model had not seen, in percent of a brand's average.
+    /// Root mean squared error on periods that neither grew the models nor chose their size, in percent of a brand's average.
     pub holdout_error: f64,
     /// The same of guessing the average of the earlier periods.
     pub holdout_error_of_mean: f64,
-    /// Whether the model beats that guess. Where it does not, the effects say nothing.
+    /// Whether the models beat that guess by more than chance does. Where they do not, the effects say nothing.
     pub is_better_than_mean: bool,
     /// Values that were learnt from.
     pub rows: u32,
@@ -186,7 +186,7 @@ pub(crate) fn drivers(
         sentences: made.sentences,
         holdout_error: made.holdout_error,
         holdout_error_of_mean: made.holdout_error_of_mean,
-        is_better_than_mean: made.holdout_error < made.holdout_error_of_mean,
+        is_better_than_mean: made.is_better_than_mean,
         rows: count(made.rows),
         holdout_rows: count(made.holdout_rows),
         provenance: provenance(

@@ -4,7 +4,10 @@ mod totals;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use analytics::forecast::{self, Options};
+use analytics::{
+    cancel::Cancel,
+    forecast::{self, Options},
+};
 use chrono::NaiveDate;
 use domain::{
     brand::BrandRole,
@@ -15,7 +18,7 @@ use domain::{
     unit::Interval,
 };
 use futures::future::try_join_all;
-use runtime::compute::Compute;
+use runtime::compute::{Compute, TaskHandle};
 use serde_json::json;
 
 use super::{ANALYSIS, provenance, quality::Quality};
@@ -59,18 +62,26 @@ pub(crate) struct Forecasts {
 pub(crate) async fn forecast_all(
     compute: &Compute,
     snapshot: Arc<Snapshot>,
-    quality: &Quality,
+    quality: Arc<Quality>,
     horizon: u32,
 ) -> Result<Arc<Forecasts>, Error> {
-    let all = series(&snapshot, quality);
+    // Both look at every row.
+    let whole = Arc::clone(&snapshot);
+    let look = move |_: TaskHandle| {
+        let all = series(&whole, &quality);
+        let layout = totals::layout(&whole, &all);
+        (all, layout)
+    };
+    let (all, layout) = compute.run(ANALYSIS, "series to forecast", look).await?;
     let digest = snapshot.view.digest.clone();
-    let one = move |series: &Series| forecast_one(series, horizon, &digest);
+    let one =
+        move |series: &Series, stop: &dyn Cancel| forecast_one(series, horizon, &digest, stop);
     let made = in_parts(compute, "forecasts", all.clone(), one).await?;
     let mut forecasts = Forecasts {
         brands: made.into_iter().flatten().collect(),
         totals: None,
     };
-    let Some(layout) = totals::layout(&snapshot, &all).map(Arc::new) else {
+    let Some(layout) = layout.map(Arc::new) else {
         return Ok(Arc::new(forecasts));
     };
     let options = options(&all[0].metric, horizon);
@@ -83,14 +94,15 @@ pub(crate) async fn forecast_all(
         })
         .collect();
     let (shared, known) = (Arc::clone(&layout), Arc::new(known));
-    let base = move |node: &totals::Node| shared.base(node, &options, &known);
+    let base =
+        move |node: &totals::Node, stop: &dyn Cancel| shared.base(node, &options, &known, stop);
     let bases = in_parts(compute, "parts and sums", layout.nodes.clone(), base).await?;
     // A node without any known value: nothing can be added up.
     let Some(bases) = bases.into_iter().collect::<Option<Vec<_>>>() else {
         return Ok(Arc::new(forecasts));
     };
     let shared = Arc::clone(&layout);
-    let work = move |_: runtime::compute::TaskHandle| shared.agree(&bases);
+    let work = move |task: TaskHandle| shared.agree(&bases, &|| task.is_cancelled());
     let agreed = compute
         .run(ANALYSIS, "forecasts that add up", work)
         .await?
@@ -118,7 +130,7 @@ async fn in_parts<T, R>(
     compute: &Compute,
     what: &str,
     items: Vec<T>,
-    work: impl Fn(&T) -> R + Clone + Send + 'static,
+    work: impl Fn(&T, &dyn Cancel) -> R + Clone + Send + 'static,
 ) -> Result<Vec<R>, Error>
 where
     T: Clone + Send + 'static,
@@ -128,12 +140,13 @@ where
     let tasks = items.chunks(share).map(|part| {
         let (part, work) = (part.to_vec(), work.clone());
         let label = format!("{what} of {} series", part.len());
-        let task = move |task: runtime::compute::TaskHandle| -> Result<Vec<R>, Error> {
+        let task = move |task: TaskHandle| -> Result<Vec<R>, Error> {
             let each = part.iter().map(|item| {
+                let made = work(item, &|| task.is_cancelled());
                 if task.is_cancelled() {
                     return Err(Error::Analysis("it was cancelled".to_owned()));
                 }
-                Ok(work(item))
+                Ok(made)
             });
             each.collect()
         };
@@ -176,10 +189,15 @@ fn series(snapshot: &Snapshot, quality: &Quality) -> Vec<Series> {
         .collect()
 }
 
-fn forecast_one(series: &Series, horizon: u32, digest: &str) -> Option<Forecast> {
+fn forecast_one(
+    series: &Series,
+    horizon: u32,
+    digest: &str,
+    stop: &dyn Cancel,
+) -> Option<Forecast> {
     let granularity = series.metric.granularity;
     let options = options(&series.metric, horizon);
-    let made = forecast::forecast(&series.values, &options).ok()?;
+    let made = forecast::forecast_cancellable(&series.values, &options, None, stop).ok()?;
     let steps = u32::try_from(series.values.len()).ok()?;
     let origin = granularity.add(series.first, steps - 1);
     let points = (1..).zip(&made.steps).map(|(ahead, step)| ForecastPoint {
@@ -201,7 +219,7 @@ fn forecast_one(series: &Series, horizon: u32, digest: &str) -> Option<Forecast>
     let mut backtest: Vec<ModelScore> = tested
         .iter()
         .flat_map(|b| &b.scores)
-        .map(|s| score(s, errors))
+        .filter_map(|s| score(s, errors))
         .collect();
     backtest.sort_by(|a, b| a.mase.total_cmp(&b.mase));
     Some(Forecast {
@@ -245,13 +263,14 @@ fn forecast_one(series: &Series, horizon: u32, digest: &str) -> Option<Forecast>
     })
 }
 
-fn score(of: &forecast::ModelScore, errors: u32) -> ModelScore {
-    ModelScore {
+/// `None` where no training part moved: there is no scale to judge by.
+fn score(of: &forecast::ModelScore, errors: u32) -> Option<ModelScore> {
+    Some(ModelScore {
         model: of.model.name().to_owned(),
-        mase: of.accuracy.mase,
+        mase: of.accuracy.mase?,
         smape: of.accuracy.smape,
         coverage80: of.accuracy.coverage80,
         coverage95: of.accuracy.coverage95,
         errors,
-    }
+    })
 }

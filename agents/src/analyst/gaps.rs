@@ -1,5 +1,6 @@
 //! Gaps of every brand on every metric that says something about how it stands.
 
+use analytics::cancel::{Cancel, Cancelled};
 use domain::{
     competition::Gap,
     metric::{MetricDefinition, MetricRole},
@@ -12,9 +13,16 @@ use crate::observe::Snapshot;
 pub(crate) const LEVEL_WEEKS: u64 = 8;
 
 /// Gaps to leader, benchmark and category. Spend and context are not compared: spending less than a rival is no fault.
-pub(crate) fn gaps(snapshot: &Snapshot, quality: &Quality) -> Vec<Gap> {
+///
+/// # Errors
+/// When the caller asked to stop.
+pub(crate) fn gaps(
+    snapshot: &Snapshot,
+    quality: &Quality,
+    cancel: &dyn Cancel,
+) -> Result<Vec<Gap>, Cancelled> {
     let Some(until) = snapshot.view.data_until else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let levels = levels(
         snapshot,
@@ -37,7 +45,7 @@ pub(crate) fn gaps(snapshot: &Snapshot, quality: &Quality) -> Vec<Gap> {
             .iter()
             .map(|b| levels.get(&(b.id, metric.id)).copied().unwrap_or(f64::NAN))
             .collect();
-        for gap in analytics::gap::gaps(&values, metric.direction, metric.unit) {
+        for gap in analytics::gap::gaps(&values, metric.direction, metric.unit, cancel)? {
             out.push(Gap {
                 brand: brands[gap.brand].id,
                 metric: metric.id,
@@ -46,12 +54,12 @@ pub(crate) fn gaps(snapshot: &Snapshot, quality: &Quality) -> Vec<Gap> {
                 reference_value: gap.reference_value,
                 gap: gap.gap,
                 relative: gap.relative,
-                without_leader: gap.without_leader,
+                without_leader: Some(gap.without_leader),
                 rank: gap.rank,
                 peers: gap.peers,
                 period: until,
             });
         }
     }
-    out
+    Ok(out)
 }

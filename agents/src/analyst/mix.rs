@@ -127,8 +127,8 @@ pub struct MixHoldout {
     pub periods: u32,
     /// Root mean squared error.
     pub rmse: f64,
-    /// The same of the value one year before.
-    pub rmse_naive: f64,
+    /// The same of the value one year before; `None` where that is not known.
+    pub rmse_naive: Option<f64>,
     /// Continuous ranked probability score.
     pub crps: f64,
     /// Share of periods inside the 80 % interval.
@@ -582,7 +582,10 @@ mod tests {
         );
         let holdout = made.holdout.expect("two years");
         assert_eq!(holdout.periods, 13);
-        assert!(holdout.rmse < holdout.rmse_naive, "{holdout:?}");
+        assert!(
+            holdout.rmse_naive.is_some_and(|naive| holdout.rmse < naive),
+            "{holdout:?}"
+        );
         assert!(made.health.r_squared.expect("it varies") > 0.9 && !made.health.checks.is_empty());
         assert!(made.parameters.iter().all(|p| p.rhat.is_none()));
     }

@@ -9,7 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use analytics::quality::{Criteria, Outlier, check, outliers};
+use analytics::{
+    cancel::{Cancel, Cancelled},
+    quality::{Criteria, Outlier, check, outliers},
+};
 use chrono::{Days, NaiveDate};
 use domain::{
     access::AgentKind,
@@ -73,17 +76,26 @@ pub(crate) fn work(snapshot: &Snapshot) -> Work {
 }
 
 /// Checks some of the series.
+///
+/// # Errors
+/// When the caller asked to stop.
 pub(crate) fn check_all(
     snapshot: &Snapshot,
     series: &[SeriesRows],
     work: &Work,
-) -> Vec<SeriesQuality> {
-    let report = |one: &SeriesRows| {
-        let metric = snapshot.view.metric(one.metric)?;
-        let until = *work.until.get(&metric.granularity)?;
-        Some(check_one(snapshot, one, metric, until))
-    };
-    series.iter().filter_map(report).collect()
+    cancel: &dyn Cancel,
+) -> Result<Vec<SeriesQuality>, Cancelled> {
+    let mut checked = Vec::with_capacity(series.len());
+    for one in series {
+        cancel.check()?;
+        let report = || {
+            let metric = snapshot.view.metric(one.metric)?;
+            let until = *work.until.get(&metric.granularity)?;
+            Some(check_one(snapshot, one, metric, until))
+        };
+        checked.extend(report());
+    }
+    Ok(checked)
 }
 
 fn check_one(
@@ -169,29 +181,28 @@ impl Quality {
             .any(|one| one.verdict == Verdict::Fail)
     }
 
-    /// The snapshot without the values that must not be acted on.
-    pub(crate) fn trusted(&self, snapshot: &Arc<Snapshot>) -> Arc<Snapshot> {
-        if self.series.iter().all(|one| one.verdict != Verdict::Fail) {
-            return Arc::clone(snapshot);
+    /// The values of a table that may be acted on, in its order.
+    pub(crate) fn trusted(&self, known: &Arc<MetricTable>) -> Arc<MetricTable> {
+        let failed: BTreeSet<(BrandId, MetricId)> = self
+            .series
+            .iter()
+            .filter(|one| one.verdict == Verdict::Fail)
+            .map(|one| (one.brand, one.metric))
+            .collect();
+        if failed.is_empty() {
+            return Arc::clone(known);
         }
-        let known = &snapshot.table;
         let mut table = MetricTable::default();
-        for row in 0..known.value.len() {
-            let (brand, metric) = (known.brand[row], known.metric[row]);
-            if !self.fails(brand, metric, None) {
-                table.push(
-                    known.project[row],
-                    brand,
-                    metric,
-                    known.period[row],
-                    known.value[row],
-                );
+        for one in runs::series(known) {
+            if failed.contains(&(one.brand, one.metric)) {
+                continue;
+            }
+            for row in one.rows {
+                let (period, value) = (known.period[row], known.value[row]);
+                table.push(one.project, one.brand, one.metric, period, value);
             }
         }
-        Arc::new(Snapshot {
-            table: Arc::new(table),
-            ..Snapshot::clone(snapshot)
-        })
+        Arc::new(table)
     }
 
     /// Why a brand's metric must not be acted on, in words; `None` when it may.
@@ -424,7 +435,7 @@ pub(crate) fn suspects(snapshot: &Snapshot) -> Vec<Suspect> {
 
 #[cfg(test)]
 mod tests {
-
+    use analytics::cancel::never;
     use domain::{provenance::Provenance, series::MetricTable};
 
     use super::*;
@@ -478,7 +489,8 @@ mod tests {
 
     fn checked(snapshot: &Snapshot) -> Quality {
         let work = work(snapshot);
-        Quality::new(check_all(snapshot, &work.series, &work))
+        let all = check_all(snapshot, &work.series, &work, &never);
+        Quality::new(all.expect("nobody asks to stop"))
     }
 
     fn proposal(action: Action) -> Proposal {
@@ -554,7 +566,9 @@ mod tests {
         };
         assert!(in_panel(&trusting, "Birch") && in_panel(&quality, "Alder"));
         assert!(!in_panel(&quality, "Birch"));
-        let scored = scores::score_all(&snapshot, &quality).scores;
+        let scored = scores::score_all(&snapshot, &quality, &never)
+            .expect("scored")
+            .scores;
         let units = |name: &str| {
             let score = scored
                 .iter()
@@ -603,6 +617,34 @@ mod tests {
         );
         assert_eq!(verdicts.considered[0].reason, POOR_DATA);
         assert!(verdicts.considered[0].detail.contains("same value 107"));
+    }
+
+    #[test]
+    fn failed_series_are_taken_out_and_a_sound_table_is_not_copied() {
+        let snapshot = snapshot();
+        let trusted = checked(&snapshot).trusted(&snapshot.table);
+        let failed = (brand("Birch"), metric("units_sold"));
+        let kept =
+            |row: &usize| (snapshot.table.brand[*row], snapshot.table.metric[*row]) != failed;
+        let expected: Vec<f64> = (0..snapshot.table.len())
+            .filter(kept)
+            .map(|row| snapshot.table.value[row])
+            .collect();
+        assert_eq!(trusted.value, expected);
+        assert!(expected.len() < snapshot.table.len());
+        let again = checked(&Snapshot {
+            table: Arc::clone(&trusted),
+            ..snapshot
+        });
+        assert!(Arc::ptr_eq(&again.trusted(&trusted), &trusted));
+    }
+
+    #[test]
+    fn the_check_stops_when_nobody_waits_for_it_any_more() {
+        let snapshot = snapshot();
+        let work = work(&snapshot);
+        let stopped = check_all(&snapshot, &work.series, &work, &|| true);
+        assert_eq!(stopped, Err(Cancelled));
     }
 
     #[test]

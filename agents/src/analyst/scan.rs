@@ -13,12 +13,10 @@ use domain::{
     id::{BrandId, ChannelId, CrossEffectId, MetricId},
     provenance::Provenance,
     response::ResponseCurve,
-    synergy::{CrossEffect, Verdict},
+    synergy::CrossEffect,
     unit::Interval,
 };
 
-/// Variance inflation above which the data cannot tell a pair's effect from its siblings'.
-pub(crate) const MOST_INFLATION: f64 = 10.0;
 /// Weeks before a campaign that say what the rival did without it.
 const BEFORE_WEEKS: usize = 26;
 
@@ -46,22 +44,14 @@ pub(crate) fn cross_effects(
     findings
         .pairs
         .iter()
-        .map(|(pair, q_value)| {
+        .map(|judged| {
+            let pair = &judged.effect;
             let (driver, affected) = (
                 brand_at(panel, pair.driver)?,
                 brand_at(panel, pair.affected)?,
             );
             let share = shares.get(&affected).copied().unwrap_or(1.0);
             let sales = |ends: (f64, f64)| interval((ends.0 / share, ends.1 / share));
-            let verdict = if pair.variance_inflation > MOST_INFLATION {
-                Verdict::NotIdentifiable
-            } else if *q_value > false_discovery {
-                Verdict::NoEvidence
-            } else if pair.effect.value < 0.0 {
-                Verdict::Cannibalisation
-            } else {
-                Verdict::Halo
-            };
             Ok(CrossEffect {
                 id: CrossEffectId::derive(&[
                     &driver.to_string(),
@@ -75,8 +65,8 @@ pub(crate) fn cross_effects(
                 interval80: sales(pair.effect.interval80),
                 interval95: sales(pair.effect.interval95),
                 p_value: pair.effect.p_value,
-                q_value: *q_value,
-                verdict,
+                q_value: judged.q_value,
+                verdict: judged.verdict_at(false_discovery),
                 origin,
                 provenance: provenance.clone(),
             })

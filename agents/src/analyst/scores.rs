@@ -2,24 +2,31 @@
 
 pub(crate) mod explanation;
 
-use analytics::score::{MetricColumn, Options, score};
+use analytics::{
+    cancel::{Cancel, never},
+    score::{MetricColumn, Options, ScoreError, score},
+};
 use chrono::{Days, NaiveDate};
 use domain::{
+    access::Principal,
     brand::Brand,
     id::{ProjectId, ScoreId},
     metric::MetricDefinition,
     score::{Score, ScoreLine},
 };
 use serde_json::json;
-use storage::Benchmark;
+use storage::{Benchmark, Storage};
 
 use super::{
     levels::levels,
     provenance,
-    quality::Quality,
+    quality::{self, Quality},
     runs::{self, SeriesRows},
 };
-use crate::observe::Snapshot;
+use crate::{
+    Error,
+    observe::{Snapshot, observe},
+};
 
 /// Weeks whose mean is scored.
 const LEVEL_WEEKS: u64 = 4;
@@ -33,17 +40,80 @@ pub(crate) struct Scored {
     pub(crate) benchmarks: Vec<Benchmark>,
 }
 
+/// The scores of the stored data by the product's rule, of the whole portfolio or in one project, best first: what the agents
+/// would store, computed here and now and stored nowhere. Means of the last four weeks are scored, and series that must not be
+/// acted on count as missing. Empty without values.
+///
+/// # Errors
+/// When the principal may not read values or the database cannot be reached.
+pub async fn scores_now(
+    storage: &Storage,
+    principal: &Principal,
+    project: Option<ProjectId>,
+) -> Result<Vec<Score>, Error> {
+    let snapshot = observe(storage, principal, |_| None).await?;
+    let work = move || {
+        let Some(until) = snapshot.view.data_until else {
+            return Ok(Vec::new());
+        };
+        let work = quality::work(&snapshot);
+        let quality = Quality::new(quality::check_all(&snapshot, &work.series, &work, &never)?);
+        let metrics = weighted(&snapshot);
+        let mut scores = scores_at(
+            &snapshot,
+            &quality,
+            &work.series,
+            &metrics,
+            (project, until),
+            &never,
+        )?;
+        let value = |score: &Score| score.value.unwrap_or(-1.0);
+        scores.sort_by(|a, b| {
+            let by_value = value(b).total_cmp(&value(a));
+            by_value.then_with(|| a.brand.cmp(&b.brand))
+        });
+        Ok::<_, ScoreError>(scores)
+    };
+    let made = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Analysis(error.to_string()))?;
+    made.map_err(|error| Error::Analysis(error.to_string()))
+}
+
+/// The metrics that enter a score.
+fn weighted(snapshot: &Snapshot) -> Vec<&MetricDefinition> {
+    let metrics = snapshot.view.metrics.iter();
+    metrics.filter(|m| m.weight > 0.0).collect()
+}
+
 /// Scores every brand by the product's rule. A series that must not be acted on counts as missing.
-pub(crate) fn score_all(snapshot: &Snapshot, quality: &Quality) -> Scored {
+///
+/// # Errors
+/// When a weight is no number, or the caller asked to stop.
+pub(crate) fn score_all(
+    snapshot: &Snapshot,
+    quality: &Quality,
+    cancel: &dyn Cancel,
+) -> Result<Scored, ScoreError> {
     let view = &snapshot.view;
     let Some(until) = view.data_until else {
-        return Scored::default();
+        return Ok(Scored::default());
     };
     let series = runs::series(&snapshot.table);
-    let metrics: Vec<&MetricDefinition> = view.metrics.iter().filter(|m| m.weight > 0.0).collect();
+    let metrics = weighted(snapshot);
+    let at = |project, period| {
+        scores_at(
+            snapshot,
+            quality,
+            &series,
+            &metrics,
+            (project, period),
+            cancel,
+        )
+    };
     let mut scored = Scored {
         benchmarks: Vec::new(),
-        scores: scores_at(snapshot, quality, &series, &metrics, None, until),
+        scores: at(None, until)?,
     };
     if let Some(best) = scored.scores.first() {
         let lines = best
@@ -64,21 +134,12 @@ pub(crate) fn score_all(snapshot: &Snapshot, quality: &Quality) -> Scored {
     }
     for back in 1..HISTORY {
         let period = until - Days::new(7 * LEVEL_WEEKS * back);
-        scored.scores.extend(scores_at(
-            snapshot, quality, &series, &metrics, None, period,
-        ));
+        scored.scores.extend(at(None, period)?);
     }
     for project in &view.projects {
-        scored.scores.extend(scores_at(
-            snapshot,
-            quality,
-            &series,
-            &metrics,
-            Some(project.id),
-            until,
-        ));
+        scored.scores.extend(at(Some(project.id), until)?);
     }
-    scored
+    Ok(scored)
 }
 
 /// Every brand that has a value, and the values by metric; a series that must not be acted on counts as absent.
@@ -100,6 +161,7 @@ fn columns_at<'a>(
     let columns = metrics
         .iter()
         .map(|m| MetricColumn {
+            key: m.key.to_string(),
             direction: m.direction,
             section: m.section,
             weight: m.weight,
@@ -117,12 +179,12 @@ fn scores_at(
     quality: &Quality,
     series: &[SeriesRows],
     metrics: &[&MetricDefinition],
-    project: Option<ProjectId>,
-    period: NaiveDate,
-) -> Vec<Score> {
+    (project, period): (Option<ProjectId>, NaiveDate),
+    cancel: &dyn Cancel,
+) -> Result<Vec<Score>, ScoreError> {
     let (scored, columns) = columns_at(snapshot, quality, series, metrics, project, period);
     if scored.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let options = Options::default();
     let source = provenance(
@@ -132,7 +194,7 @@ fn scores_at(
         0,
     );
     let digest = source.slice.digest.clone();
-    score(&columns, &options)
+    let made = score(&columns, &options, cancel)?
         .into_iter()
         .zip(scored)
         .map(|(made, brand)| Score {
@@ -165,6 +227,6 @@ fn scores_at(
                 })
                 .collect(),
             provenance: source.clone(),
-        })
-        .collect()
+        });
+    Ok(made.collect())
 }

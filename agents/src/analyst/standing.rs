@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use analytics::{
+    cancel::{Cancel, Cancelled},
     competition::{
         momentum::{self, momentum},
         swot::{self, Because, Kind, swot},
@@ -168,12 +169,13 @@ pub struct GapClosing {
 /// Looks at one brand among all.
 ///
 /// # Errors
-/// `gap.no_data` without any value.
+/// `gap.no_data` without any value; when the caller asked to stop.
 pub(crate) fn standing(
     snapshot: &Snapshot,
     quality: &Quality,
     curves: &[ResponseCurve],
     brand: BrandId,
+    cancel: &dyn Cancel,
 ) -> Result<Standing, Error> {
     let view = &snapshot.view;
     let place = view.brands.iter().position(|b| b.id == brand);
@@ -191,12 +193,16 @@ pub(crate) fn standing(
             MetricRole::Outcome | MetricRole::Health | MetricRole::Exposure
         )
     };
-    let closing = closing(snapshot, curves, place, &now);
+    let stopped = |stopped: Cancelled| Error::Analysis(stopped.to_string());
+    let closing = closing(snapshot, curves, place, &now, cancel).map_err(stopped)?;
     let best_closing = closing.first().map(|c| c.closed_per_unit);
     let mut growths = Vec::new();
     let mut standings = Vec::new();
     let compared: Vec<&MetricDefinition> = view.metrics.iter().filter(is_compared).collect();
     for (index, metric) in compared.iter().enumerate() {
+        cancel
+            .check()
+            .map_err(|cancelled| Error::Analysis(cancelled.to_string()))?;
         let moving = moving(snapshot, metric);
         if let Some(own) = &moving[place] {
             growths.push(MetricMomentum {
@@ -212,12 +218,14 @@ pub(crate) fn standing(
             .iter()
             .map(|b| now.get(&(b.id, metric.id)).copied().unwrap_or(f64::NAN))
             .collect();
+        let severity = severity(metric, &values, place, cancel).map_err(stopped)?;
         standings.extend(position(
             index,
             metric,
             &values,
             place,
             &moving,
+            severity,
             best_closing,
         ));
     }
@@ -327,6 +335,7 @@ fn position(
     values: &[f64],
     place: usize,
     moving: &[Option<momentum::Momentum>],
+    severity: Option<Severity>,
     best_closing: Option<f64>,
 ) -> Option<swot::Standing> {
     let sign = sign(metric);
@@ -343,16 +352,15 @@ fn position(
         value: sign * e.value,
         ..e
     };
-    let fastest = moving
-        .iter()
-        .flatten()
-        .filter(|m| m.brand != place)
-        .map(|m| (m.brand, turned(m.growth)))
-        .max_by(|a, b| a.1.value.total_cmp(&b.1.value));
-    let severity = gap::gaps(values, metric.direction, metric.unit)
-        .into_iter()
-        .find(|gap| gap.brand == place && gap.reference == Reference::Benchmark)
-        .and_then(|gap| gap.severity);
+    let growing = moving.iter().flatten().filter(|m| m.brand != place);
+    let of = growing.clone().count();
+    let fastest = growing
+        .map(|m| swot::FastestPeer {
+            peer: m.brand,
+            growth: turned(m.growth),
+            of,
+        })
+        .max_by(|a, b| a.growth.value.total_cmp(&b.growth.value));
     let is_outcome = metric.role == MetricRole::Outcome;
     Some(swot::Standing {
         metric: index,
@@ -361,9 +369,23 @@ fn position(
         high: quantile(&peers, 0.75),
         momentum: moving[place].as_ref().map(|m| turned(m.growth)),
         fastest_peer: fastest,
-        severity: severity.filter(|s| *s != Severity::None),
+        severity,
         closed_per_unit: best_closing.filter(|_| is_outcome),
     })
+}
+
+/// How far the brand is behind the benchmark; `None` where it is not, or has no value.
+fn severity(
+    metric: &MetricDefinition,
+    values: &[f64],
+    place: usize,
+    cancel: &dyn Cancel,
+) -> Result<Option<Severity>, Cancelled> {
+    let behind = gap::gaps(values, metric.direction, metric.unit, cancel)?
+        .into_iter()
+        .find(|gap| gap.brand == place && gap.reference == Reference::Benchmark)
+        .and_then(|gap| gap.severity);
+    Ok(behind.filter(|s| *s != Severity::None))
 }
 
 fn sign(metric: &MetricDefinition) -> f64 {
@@ -435,18 +457,19 @@ fn closing(
     curves: &[ResponseCurve],
     place: usize,
     now: &BTreeMap<(BrandId, MetricId), f64>,
-) -> Vec<GapClosing> {
+    cancel: &dyn Cancel,
+) -> Result<Vec<GapClosing>, Cancelled> {
     let view = &snapshot.view;
     let brand = view.brands[place].id;
     let Some(outcome) = view.outcome() else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let values: Vec<f64> = view
         .brands
         .iter()
         .map(|b| now.get(&(b.id, outcome.id)).copied().unwrap_or(f64::NAN))
         .collect();
-    let behind = gap::gaps(&values, outcome.direction, outcome.unit)
+    let behind = gap::gaps(&values, outcome.direction, outcome.unit, cancel)?
         .into_iter()
         .find(|gap| gap.brand == place && gap.reference == Reference::Benchmark && gap.gap > 0.0);
     // A curve says what a unit of money earns; the margin says how much of the outcome that is.
@@ -455,7 +478,7 @@ fn closing(
         .copied()
         .filter(|margin| *margin > 0.0);
     let (Some(behind), Some(margin)) = (behind, margin) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let own: Vec<&ResponseCurve> = curves.iter().filter(|c| c.brand == brand).collect();
     let levers: Vec<Lever> = own
@@ -470,23 +493,21 @@ fn closing(
             draws: Vec::new(),
         })
         .collect();
-    closings(&levers)
-        .into_iter()
-        .map(|found| {
-            let curve = own[found.lever];
-            let share = |earned: f64| earned / margin / behind.gap;
-            GapClosing {
-                channel: curve.channel,
-                gap: behind.gap,
-                closed_per_unit: found.closed_per_unit,
-                closed80: Interval {
-                    low: share(curve.marginal_return80.low),
-                    high: share(curve.marginal_return80.high),
-                },
-                at_least: found.at_least,
-            }
-        })
-        .collect()
+    let closings = closings(&levers).into_iter().map(|found| {
+        let curve = own[found.lever];
+        let share = |earned: f64| earned / margin / behind.gap;
+        GapClosing {
+            channel: curve.channel,
+            gap: behind.gap,
+            closed_per_unit: found.closed_per_unit,
+            closed80: Interval {
+                low: share(curve.marginal_return80.low),
+                high: share(curve.marginal_return80.high),
+            },
+            at_least: found.at_least,
+        }
+    });
+    Ok(closings.collect())
 }
 
 fn pair((low, high): (f64, f64)) -> Interval {
@@ -497,6 +518,7 @@ fn pair((low, high): (f64, f64)) -> Interval {
 mod tests {
     use std::sync::Arc;
 
+    use analytics::cancel::never;
     use chrono::Days;
     use domain::{id::ProjectId, metric::MetricUnit, series::MetricTable};
 
@@ -564,7 +586,7 @@ mod tests {
 
     #[test]
     fn a_quiet_leader_has_less_voice_than_market() {
-        let made = standing(&snapshot(), &sound(), &[], brand("Alder")).expect("known");
+        let made = standing(&snapshot(), &sound(), &[], brand("Alder"), &never).expect("known");
         assert!((made.voice.share_of_voice.expect("known") - 0.1).abs() < 1e-9);
         assert!(
             made.voice.excess.expect("both known") < -0.2,
@@ -596,6 +618,7 @@ mod tests {
             &sound(),
             &[curve("video", 0.2), curve("search", 1.2)],
             brand("Cedar"),
+            &never,
         )
         .expect("known");
         let [sales] = made.momentum.as_slice() else {
@@ -626,11 +649,17 @@ mod tests {
     }
 
     #[test]
+    fn it_stops_when_nobody_waits_for_it_any_more() {
+        let stopped = standing(&snapshot(), &sound(), &[], brand("Alder"), &|| true);
+        assert!(matches!(stopped, Err(Error::Analysis(_))), "{stopped:?}");
+    }
+
+    #[test]
     fn nothing_is_said_of_a_brand_without_values() {
         use domain::Classify;
         let unknown = BrandId::derive(&["nowhere"]);
         assert_eq!(
-            standing(&snapshot(), &sound(), &[], unknown)
+            standing(&snapshot(), &sound(), &[], unknown, &never)
                 .expect_err("unknown")
                 .code(),
             "gap.no_data"

@@ -26,20 +26,25 @@ pub(crate) async fn conclude(
     let (shared, trusted) = (Arc::clone(&snapshot), Arc::clone(&checked));
     let (suspects, scored) = ctx
         .analyst
-        .run(crate::analyst::ANALYSIS, "quality and scores", move |_| {
-            (
-                quality::suspects(&shared),
-                scores::score_all(&shared, &trusted),
-            )
-        })
+        .run(
+            crate::analyst::ANALYSIS,
+            "quality and scores",
+            move |task| {
+                (
+                    quality::suspects(&shared),
+                    scores::score_all(&shared, &trusted, &|| task.is_cancelled()),
+                )
+            },
+        )
         .await?;
+    let scored = scored.map_err(|error| Error::Analysis(error.to_string()))?;
     let view = &snapshot.view;
     let effects = match (&scanned, view.data_until) {
         (Some(scanned), Some(origin)) => {
             let method = provenance(
                 &snapshot,
                 "synergy.joint_regression",
-                json!({ "false_discovery_rate": parameters.get("false_discovery"), "most_inflation": scan::MOST_INFLATION }),
+                json!({ "false_discovery_rate": parameters.get("false_discovery"), "most_inflation": scanned.params.pairs.most_inflation, "least_variation": scanned.params.pairs.least_variation }),
                 scanned.seed,
             );
             scan::cross_effects(

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use analytics::budget::{self, Allocation, PlanRequest, PlanRule};
+use analytics::{
+    budget::{self, Allocation, PlanError, PlanRequest, PlanRule},
+    cancel::Cancel,
+};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::{
     access::{Actor, AgentKind},
@@ -42,8 +45,13 @@ pub(crate) struct Request {
 /// The best plan; `None` when no line has a fitted curve.
 ///
 /// # Errors
-/// `plan.infeasible` when the rules exclude each other, with the smallest relaxation.
-pub(crate) fn best(model: &Model, request: &Request) -> Result<Option<Plan>, Error> {
+/// `plan.infeasible` when the rules exclude each other, with the smallest relaxation, or when no plan that obeys them was found;
+/// an analysis error when a number makes no sense or the computation was stopped.
+pub(crate) fn best(
+    model: &Model,
+    request: &Request,
+    cancel: &dyn Cancel,
+) -> Result<Option<Plan>, Error> {
     let value = model.spending_now(&request.current);
     if value.lines.is_empty() {
         return Ok(None);
@@ -56,12 +64,13 @@ pub(crate) fn best(model: &Model, request: &Request) -> Result<Option<Plan>, Err
         rules: request.rules.iter().map(planner_rule).collect(),
         ..PlanRequest::default()
     };
-    let found = budget::plan(&value, &asked).map_err(|infeasible| {
-        domain::Error::conflict(
-            "plan.infeasible",
-            named(&infeasible.to_string(), &request.names),
-        )
-        .advise("relax one of the rules it names, or allow larger changes of a line")
+    let found = budget::plan(&value, &asked, cancel).map_err(|error| match error {
+        PlanError::Infeasible(_) | PlanError::Unsolved(_) => {
+            domain::Error::conflict("plan.infeasible", named(&error.to_string(), &request.names))
+                .advise("relax one of the rules it names, or allow larger changes of a line")
+                .into()
+        }
+        other => Error::Analysis(named(&other.to_string(), &request.names)),
     })?;
     Ok(Some(plan(&found, request)))
 }
@@ -212,6 +221,8 @@ fn conserve(lines: &mut [PlanLine]) {
 
 #[cfg(test)]
 mod tests {
+    use analytics::cancel::never;
+
     use super::*;
     use crate::{
         analyst::model::tests::model,
@@ -244,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_plan_moves_money_to_what_earns_most_and_keeps_the_total_to_the_cent() {
-        let best = best(&model(), &request(Vec::new()))
+        let best = best(&model(), &request(Vec::new()), &never)
             .expect("feasible")
             .expect("fitted");
         assert_eq!(weekly(&best, "Cedar"), 150.into());
@@ -263,7 +274,7 @@ mod tests {
             channel: Some(channel("search")),
             weekly: 120.into(),
         };
-        let best = best(&model(), &request(vec![rule]))
+        let best = best(&model(), &request(vec![rule]), &never)
             .expect("feasible")
             .expect("fitted");
         assert_eq!(weekly(&best, "Cedar"), 120.into());
@@ -283,15 +294,15 @@ mod tests {
             channel: None,
             weekly: 500.into(),
         };
-        let error = best(&model(), &request(vec![rule])).expect_err("nothing obeys it");
+        let error = best(&model(), &request(vec![rule]), &never).expect_err("nothing obeys it");
         assert!(error.to_string().contains("relaxation is 350"), "{error}");
     }
 
     #[test]
     fn the_same_request_gives_the_same_plan() {
         assert_eq!(
-            best(&model(), &request(Vec::new())).expect("feasible"),
-            best(&model(), &request(Vec::new())).expect("feasible")
+            best(&model(), &request(Vec::new()), &never).expect("feasible"),
+            best(&model(), &request(Vec::new()), &never).expect("feasible")
         );
     }
 }

@@ -58,8 +58,8 @@ pub(crate) async fn conclude(
     let for_plan = Arc::clone(&model);
     let best = ctx
         .analyst
-        .run(OPTIMISATION, "plan over the portfolio", move |_| {
-            allocation::best(&for_plan, &request)
+        .run(OPTIMISATION, "plan over the portfolio", move |task| {
+            allocation::best(&for_plan, &request, &|| task.is_cancelled())
         })
         .await?;
     let mut conclusion = Conclusion::default();

@@ -31,10 +31,11 @@ pub(crate) async fn conclude(
     let (shared, trusted) = (Arc::clone(&snapshot), Arc::clone(&quality));
     let gaps = ctx
         .analyst
-        .run(ANALYSIS, "gaps to rivals", move |_| {
-            gaps::gaps(&shared, &trusted)
+        .run(ANALYSIS, "gaps to rivals", move |task| {
+            gaps::gaps(&shared, &trusted, &|| task.is_cancelled())
         })
-        .await?;
+        .await?
+        .map_err(|stopped| Error::Analysis(stopped.to_string()))?;
     let view = &snapshot.view;
     let source = provenance(
         &snapshot,

@@ -8,8 +8,8 @@ use std::{
 
 use analytics::{
     attribution::{
-        BoostingOptions, Comparison, Contributions, ExplainOptions, Features, Model, Node,
-        Reference, Tree, explain, interactions, lightgbm, train, xgboost,
+        BoostingOptions, Comparison, Contributions, ExplainError, ExplainOptions, Features, Model,
+        Node, Reference, TrainError, Tree, explain, interactions, lightgbm, train, xgboost,
     },
     cancel::never,
     rng,
@@ -18,6 +18,7 @@ use polars::prelude::{DataFrame, NamedFrom, Series};
 use rand::Rng;
 
 use super::{
+    figures::{apart, median, pairs, worst},
     reference,
     report::{Bar, Source, Table},
 };
@@ -202,19 +203,16 @@ fn data_set(table: &mut Table, name: &str, title: &str) {
     if let Some(values) = binary("woodelf_background") {
         let mut gaps: Vec<f64> = (0..rows.rows())
             .map(|row| {
-                against
-                    .row(row)
-                    .iter()
-                    .enumerate()
-                    .map(|(feature, value)| {
-                        (value - values[row * features.len() + feature]).abs()
-                            / value.abs().max(1.0)
-                    })
-                    .fold(0.0, f64::max)
+                let theirs = &values[row * features.len()..(row + 1) * features.len()];
+                worst(pairs(against.row(row), theirs).map(|(ours, theirs)| apart(*theirs, *ours)))
             })
             .collect();
+        // In this order NaN comes after every number.
         gaps.sort_by(f64::total_cmp);
-        let above = gaps.iter().filter(|gap| **gap > 1e-5).count();
+        let above = gaps
+            .iter()
+            .filter(|gap| gap.is_nan() || **gap > 1e-5)
+            .count();
         table.row(
             &format!("{title}: whole training background, difference to WOODELF, 99 % of rows"),
             gaps[gaps.len() * 99 / 100],
@@ -233,19 +231,20 @@ fn data_set(table: &mut Table, name: &str, title: &str) {
 
     // Interactions.
     let pair_rows = rows.slice(0, PAIR_ROWS);
-    let (cost, pairs) = timed(|| {
+    let (cost, matrices) = timed(|| {
         interactions(&model, &rows, Reference::TreePaths, ONE, &never).expect("it can be explained")
     });
     let count = features.len();
-    let mut gap = 0.0_f64;
-    for row in 0..rows.rows() {
-        for (feature, value) in found.row(row).iter().enumerate() {
-            let sum: f64 = pairs.row(row)[feature * count..(feature + 1) * count]
-                .iter()
-                .sum();
-            gap = gap.max((sum - value).abs() / value.abs().max(1.0));
-        }
-    }
+    let gap = worst((0..rows.rows()).flat_map(|row| {
+        let sums: Vec<f64> = matrices
+            .row(row)
+            .chunks(count)
+            .map(|of_feature| of_feature.iter().sum())
+            .collect();
+        pairs(&sums, found.row(row))
+            .map(|(sum, value)| apart(*sum, *value))
+            .collect::<Vec<f64>>()
+    }));
     table.row(
         &format!(
             "{title}: interactions, largest gap between a row of the matrix and its contribution"
@@ -269,19 +268,19 @@ fn data_set(table: &mut Table, name: &str, title: &str) {
     match binary("xgb_pairs") {
         Some(values) => {
             let wide = count + 1;
-            let mut gap = 0.0_f64;
+            let mut gaps = Vec::new();
             for row in 0..pair_rows.rows() {
                 for first in 0..count {
                     for second in 0..count {
-                        let ours = pairs.row(row)[first * count + second];
+                        let ours = matrices.row(row)[first * count + second];
                         let theirs = values[(row * wide + first) * wide + second];
-                        gap = gap.max((ours - theirs).abs() / theirs.abs().max(1.0));
+                        gaps.push(apart(ours, theirs));
                     }
                 }
             }
             table.row(
                 &name_of_row,
-                gap,
+                worst(gaps),
                 None,
                 Bar::Shown,
                 "200 rows, relative to max(1, |value|); XGBoost subtracts 32-bit sums",
@@ -305,10 +304,12 @@ fn data_set(table: &mut Table, name: &str, title: &str) {
     table.row(
         &format!("{title}: ms from asking to stop until it has stopped, explaining"),
         stopping(Duration::from_millis(15), |stop| {
-            explain(&model, &rows, background_of_training, ONE, &|| {
-                stop.load(Ordering::Relaxed)
-            })
-            .is_err()
+            matches!(
+                explain(&model, &rows, background_of_training, ONE, &|| {
+                    stop.load(Ordering::Relaxed)
+                }),
+                Err(ExplainError::Cancelled(_))
+            )
         }),
         None,
         Bar::AtMost(50.0),
@@ -327,9 +328,7 @@ fn data_set(table: &mut Table, name: &str, title: &str) {
     let test = data.features(&features, "test", usize::MAX);
     let target = data.features(&["target".to_owned()], "test", usize::MAX);
     let predicted = fitted.model.predict(&test).expect("the features are there");
-    let squares: f64 = predicted
-        .iter()
-        .zip(&target.columns()[0])
+    let squares: f64 = pairs(&predicted, &target.columns()[0])
         .map(|(p, t)| (p - t) * (p - t))
         .sum();
     table.row(
@@ -349,7 +348,10 @@ fn data_set(table: &mut Table, name: &str, title: &str) {
     table.row(
         &format!("{title}: ms from asking to stop until it has stopped, boosting"),
         stopping(Duration::from_millis(150), |stop| {
-            train(&frame, &options, &|| stop.load(Ordering::Relaxed)).is_err()
+            matches!(
+                train(&frame, &options, &|| stop.load(Ordering::Relaxed)),
+                Err(TrainError::Cancelled(_))
+            )
         }),
         None,
         Bar::AtMost(50.0),
@@ -362,7 +364,7 @@ fn by_definition(table: &mut Table) {
     let features = 6;
     let mut draws = rng::stream(5, &[]);
     let names: Vec<String> = (0..features).map(|at| format!("x{at}")).collect();
-    let (mut values_gap, mut pairs_gap) = (0.0_f64, 0.0_f64);
+    let (mut values_gaps, mut pairs_gaps) = (Vec::new(), Vec::new());
     for _ in 0..10 {
         let trees = (0..4).map(|_| random_tree(&mut draws, features)).collect();
         let model = Model::new(
@@ -372,14 +374,15 @@ fn by_definition(table: &mut Table) {
             0.0,
             Comparison::Below,
             Vec::new(),
-        );
+        )
+        .expect("a base of 0 is finite");
         let columns = (0..features)
             .map(|_| rng::normals(&mut draws, 40))
             .collect();
         let rows = Features::new(names.clone(), columns).expect("the columns are of one length");
         let found =
             explain(&model, &rows, Reference::TreePaths, ONE, &never).expect("it can be explained");
-        let pairs = interactions(&model, &rows, Reference::TreePaths, ONE, &never)
+        let matrices = interactions(&model, &rows, Reference::TreePaths, ONE, &never)
             .expect("it can be explained");
         for row in 0..10 {
             let worth: Vec<f64> = (0..1 << features)
@@ -399,7 +402,7 @@ fn by_definition(table: &mut Table) {
                     exact += weight(known.count_ones() as usize, features)
                         * (worth[known | 1 << own] - worth[known]);
                 }
-                values_gap = values_gap.max((value - exact).abs());
+                values_gaps.push((value - exact).abs());
                 for other in (0..features).filter(|other| *other != own) {
                     let (a, b) = (1 << own, 1 << other);
                     let mut exact = 0.0;
@@ -409,22 +412,21 @@ fn by_definition(table: &mut Table) {
                             * (worth[known | a | b] - worth[known | a] - worth[known | b]
                                 + worth[known]);
                     }
-                    pairs_gap =
-                        pairs_gap.max((pairs.row(row)[own * features + other] - exact).abs());
+                    pairs_gaps.push((matrices.row(row)[own * features + other] - exact).abs());
                 }
             }
         }
     }
     table.row(
         "small trees: tree paths, largest difference to the definition",
-        values_gap,
+        worst(values_gaps),
         None,
         Bar::AtMost(1e-12),
         "10 models of 4 trees, 6 features, 10 rows each, all 64 subsets",
     );
     table.row(
         "small trees: interactions, largest difference to the definition",
-        pairs_gap,
+        worst(pairs_gaps),
         None,
         Bar::AtMost(1e-12),
         "10 models of 4 trees, 6 features, 10 rows each, all 64 subsets",
@@ -586,36 +588,24 @@ fn largest_to_pairs(
             }
         }
     }
-    let mut gap = 0.0_f64;
-    for (row, sums) in sums.iter().enumerate() {
-        for (value, sum) in found.row(row).iter().zip(sums) {
-            let exact = sum / background.rows() as f64;
-            gap = gap.max((value - exact).abs() / exact.abs().max(1.0));
-        }
-    }
-    gap
+    worst(sums.iter().enumerate().flat_map(|(row, sums)| {
+        pairs(found.row(row), sums)
+            .map(|(value, sum)| apart(*value, sum / background.rows() as f64))
+    }))
 }
 
 fn largest(found: &Contributions, expected: impl Fn(usize, usize) -> f64) -> f64 {
-    let mut gap = 0.0_f64;
-    for row in 0..found.rows() {
-        for (feature, value) in found.row(row).iter().enumerate() {
-            let expected = expected(row, feature);
-            let own = (value - expected).abs() / expected.abs().max(1.0);
-            gap = if own.is_nan() { f64::NAN } else { gap.max(own) };
-        }
-    }
-    gap
+    let expected = &expected;
+    worst((0..found.rows()).flat_map(|row| {
+        let values = found.row(row).iter().enumerate();
+        values.map(move |(feature, value)| apart(*value, expected(row, feature)))
+    }))
 }
 
 fn additivity(found: &Contributions, predictions: &[f64]) -> f64 {
-    predictions
-        .iter()
-        .enumerate()
-        .map(|(row, prediction)| {
-            (found.prediction(row) - prediction).abs() / prediction.abs().max(1.0)
-        })
-        .fold(0.0, f64::max)
+    assert_eq!(found.rows(), predictions.len());
+    let rows = predictions.iter().enumerate();
+    worst(rows.map(|(row, prediction)| apart(found.prediction(row), *prediction)))
 }
 
 /// Milliseconds per row.
@@ -655,10 +645,6 @@ fn timed<T: Rows>(task: impl Fn() -> T) -> (Cost, T) {
         walls.push(start.elapsed().as_secs_f64() * 1e3 / rows);
         last = Some(result);
     }
-    let median = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
     let cost = Cost {
         processor: median(processors),
         wall: median(walls),
@@ -679,33 +665,25 @@ fn processor() -> f64 {
 
 /// The longest of five times, in milliseconds, from a request to stop until `task` has stopped (and said so).
 fn stopping(after: Duration, task: impl Fn(&AtomicBool) -> bool + Sync) -> f64 {
-    (0..5)
-        .map(|_| {
-            let stop = AtomicBool::new(false);
-            std::thread::scope(|scope| {
-                let running = scope.spawn(|| {
-                    let stopped = task(&stop);
-                    (stopped, Instant::now())
-                });
-                std::thread::sleep(after);
-                let asked = Instant::now();
-                stop.store(true, Ordering::Relaxed);
-                let (stopped, at) = running.join().expect("the task does not panic");
-                // A task that had finished before was not stopped.
-                if stopped {
-                    at.duration_since(asked).as_secs_f64() * 1e3
-                } else {
-                    f64::NAN
-                }
-            })
-        })
-        .fold(0.0, |longest: f64, own| {
-            if own.is_nan() {
-                f64::NAN
+    worst((0..5).map(|_| {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| {
+                let stopped = task(&stop);
+                (stopped, Instant::now())
+            });
+            std::thread::sleep(after);
+            let asked = Instant::now();
+            stop.store(true, Ordering::Relaxed);
+            let (stopped, at) = running.join().expect("the task does not panic");
+            // A task that had finished before was not stopped.
+            if stopped {
+                at.duration_since(asked).as_secs_f64() * 1e3
             } else {
-                longest.max(own)
+                f64::NAN
             }
         })
+    }))
 }
 
 /// A file of numbers, with a column `split` at times.

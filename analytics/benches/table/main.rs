@@ -9,6 +9,7 @@ mod attribution;
 mod budget;
 mod clock;
 mod correlation;
+mod figures;
 mod forecast;
 mod m3;
 mod mix;
@@ -53,6 +54,8 @@ fn main() {
         );
         std::process::exit(2);
     }
+    figures::check();
+    report::check();
     let mut table = Table::open();
     for (topic, measure) in TOPICS {
         if wanted.is_empty() || wanted.iter().any(|name| name == topic) {

@@ -18,14 +18,16 @@ pub(crate) fn data(path: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-/// Runs `benches/reference/<script>` with arguments in the Python environment of `topic`, which is made on first use from
-/// `benches/reference/<topic>.txt` (a requirements file), and returns what it printed as JSON. `None`, with the reason on
-/// standard error, where Python or a package cannot be had.
+/// Runs `benches/reference/<script>` with arguments in the Python environment of `topic`, which is made from
+/// `benches/reference/<topic>.txt` (a requirements file) on first use and whenever that file has changed, and returns what it printed
+/// as JSON. `None`, with the reason on standard error, where Python or a package cannot be had.
 pub(crate) fn python(topic: &str, script: &str, arguments: &[&str]) -> Option<serde_json::Value> {
     let folder = repository("target/bench").join(format!("python-{topic}"));
     let binary = folder.join("bin/python");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/reference");
-    if !folder.join("installed").exists() {
+    let wanted = std::fs::read_to_string(source.join(format!("{topic}.txt"))).ok()?;
+    let installed = std::fs::read_to_string(folder.join("installed"));
+    if installed.map_or(true, |text| text != wanted) {
         eprintln!("making the Python environment of {topic} (once) …");
         let made = run(Command::new("python3").arg("-m").arg("venv").arg(&folder))
             && run(Command::new(&binary)
@@ -38,7 +40,7 @@ pub(crate) fn python(topic: &str, script: &str, arguments: &[&str]) -> Option<se
                     "-r",
                 ])
                 .arg(source.join(format!("{topic}.txt"))))
-            && std::fs::write(folder.join("installed"), "").is_ok();
+            && std::fs::write(folder.join("installed"), &wanted).is_ok();
         if !made {
             eprintln!("there is no Python environment for {topic}: stored figures are used");
             return None;

@@ -1,6 +1,6 @@
-//! The rows, printed as they come and kept in `target/bench.json`.
+//! The rows, printed as they come and kept in `target/bench.json`, and as a page in `target/bench.md`.
 
-use std::path::PathBuf;
+use std::{fmt::Write, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -59,19 +59,29 @@ pub(crate) enum Bar {
     RatioAtMost(f64),
     /// The reference divided by ours (how many times faster we are) may be no less than this.
     TimesFaster(f64),
+    /// The ratio of ours to the reference may be no less than this, both measured in this run: a stored reference is shown, and the
+    /// bar is not reached.
+    LiveRatioAtLeast(f64),
     /// Printed for the reader; nothing has to be reached.
     Shown,
 }
 
 impl Bar {
-    fn is_met(self, ours: f64, reference: Option<f64>) -> bool {
+    /// Whether `ours` reaches it. What is not a finite number never does, nor does anything beside a reference that is not one.
+    fn is_met(self, ours: f64, reference: Reference) -> bool {
+        if !ours.is_finite() || reference.is_some_and(|(value, _)| !value.is_finite()) {
+            return false;
+        }
         match (self, reference) {
             (Self::AtMost(most), _) => ours <= most,
             (Self::AtLeast(least), _) => ours >= least,
             (Self::Within(low, high), _) => (low..=high).contains(&ours),
-            (Self::RatioAtMost(most), Some(reference)) => ours <= most * reference,
-            (Self::TimesFaster(least), Some(reference)) => reference >= least * ours,
-            (Self::RatioAtMost(_) | Self::TimesFaster(_), None) => false,
+            (Self::RatioAtMost(most), Some((reference, _))) => ours <= most * reference,
+            (Self::TimesFaster(least), Some((reference, _))) => reference >= least * ours,
+            (Self::LiveRatioAtLeast(least), Some((reference, Source::Measured))) => {
+                ours >= least * reference
+            }
+            (Self::RatioAtMost(_) | Self::TimesFaster(_) | Self::LiveRatioAtLeast(_), _) => false,
             (Self::Shown, _) => true,
         }
     }
@@ -83,9 +93,43 @@ impl Bar {
             Self::Within(low, high) => format!("{low} … {high}"),
             Self::RatioAtMost(most) => format!("≤ {most} × reference"),
             Self::TimesFaster(least) => format!("≥ {least} × faster"),
+            Self::LiveRatioAtLeast(least) => format!("≥ {least} × reference"),
             Self::Shown => "–".to_owned(),
         }
     }
+}
+
+/// No bar accepts what is not a number, ours or the reference's, and none that needs a reference does without; asked before anything
+/// is measured.
+///
+/// # Panics
+/// When one does.
+pub(crate) fn check() {
+    let measured = |value| Some((value, Source::Measured));
+    for bar in [
+        Bar::AtMost(1.0),
+        Bar::AtLeast(1.0),
+        Bar::Within(1.0, 1.0),
+        Bar::RatioAtMost(1.0),
+        Bar::TimesFaster(1.0),
+        Bar::LiveRatioAtLeast(1.0),
+        Bar::Shown,
+    ] {
+        assert!(bar.is_met(1.0, measured(1.0)), "{bar:?}");
+        for unknown in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(!bar.is_met(unknown, measured(1.0)), "{bar:?} {unknown}");
+            assert!(!bar.is_met(1.0, measured(unknown)), "{bar:?} {unknown}");
+            assert!(!bar.is_met(unknown, None), "{bar:?} {unknown}");
+        }
+    }
+    for bar in [
+        Bar::RatioAtMost(1.0),
+        Bar::TimesFaster(1.0),
+        Bar::LiveRatioAtLeast(1.0),
+    ] {
+        assert!(!bar.is_met(1.0, None), "{bar:?}");
+    }
+    assert!(!Bar::LiveRatioAtLeast(1.0).is_met(1.0, Some((1.0, Source::Stored))));
 }
 
 /// A reference figure and where it comes from.
@@ -136,7 +180,7 @@ impl Table {
             reference: value,
             ratio: value.map(|value| ours / value),
             bar: bar.text(),
-            ok: ours.is_finite() && bar.is_met(ours, value),
+            ok: bar.is_met(ours, reference),
             source: reference.map_or(Source::Bar, |(_, source)| source),
             note: note.to_owned(),
             command: self.command(),
@@ -190,7 +234,7 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// Writes `target/bench.json`; rows of topics that did not run now stay as they were.
+    /// Writes `target/bench.json` and `target/bench.md`; rows of topics that did not run now stay as they were.
     pub(crate) fn close(self) {
         #[derive(Default, Serialize, Deserialize)]
         struct File {
@@ -205,9 +249,12 @@ impl Table {
         let missed = self.rows.iter().filter(|row| !row.ok).count();
         let count = self.rows.len();
         file.rows.extend(self.rows);
+        // In the order of the topics' names, whichever ran last.
+        file.rows.sort_by(|a, b| a.topic.cmp(&b.topic));
         let text = serde_json::to_string_pretty(&file).expect("rows are plain data");
         if let Err(error) = std::fs::create_dir_all(path.parent().expect("it has a folder"))
             .and_then(|()| std::fs::write(&path, text + "\n"))
+            .and_then(|()| std::fs::write(path.with_extension("md"), page(&file.rows)))
         {
             eprintln!("{} was not written: {error}", path.display());
         }
@@ -216,6 +263,42 @@ impl Table {
             path.display()
         );
     }
+}
+
+/// All rows as a page, a table per topic.
+fn page(rows: &[Row]) -> String {
+    let mut page = String::from(
+        "# Measured\n\nWhat `make bench` printed on a machine with two cores: our figure, the reference's, what ours has to reach and whether it \
+         does. *Measured*: the reference ran\nbeside ours in the same run. *Stored*: it was measured earlier on the same kind of machine. Data sets \
+         that may not be shipped are read from `$DIGI_BENCH_DATA`;\nwithout them their rows are not measured, and never met.\n",
+    );
+    for topic in rows.chunk_by(|a, b| a.topic == b.topic) {
+        // Writing to a string does not fail.
+        let _ = write!(
+            page,
+            "\n## {}\n\n`{}` at commit {}\n\n| what | ours | reference | bar | met |\n|---|---:|---:|---|---|\n",
+            topic[0].topic, topic[0].command, topic[0].commit,
+        );
+        for row in topic {
+            let source = match row.source {
+                Source::Measured => " measured",
+                Source::Stored => " stored",
+                Source::Bar => "",
+            };
+            let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), figure);
+            let _ = writeln!(
+                page,
+                "| {} | {} | {}{} | {} | {} |",
+                row.name.replace('|', "\\|"),
+                number(row.ours),
+                number(row.reference),
+                row.reference.map_or("", |_| source),
+                row.bar,
+                if row.ok { "yes" } else { "**no**" },
+            );
+        }
+    }
+    page
 }
 
 fn path() -> PathBuf {

@@ -180,11 +180,7 @@ fn rows(table: &mut Table, outcomes: &[Outcome], worlds: &str) {
 fn judged(panel: &Panel) -> Vec<JudgedPair> {
     let params = ResponseParams::default();
     let models = fit_all(panel, &params, 1, &never, &mut |_| {}).expect("not cancelled");
-    verdicts(
-        &models,
-        &effects(&models, &params),
-        &VerdictParams::default(),
-    )
+    verdicts(effects(&models, &params), &VerdictParams::default())
 }
 
 fn world(seed: u64) -> Outcome {
@@ -208,7 +204,7 @@ fn world(seed: u64) -> Outcome {
     };
     for pair in &pairs {
         let t = planted.iter().find(|t| about(pair, t));
-        outcome.least_variation = outcome.least_variation.min(pair.own_variation);
+        outcome.least_variation = outcome.least_variation.min(pair.effect.own_variation);
         match pair.verdict {
             Verdict::NotIdentifiable => outcome.untold += 1,
             Verdict::NoEvidence => {}

@@ -56,22 +56,54 @@ impl Hasher for Mix {
     }
 }
 
+/// Which number followed which: files mostly repeat the order of their rows, and a guess that is compared is cheaper than a hash.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Order {
+    last: usize,
+    after: Vec<u32>,
+}
+
+impl Order {
+    /// The number that followed the last one when it occurred before.
+    fn guess(&self) -> Option<usize> {
+        self.after.get(self.last).map(|&number| number as usize)
+    }
+
+    /// Takes note of the number that came instead of the guess.
+    fn learn(&mut self, number: u32) {
+        if self.after.len() <= self.last {
+            self.after.resize(self.last + 1, 0);
+        }
+        self.after[self.last] = number;
+    }
+}
+
 /// Pairs of numbers by number.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Pairs {
     numbers: HashMap<u64, u32, Mixed>,
     pairs: Vec<(u32, u32)>,
+    order: Order,
 }
 
 impl Pairs {
     /// The number of a pair, and whether it is new.
     pub(super) fn number(&mut self, first: u32, second: u32) -> (u32, bool) {
+        let guess = self.order.guess();
+        if let Some(guess) = guess
+            && self.pairs[guess] == (first, second)
+        {
+            self.order.last = guess;
+            return (guess as u32, false);
+        }
         let next = self.pairs.len() as u32;
         let key = u64::from(first) << 32 | u64::from(second);
         let number = *self.numbers.entry(key).or_insert(next);
         if number == next {
             self.pairs.push((first, second));
         }
+        self.order.learn(number);
+        self.order.last = number as usize;
         (number, number == next)
     }
 
@@ -90,6 +122,7 @@ pub(super) enum Keys {
     Texts {
         numbers: HashMap<String, u32, Mixed>,
         keys: Vec<String>,
+        order: Order,
     },
 }
 
@@ -105,6 +138,7 @@ impl Keys {
             Ok(Self::Texts {
                 numbers: HashMap::default(),
                 keys: Vec::new(),
+                order: Order::default(),
             })
         } else {
             Err(AggregateError::Column {
@@ -142,13 +176,25 @@ impl Keys {
                     with(Some(number));
                 }
             }
-            Self::Texts { numbers, keys } => {
+            Self::Texts {
+                numbers,
+                keys,
+                order,
+            } => {
                 let column = column.cast(&DataType::String)?;
                 for key in column.str()?.iter() {
-                    let Some(key) = key else {
+                    // A quoted cell of a CSV file with nothing in it is empty too.
+                    let Some(key) = key.filter(|key| !key.is_empty()) else {
                         with(None);
                         continue;
                     };
+                    if let Some(guess) = order.guess()
+                        && keys[guess] == key
+                    {
+                        order.last = guess;
+                        with(Some(guess as u32));
+                        continue;
+                    }
                     let number = match numbers.get(key) {
                         Some(number) => *number,
                         None => {
@@ -158,6 +204,8 @@ impl Keys {
                             number
                         }
                     };
+                    order.learn(number);
+                    order.last = number as usize;
                     with(Some(number));
                 }
             }

@@ -10,7 +10,7 @@
 use std::{cmp::Ordering, collections::BinaryHeap};
 
 use super::{
-    Settings,
+    Settings, conflict,
     separable::{Cells, Domain, Relaxed},
 };
 use crate::cancel::{Cancel, Cancelled};
@@ -58,7 +58,8 @@ impl Ord for Node {
     }
 }
 
-/// Solves a problem whose rows can be met by its relaxation. `None` when no plan was found.
+/// Solves a problem whose rows can be met by its relaxation. `None` when no plan was found, which is no proof that
+/// there is none.
 pub(crate) fn solve(
     cells: &Cells,
     settings: &Settings,
@@ -97,6 +98,10 @@ fn search(
     consider(&mut best, &root.x, &root.prices);
     if !cells.is_concave(&cells.domains) {
         improve(cells, &root, &mut |x, p| consider(&mut best, x, p), cancel)?;
+    }
+    let mixed = cells.is_mixed();
+    if mixed && let Some((x, prices)) = cells.local(&cells.domains, cancel)? {
+        consider(&mut best, &x, &prices);
     }
     // What was cut away is bounded by this.
     let mut closed = f64::NEG_INFINITY;
@@ -141,6 +146,9 @@ fn search(
                 &mut |x, p| consider(&mut best, x, p),
                 cancel,
             )?;
+            if mixed && let Some((x, prices)) = cells.local(&domains, cancel)? {
+                consider(&mut best, &x, &prices);
+            }
             heap.push(Node {
                 domains,
                 relaxed,
@@ -168,6 +176,61 @@ fn search(
     }))
 }
 
+/// Whether any spends within the domains obey the rows: a search in depth that ends at the first. `None` when the relaxations
+/// allowed end before the search does, or where a part could neither be solved nor shown to be empty.
+pub(crate) fn feasible(
+    cells: &Cells,
+    nodes: usize,
+    cancel: &dyn Cancel,
+) -> Result<Option<bool>, Cancelled> {
+    let wide = cells.widened(HAIR);
+    let mut open = vec![cells.domains.clone()];
+    let mut certain = true;
+    let mut solved = 0;
+    while let Some(domains) = open.pop() {
+        cancel.check()?;
+        let points: Vec<f64> = domains.iter().map(|d| d.anchor).collect();
+        if domains.iter().all(|d| d.upper <= d.anchor) {
+            if cells.violation(&points) <= 1e-9 {
+                return Ok(Some(true));
+            }
+            continue;
+        }
+        if solved >= nodes {
+            return Ok(None);
+        }
+        solved += 1;
+        let mut relaxed = cells.relax(&domains, None, cancel)?;
+        if !relaxed.feasible {
+            if cells.rows.len() == 1 || conflict::contradicts(cells, &domains, cancel)? {
+                continue;
+            }
+            relaxed = wide.relax(&domains, None, cancel)?;
+        }
+        if !relaxed.feasible {
+            certain = false;
+            continue;
+        }
+        if cells.violation(&relaxed.x) <= 1e-9 && allowed(cells, &relaxed.x) {
+            return Ok(Some(true));
+        }
+        let node = Node {
+            domains,
+            relaxed,
+            serial: 0,
+        };
+        match branch_cell(cells, &node) {
+            Some((cell, children)) => open.extend(children.map(|child| {
+                let mut domains = node.domains.clone();
+                domains[cell] = child;
+                domains
+            })),
+            None => certain = false,
+        }
+    }
+    Ok(certain.then_some(false))
+}
+
 /// Whether every cell spends what it may.
 fn allowed(cells: &Cells, x: &[f64]) -> bool {
     cells.domains.iter().zip(x).all(|(d, x)| {
@@ -186,7 +249,8 @@ fn branch_cell(cells: &Cells, node: &Node) -> Option<(usize, [Domain; 2])> {
             continue;
         }
         let envelope = cells.envelope(i, domain);
-        let off = envelope.value(x[i]) - envelope.curve.value(x[i]);
+        let off =
+            (envelope.value(x[i]) - envelope.curve.value(x[i])).max(cells.row_gap(i, domain, x[i]));
         let gapped = x[i] > domain.anchor && x[i] < domain.used_from;
         let large = 1.0 + envelope.curve.value(domain.upper).abs();
         // An amount that is not allowed has to be decided, whatever it is worth.

@@ -28,7 +28,7 @@ pub struct ShadowPrice {
 pub struct Certificate {
     /// How the plan was found.
     pub method: String,
-    /// Largest violation of a bound or rule, relative to its size.
+    /// Largest violation of a bound, a least use or a rule, relative to its size.
     pub feasibility: f64,
     /// Largest distance of a cell's marginal return from its price (for a cell at a bound: on the wrong side of it), relative to
     /// the size of the prices.
@@ -41,7 +41,7 @@ pub struct Certificate {
     pub bound: f64,
     /// `bound − value`.
     pub gap: f64,
-    /// The same, relative to the value.
+    /// The same, relative to the value (or a billionth of the bound, where the value is smaller than that).
     pub relative_gap: f64,
     /// Rules that bind, dearest first; the total always.
     pub shadow_prices: Vec<ShadowPrice>,
@@ -93,8 +93,14 @@ pub(crate) fn certify(
     let mut feasibility = 0.0f64;
     for place in places {
         let size = place.upper.abs().max(1e-9);
-        feasibility = feasibility.max((place.lower - place.x).max(place.x - place.upper) / size);
+        // Between unused and least use lies what is not allowed.
+        let gap = (place.x - place.lower).min(place.rest - place.x);
+        let off = (place.lower - place.x).max(place.x - place.upper).max(gap);
+        feasibility = feasibility.max(off / size);
     }
+    let bound = bound.max(value);
+    // A plan that is worth nothing is measured by what could be worth something.
+    let worth = value.abs().max(1e-9 * bound.abs()).max(1e-300);
     let mut complementarity = 0.0f64;
     for ((named, sum), price) in rows.iter().zip(sums).zip(prices) {
         let row = &named.row;
@@ -104,7 +110,7 @@ pub(crate) fn certify(
             p if p < 0.0 => sum - row.lower,
             _ => 0.0,
         };
-        complementarity = complementarity.max((price * slack).abs() / value.abs().max(1e-300));
+        complementarity = complementarity.max((price * slack).abs() / worth);
     }
     let mut marginals: Vec<f64> = places
         .iter()
@@ -116,6 +122,7 @@ pub(crate) fn certify(
         .get(marginals.len() / 2)
         .copied()
         .unwrap_or(0.0)
+        .max(1e-9 * marginals.last().copied().unwrap_or(0.0))
         .max(prices.first().map_or(0.0, |p| p.abs()))
         .max(1e-300);
     let stationarity = places
@@ -160,7 +167,6 @@ pub(crate) fn certify(
             .partial_cmp(&(b.number.is_some(), -b.price.abs()))
             .unwrap_or(std::cmp::Ordering::Equal)
     });
-    let bound = bound.max(value);
     Certificate {
         method: method.to_owned(),
         feasibility: feasibility.max(0.0),
@@ -169,7 +175,7 @@ pub(crate) fn certify(
         value,
         bound,
         gap: bound - value,
-        relative_gap: (bound - value) / value.abs().max(1e-300),
+        relative_gap: (bound - value) / worth,
         shadow_prices,
         prices: prices.to_vec(),
         notes: Vec::new(),

@@ -9,14 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     interior::{self, Program, Response, Row},
-    problem::Laid,
     rows::{Named, Origin},
-    separable::row_size,
+    separable::{Cells, Domain, Pieces, row_size},
 };
 use crate::cancel::{Cancel, Cancelled};
 
 /// Most cell bounds the deletion filter goes through one by one.
-const MOST_BOUNDS: usize = 80;
+pub(crate) const MOST_BOUNDS: usize = 80;
 
 /// A member of a conflict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,7 +48,8 @@ pub struct Conflict {
     pub members: Vec<Member>,
     /// Whether dropping any one member makes the rest possible.
     pub minimal: bool,
-    /// The smallest sum of changes that makes a plan possible.
+    /// The smallest sum of changes that makes a plan possible; where rules on least use take part, the smallest change of a
+    /// single limit.
     pub least_change: f64,
     /// One way to achieve it, by moving as few limits as were found to do.
     pub relaxation: Vec<Relaxation>,
@@ -78,6 +78,8 @@ pub(crate) struct Test<'a, R> {
     pub(crate) lower: &'a [f64],
     pub(crate) upper: &'a [f64],
     pub(crate) rows: &'a [Row],
+    /// The first so many rows are rules; the others keep two appearances of a spend equal.
+    pub(crate) rules: usize,
     /// Natural limits that are no one's rule.
     pub(crate) widest: (f64, f64),
     /// Variables start here, in the unit of the cell's spend.
@@ -115,6 +117,7 @@ impl<R: Response> Response for Elastic<'_, R> {
 
 /// Least total slack.
 struct Slack {
+    /// Infinite where the method did not get to an answer.
     total: f64,
     /// Per row: how far its lower side and its upper side move.
     moves: Vec<(f64, f64)>,
@@ -214,49 +217,64 @@ impl<R: Response> Test<'_, R> {
         Ok(slack)
     }
 
-    /// Whether the used rows can all hold within these bounds.
+    /// Whether the used rows can all hold within these bounds, or it is not known that they cannot; then `doubt` is set.
     fn possible(
         &self,
         lower: &[f64],
         upper: &[f64],
         used: &[bool],
+        doubt: &mut bool,
         cancel: &dyn Cancel,
     ) -> Result<bool, Cancelled> {
-        let all = vec![true; self.rows.len()];
-        let slack = self.slack(lower, upper, used, &all, cancel)?;
-        Ok(slack.total <= self.tolerance())
+        let slack = self.slack(lower, upper, used, &self.elastic(), cancel)?;
+        *doubt |= slack.total.is_infinite();
+        Ok(slack.total <= self.tolerance() || slack.total.is_infinite())
+    }
+
+    /// Rows that may give way: all but those that only keep two appearances of a spend equal.
+    fn elastic(&self) -> Vec<bool> {
+        (0..self.rows.len()).map(|r| r < self.rules).collect()
+    }
+
+    /// Whether the rows are shown to contradict each other.
+    fn contradictory(&self, cancel: &dyn Cancel) -> Result<bool, Cancelled> {
+        let used = vec![true; self.rows.len()];
+        let slack = self.slack(self.lower, self.upper, &used, &self.elastic(), cancel)?;
+        Ok(slack.total.is_finite() && slack.total > self.tolerance())
     }
 
     fn tolerance(&self) -> f64 {
         1e-7 * self.rows.iter().map(row_size).fold(1e-9, f64::max)
     }
 
-    /// Finds the conflict. `None` when the rules can hold after all.
+    /// Finds the conflict. `None` when the rules can hold after all, or where it is not known that they cannot.
     pub(crate) fn conflict(
         &self,
-        laid: &Laid,
         named: &[Named],
         owner: &dyn Fn(usize) -> String,
         cancel: &dyn Cancel,
     ) -> Result<Option<Conflict>, Cancelled> {
-        let m = self.rows.len();
-        let mut used = vec![true; m];
-        let all = vec![true; m];
+        let m = self.rules;
+        let mut used = vec![true; self.rows.len()];
+        let all = self.elastic();
         let whole = self.slack(self.lower, self.upper, &used, &all, cancel)?;
         let tolerance = self.tolerance();
-        if whole.total <= tolerance {
+        if whole.total <= tolerance || whole.total.is_infinite() {
             return Ok(None);
         }
         // Only priced rules and bounds matter, if they are contradictory on their own.
+        let mut doubt = false;
         let (mut lower, mut upper) = (self.lower.to_vec(), self.upper.to_vec());
-        let priced: Vec<bool> = whole.prices.iter().map(|p| p.abs() > 1e-5).collect();
-        if !self.possible(&lower, &upper, &priced, cancel)? {
+        let priced: Vec<bool> = (0..self.rows.len())
+            .map(|r| r >= m || whole.prices[r].abs() > 1e-5)
+            .collect();
+        if !self.possible(&lower, &upper, &priced, &mut doubt, cancel)? {
             used = priced;
         }
         for r in 0..m {
             if used[r] {
                 used[r] = false;
-                if self.possible(&lower, &upper, &used, cancel)? {
+                if self.possible(&lower, &upper, &used, &mut doubt, cancel)? {
                     used[r] = true;
                 }
             }
@@ -285,7 +303,7 @@ impl<R: Response> Test<'_, R> {
             }
         }
         let mut minimal = true;
-        if self.possible(&bare_lower, &bare_upper, &used, cancel)? {
+        if self.possible(&bare_lower, &bare_upper, &used, &mut doubt, cancel)? {
             // The unpriced bounds matter after all; keep them, unnamed ones included.
             minimal = false;
         } else {
@@ -311,7 +329,7 @@ impl<R: Response> Test<'_, R> {
                 } else {
                     lower[i] = low;
                 }
-                if self.possible(&lower, &upper, &used, cancel)? {
+                if self.possible(&lower, &upper, &used, &mut doubt, cancel)? {
                     if up {
                         upper[i] = kept;
                     } else {
@@ -339,13 +357,12 @@ impl<R: Response> Test<'_, R> {
             })
             .collect();
         rules.append(&mut members);
-        let _ = laid;
 
         let mut alternatives: Vec<(f64, Relaxation)> = Vec::new();
         for r in (0..m).filter(|&r| used[r]) {
-            let mut elastic = vec![false; m];
+            let mut elastic = vec![false; self.rows.len()];
             elastic[r] = true;
-            let every = vec![true; m];
+            let every = vec![true; self.rows.len()];
             let alone = self.slack(self.lower, self.upper, &every, &elastic, cancel)?;
             if alone.total.is_finite() && alone.total > tolerance {
                 alternatives.push((alone.total, moved(&named[r], alone.moves[r])));
@@ -368,7 +385,7 @@ impl<R: Response> Test<'_, R> {
         };
         Ok(Some(Conflict {
             members: rules,
-            minimal,
+            minimal: minimal && !doubt,
             least_change: whole.total,
             relaxation,
             alternatives: alternatives.into_iter().map(|(_, a)| a).collect(),
@@ -376,11 +393,34 @@ impl<R: Response> Test<'_, R> {
     }
 }
 
-fn number(named: &Named) -> Option<usize> {
+pub(crate) fn number(named: &Named) -> Option<usize> {
     match named.origin {
         Origin::Total => None,
         Origin::Rule(number) => Some(number),
     }
+}
+
+/// Whether the rows are shown to contradict each other on these domains, by a relaxation that never asks more of a cell than the
+/// rows do.
+pub(crate) fn contradicts(
+    cells: &Cells,
+    domains: &[Domain],
+    cancel: &dyn Cancel,
+) -> Result<bool, Cancelled> {
+    let pieces = Pieces::feasible(cells, domains);
+    let (lower, upper, rows) = pieces.parts();
+    let offset = vec![0.0; lower.len()];
+    let test = Test {
+        response: &pieces,
+        lower,
+        upper,
+        rows,
+        rules: cells.rows.len(),
+        widest: (0.0, 0.0),
+        offset: &offset,
+        start: &pieces.start,
+    };
+    test.contradictory(cancel)
 }
 
 fn moved(named: &Named, (down, up): (f64, f64)) -> Relaxation {

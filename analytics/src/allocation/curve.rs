@@ -138,6 +138,23 @@ impl Curve {
         self.jet(x).slope
     }
 
+    /// Slope at spend `x ≥ 0` as a finite number: a curve that starts infinitely steep is given, at zero, its slope at a
+    /// millionth of its scale `k`.
+    #[must_use]
+    pub fn marginal(&self, x: f64) -> f64 {
+        let slope = self.slope(x);
+        if slope.is_finite() {
+            slope
+        } else {
+            self.slope(self.start())
+        }
+    }
+
+    /// The spend that stands in for zero where the slope at zero is infinite.
+    pub(crate) fn start(&self) -> f64 {
+        1e-6 * self.k
+    }
+
     /// The exponent that governs small spends.
     fn exponent(&self) -> f64 {
         match self.family {
@@ -147,8 +164,15 @@ impl Curve {
         }
     }
 
-    /// At zero a curve behaves like `first · kᵃ⁻¹… xᵃ`.
+    /// Value, slope and bend at zero of a curve that behaves there like `β (x/k)ᵃ`; `first` is `β/k`.
     fn at_zero(&self, first: f64) -> Jet {
+        if self.beta == 0.0 {
+            return Jet {
+                value: 0.0,
+                slope: 0.0,
+                bend: 0.0,
+            };
+        }
         let a = self.exponent();
         let sign = self.beta.signum();
         let (slope, bend) = if a < 1.0 {
@@ -316,6 +340,24 @@ mod tests {
                     "{curve:?} {x}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_curve_without_response_is_flat_and_a_steep_one_has_a_finite_marginal_at_zero() {
+        for family in [Family::Hill, Family::Power, Family::Root] {
+            let of = |beta| Curve {
+                family,
+                beta,
+                a: 0.5,
+                k: 12.0,
+            };
+            assert_eq!(of(0.0).jet(0.0).slope, 0.0, "{family:?}");
+            assert_eq!(of(0.0).marginal(0.0), 0.0);
+            assert!(of(3.0).slope(0.0).is_infinite());
+            assert_eq!(of(3.0).marginal(0.0), of(3.0).slope(12e-6));
+            assert_eq!(of(-3.0).marginal(0.0), -of(3.0).marginal(0.0));
+            assert_eq!(of(3.0).marginal(2.0), of(3.0).slope(2.0));
         }
     }
 

@@ -289,9 +289,7 @@ impl Normal {
 /// says nothing new: it is made infinite, so that the row takes no part.
 pub(crate) fn cholesky(matrix: &mut [f64], m: usize, sizes: &[f64]) {
     for j in 0..m {
-        let (above, rest) = matrix.split_at_mut(j * m);
-        let _ = above;
-        let (row, below) = rest.split_at_mut(m);
+        let (row, below) = matrix[j * m..].split_at_mut(m);
         let pivot = row[j] - row[..j].iter().map(|v| v * v).sum::<f64>();
         let pivot = if pivot > 1e-14 * sizes[j].abs() && pivot > 0.0 {
             pivot.sqrt()
@@ -726,12 +724,24 @@ pub(crate) fn maximise<R: Response>(
     start: &[f64],
     cancel: &dyn Cancel,
 ) -> Result<Point, Cancelled> {
-    let quick = follow(program, start, 0.0, cancel)?;
-    if quick.converged {
-        return Ok(quick);
+    let mut point = follow(program, start, 0.0, cancel)?;
+    if !point.converged {
+        // Again, staying near the central path.
+        point = follow(program, start, 0.3, cancel)?;
     }
-    // Again, staying near the central path.
-    follow(program, start, 0.3, cancel)
+    drop_idle(program.rows, &mut point.prices);
+    Ok(point)
+}
+
+/// Sets prices to zero whose side of the row has no limit: rounding leaves a price of the wrong sign, and times an infinite
+/// limit that would be an infinite bound.
+pub(crate) fn drop_idle(rows: &[Row], prices: &mut [f64]) {
+    for (row, y) in rows.iter().zip(prices) {
+        let side = if *y > 0.0 { row.upper } else { row.lower };
+        if !side.is_finite() {
+            *y = 0.0;
+        }
+    }
 }
 
 /// Follows the central path; `least` is the least share of complementarity that a step aims to keep.
@@ -1133,7 +1143,10 @@ fn follow<R: Response>(
     if !rough.converged {
         return Ok(rough);
     }
-    Ok(polish(&mut work, &rough, &z, &s, &v, price_size, &row_size, &width).unwrap_or(rough))
+    let polished = polish(
+        &mut work, &rough, &z, &s, &v, price_size, &row_size, &width, cancel,
+    )?;
+    Ok(polished.unwrap_or(rough))
 }
 
 struct Direction {
@@ -1155,7 +1168,8 @@ fn polish<R: Response>(
     price_size: f64,
     row_size: &[f64],
     width: &[f64],
-) -> Option<Point> {
+    cancel: &dyn Cancel,
+) -> Result<Option<Point>, Cancelled> {
     let program = work.program;
     let (n, m) = (rough.x.len(), rough.prices.len());
     let mut x = rough.x.clone();
@@ -1192,6 +1206,7 @@ fn polish<R: Response>(
     let mut best = f64::INFINITY;
     let mut answer: Option<Point> = None;
     for _ in 0..12 {
+        cancel.check()?;
         let state = work.state(&x, &y);
         let mut worst = 0.0f64;
         let mut rx = vec![0.0; n];
@@ -1245,7 +1260,9 @@ fn polish<R: Response>(
         }
     }
     let still = std::mem::replace(&mut work.still, before_still);
-    let mut answer = answer.filter(|_| best < 1e-11)?;
+    let Some(mut answer) = answer.filter(|_| best < 1e-11) else {
+        return Ok(None);
+    };
     for i in 0..n {
         answer.x[i] = answer.x[i].clamp(program.lower[i], program.upper[i]);
     }
@@ -1256,7 +1273,7 @@ fn polish<R: Response>(
         if still[i] && side[i] != 0 {
             let wrong = f64::from(-side[i]) * state.reduced[i];
             if wrong > slack {
-                return None;
+                return Ok(None);
             }
         }
     }
@@ -1267,14 +1284,14 @@ fn polish<R: Response>(
                 && ((target[r] == row.lower && price > slack)
                     || (target[r] == row.upper && price < -slack))
             {
-                return None;
+                return Ok(None);
             }
         } else {
             let room = 1e-10 * row_size[r];
             if state.sums[r] < row.lower - room || state.sums[r] > row.upper + room {
-                return None;
+                return Ok(None);
             }
         }
     }
-    Some(answer)
+    Ok(Some(answer))
 }

@@ -199,6 +199,19 @@ pub(crate) struct Cell {
     pub(crate) upper: f64,
     /// Least spend if anything at all is spent; `lower` where there is no such rule.
     pub(crate) used_from: f64,
+    /// The rule that asks for it.
+    pub(crate) least_use: Option<LeastUse>,
+}
+
+/// A rule on the least use of a cell, as it is written down.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct LeastUse {
+    /// Its number in the problem's list.
+    pub(crate) number: usize,
+    /// Least spend if anything is spent.
+    pub(crate) min: f64,
+    /// Upper bound of the cell without the rule: below the least use the cell can only stay unused.
+    pub(crate) upper: f64,
 }
 
 /// A problem that passed every check that needs no optimisation.
@@ -209,10 +222,13 @@ pub(crate) struct Laid {
     pub(crate) cells: Vec<Cell>,
     pub(crate) total: (f64, f64),
     pub(crate) value: Vec<f64>,
-    pub(crate) cross: Vec<Vec<f64>>,
+    /// Effects between brands, where there are any.
+    pub(crate) cross: Option<Vec<Vec<f64>>>,
     pub(crate) has_current: bool,
     /// Weeks per cell; 1 for a problem without weeks.
     pub(crate) span: usize,
+    /// Whether spends are decided by week.
+    pub(crate) weekly: bool,
 }
 
 impl Problem {
@@ -231,7 +247,7 @@ impl Problem {
             .find_map(Grid::shape)
             .unwrap_or((self.brands.len().max(1), self.channels.len().max(1)));
         if brands * channels == 0 {
-            return Err(AllocationError::Empty);
+            return Err(AllocationError::Empty("cells"));
         }
         let names = |given: &[String], count: usize, noun: &'static str| {
             if given.is_empty() {
@@ -266,15 +282,15 @@ impl Problem {
             Families::Cells(rows) => rows.concat(),
         };
         if families.len() != brands * channels {
-            return Err(AllocationError::Shape {
-                name: "family",
-                brands,
-                channels,
+            return Err(AllocationError::Table {
+                name: "a family per cell",
+                rows: brands,
+                columns: channels,
             });
         }
         let span = match &self.weeks {
             None => 1,
-            Some(weeks) if weeks.count == 0 => return Err(AllocationError::Empty),
+            Some(weeks) if weeks.count == 0 => return Err(AllocationError::Empty("weeks")),
             Some(weeks) => weeks.count,
         };
         let total = match self.total {
@@ -299,7 +315,11 @@ impl Problem {
         };
         let current = optional(&self.current, "current", 0.0)?;
         let lower = optional(&self.lower, "lower", 0.0)?;
-        let upper = optional(&self.upper, "upper", total.1)?;
+        let upper = match &self.upper {
+            Some(grid) => cells(grid, "upper")?,
+            // The total limits every cell; where it is below a cell's least, that is a conflict of the two.
+            None => lower.iter().map(|least| total.1.max(*least)).collect(),
+        };
         if let Some(value) = lower.iter().find(|v| **v < 0.0) {
             return Err(AllocationError::Number {
                 name: "lower",
@@ -307,27 +327,36 @@ impl Problem {
             });
         }
         let value = self.value.clone().unwrap_or_else(|| vec![1.0; brands]);
-        let cross = self
-            .cross
-            .clone()
-            .unwrap_or_else(|| vec![vec![0.0; brands]; brands]);
-        if value.len() != brands || cross.len() != brands || cross.iter().any(|r| r.len() != brands)
-        {
-            return Err(AllocationError::Shape {
-                name: "value or cross",
-                brands,
-                channels: brands,
+        let cross = self.cross.clone();
+        if value.len() != brands {
+            return Err(AllocationError::Length {
+                name: "value",
+                given: value.len(),
+                wanted: brands,
             });
         }
-        if let Some(bad) = value
-            .iter()
-            .chain(cross.iter().flatten())
-            .find(|v| !v.is_finite())
+        if let Some(cross) = &cross
+            && (cross.len() != brands || cross.iter().any(|r| r.len() != brands))
         {
-            return Err(AllocationError::Number {
-                name: "value or cross",
-                value: *bad,
+            return Err(AllocationError::Table {
+                name: "cross",
+                rows: brands,
+                columns: brands,
             });
+        }
+        for (name, bad) in [
+            ("value", value.iter().find(|v| !v.is_finite())),
+            (
+                "cross",
+                cross.iter().flatten().flatten().find(|v| !v.is_finite()),
+            ),
+        ] {
+            if let Some(value) = bad {
+                return Err(AllocationError::Number {
+                    name,
+                    value: *value,
+                });
+            }
         }
         let mut laid = Laid {
             brands: brand_names,
@@ -338,12 +367,16 @@ impl Problem {
             value,
             cross,
             span,
+            weekly: self.weeks.is_some(),
         };
-        for brand in 0..brands {
-            // Money spent on a brand earns what it does to every brand.
-            let weight = (0..brands)
-                .map(|i| laid.value[i] * (f64::from(u8::from(i == brand)) + laid.cross[i][brand]))
-                .sum();
+        // Money spent on a brand earns what it does to every brand.
+        let mut weights = laid.value.clone();
+        for (i, value) in laid.value.iter().enumerate() {
+            for (weight, effect) in weights.iter_mut().zip(laid.effects_on(i)) {
+                *weight += value * effect;
+            }
+        }
+        for (brand, &weight) in weights.iter().enumerate() {
             for channel in 0..channels {
                 let i = brand * channels + channel;
                 laid.cells.push(Cell {
@@ -360,6 +393,7 @@ impl Problem {
                     lower: lower[i],
                     upper: upper[i],
                     used_from: lower[i],
+                    least_use: None,
                 });
             }
         }
@@ -367,58 +401,114 @@ impl Problem {
         Ok(laid)
     }
 
-    /// Applies the rules that speak of single cells: fixed amounts, limits of change, least use.
+    /// Applies the rules that speak of single cells: limits of change, least use, then fixed amounts, whatever their order.
     fn adjust_cells(&self, laid: &mut Laid) -> Result<(), AllocationError> {
-        let channels = laid.channels.len();
         let extent = laid.extent();
         for (number, rule) in self.rules.iter().enumerate() {
             rule.check(number, extent)?;
-            match rule {
-                Rule::Fixed {
-                    brand,
-                    channel,
-                    amount,
-                } => {
-                    let cell = &mut laid.cells[brand * channels + channel];
-                    let amount = amount.unwrap_or(cell.current);
-                    (cell.lower, cell.upper, cell.used_from) = (amount, amount, amount);
-                }
-                Rule::CellChange {
-                    brand,
-                    channel,
-                    max_relative,
-                } => {
-                    let cell = &mut laid.cells[brand * channels + channel];
-                    cell.lower = cell.lower.max(cell.current * (1.0 - max_relative));
-                    cell.upper = cell.upper.min(cell.current * (1.0 + max_relative));
-                    cell.used_from = cell.used_from.max(cell.lower);
-                }
-                Rule::MinimumIfUsed {
-                    brand,
-                    channel,
-                    min,
-                } => {
-                    let cell = &mut laid.cells[brand * channels + channel];
-                    cell.used_from = cell.used_from.max(*min);
-                }
-                _ => {}
-            }
         }
-        for cell in &mut laid.cells {
+        for i in 0..laid.cells.len() {
+            let cell = &laid.cells[i];
             if cell.lower > cell.upper {
                 return Err(AllocationError::Crossed {
-                    what: format!(
-                        "{} × {}",
-                        laid.brands[cell.brand], laid.channels[cell.channel]
-                    ),
+                    what: laid.name(i),
                     lower: cell.lower,
                     upper: cell.upper,
                 });
             }
-            // A least use that cannot be reached leaves the unused amount only.
-            if cell.used_from > cell.upper {
-                cell.upper = cell.lower;
+        }
+        let channels = laid.channels.len();
+        // Cells whose upper bound is the total only because they have no other.
+        let mut unlimited = vec![self.upper.is_none(); laid.cells.len()];
+        for (number, rule) in self.rules.iter().enumerate() {
+            if let Rule::CellChange {
+                brand,
+                channel,
+                max_relative,
+            } = rule
+            {
+                let i = brand * channels + channel;
+                let cell = &mut laid.cells[i];
+                let (low, high) = (
+                    cell.current * (1.0 - max_relative),
+                    cell.current * (1.0 + max_relative),
+                );
+                let most = if unlimited[i] {
+                    cell.upper.max(low)
+                } else {
+                    cell.upper
+                };
+                let bounds = (cell.lower, most);
+                cell.lower = bounds.0.max(low);
+                cell.upper = bounds.1.min(high);
                 cell.used_from = cell.lower;
+                unlimited[i] = false;
+                if cell.lower > cell.upper {
+                    let why = format!(
+                        "a spend from {low} to {high} on {} contradicts its limits, {} and {}",
+                        laid.name(i),
+                        bounds.0,
+                        bounds.1
+                    );
+                    return Err(AllocationError::Rule { number, why });
+                }
+            }
+        }
+        for (number, rule) in self.rules.iter().enumerate() {
+            if let Rule::MinimumIfUsed {
+                brand,
+                channel,
+                min,
+            } = rule
+            {
+                let cell = &mut laid.cells[brand * channels + channel];
+                let upper = cell.least_use.map_or(cell.upper, |l| l.upper);
+                if *min > cell.lower && cell.least_use.is_none_or(|l| *min > l.min) {
+                    cell.least_use = Some(LeastUse {
+                        number,
+                        min: *min,
+                        upper,
+                    });
+                    // A least use that cannot be reached leaves the unused amount only.
+                    if *min > upper {
+                        (cell.upper, cell.used_from) = (cell.lower, cell.lower);
+                    } else {
+                        cell.used_from = *min;
+                    }
+                }
+            }
+        }
+        for (number, rule) in self.rules.iter().enumerate() {
+            if let Rule::Fixed {
+                brand,
+                channel,
+                amount,
+            } = rule
+            {
+                let i = brand * channels + channel;
+                let cell = &mut laid.cells[i];
+                let amount = amount.unwrap_or(cell.current);
+                let least = cell.least_use.map_or(cell.lower, |l| l.min);
+                let most = match (unlimited[i], cell.least_use) {
+                    (true, _) => f64::INFINITY,
+                    (false, Some(rule)) => rule.upper,
+                    (false, None) => cell.upper,
+                };
+                if amount != cell.lower && !(least..=most).contains(&amount) {
+                    let unused = if least > cell.lower {
+                        format!("{} or ", cell.lower)
+                    } else {
+                        String::new()
+                    };
+                    let why = format!(
+                        "{amount} on {} contradicts its limits, {unused}{least} to {most}",
+                        laid.name(i)
+                    );
+                    return Err(AllocationError::Rule { number, why });
+                }
+                (cell.lower, cell.upper, cell.used_from) = (amount, amount, amount);
+                cell.least_use = None;
+                unlimited[i] = false;
             }
         }
         Ok(())
@@ -433,7 +523,13 @@ impl Laid {
             channels: self.channels.len(),
             weeks: self.span,
             current: self.has_current,
+            weekly: self.weekly,
         }
+    }
+
+    /// Effect of every brand's own response on brand `i`'s outcome; nothing where brands do not act on each other.
+    pub(crate) fn effects_on(&self, i: usize) -> &[f64] {
+        self.cross.as_ref().map_or(&[], |cross| &cross[i])
     }
 
     /// Name of a cell.

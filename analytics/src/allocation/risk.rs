@@ -17,7 +17,7 @@ use super::{
     curve::Curve,
     envelope::{Envelope, Shape},
     explain_static, held,
-    interior::{Row, cholesky, solve_cholesky},
+    interior::{Row, cholesky, drop_idle, solve_cholesky},
     problem::{Attitude, Laid, Scenarios},
     rows::Named,
     separable::Cells,
@@ -47,13 +47,15 @@ struct Outcomes {
     curves: Vec<Curve>,
     /// Their envelopes, where any is not concave.
     envelopes: Option<Vec<Envelope>>,
+    /// Cells that cannot move.
+    still: Vec<bool>,
 }
 
 impl Outcomes {
     fn new(laid: &Laid, scenarios: &Scenarios) -> Result<Self, AllocationError> {
         let (n, count) = (laid.cells.len(), scenarios.scale.len());
         if count == 0 {
-            return Err(AllocationError::Empty);
+            return Err(AllocationError::Empty("scenarios"));
         }
         let shapes = [
             ("scale", Some(&scenarios.scale)),
@@ -63,10 +65,10 @@ impl Outcomes {
         for (name, table) in shapes {
             let Some(table) = table else { continue };
             if table.len() != count || table.iter().any(|row| row.len() != n) {
-                return Err(AllocationError::Shape {
+                return Err(AllocationError::Table {
                     name,
-                    brands: count,
-                    channels: n,
+                    rows: count,
+                    columns: n,
                 });
             }
             let bad = table
@@ -109,6 +111,7 @@ impl Outcomes {
             cells: n,
             curves,
             envelopes: bridged.then_some(envelopes),
+            still: laid.cells.iter().map(|c| c.upper <= c.lower).collect(),
         })
     }
 
@@ -120,7 +123,8 @@ impl Outcomes {
             .collect()
     }
 
-    /// Outcomes, gradients and bends of every scenario on the envelopes.
+    /// Outcomes, gradients and bends of every scenario on the envelopes. All are finite: where a curve starts infinitely steep
+    /// and nothing is spent, its tangent a little further on stands in for it, which is nowhere below it either.
     fn jets(&self, x: &[f64], slope: &mut [f64], bend: &mut [f64]) -> Vec<f64> {
         let mut values = vec![0.0; self.scenarios];
         for (s, value) in values.iter_mut().enumerate() {
@@ -129,6 +133,13 @@ impl Outcomes {
                 let jet = self.curves[j].jet(x[i]);
                 (slope[j], bend[j]) = (jet.slope, jet.bend);
                 let mut own = jet.value;
+                if !(jet.slope.is_finite() && jet.bend.is_finite()) {
+                    (slope[j], bend[j]) = (self.curves[j].marginal(x[i]), 0.0);
+                    if !self.still[i] && slope[j] > 0.0 {
+                        let start = self.curves[j].start();
+                        own = self.curves[j].value(start) - slope[j] * start;
+                    }
+                }
                 if let Some(envelopes) = &self.envelopes {
                     for piece in envelopes[j].pieces() {
                         if let Shape::Line(line) = piece.shape
@@ -658,7 +669,8 @@ fn maximise(
             0.6
         };
     }
-    let (_, x, prices, shares) = best;
+    let (_, x, mut prices, shares) = best;
+    drop_idle(rows, &mut prices);
     // The certificate says how good a point is that stopped early; rows have to hold all the same.
     let converged = rows.iter().zip(&row_size).all(|(row, size)| {
         let sum = sum_of(row, &x);
@@ -762,7 +774,7 @@ pub(crate) fn solve(
             "floors on outcomes and scenarios do not go together",
         ));
     }
-    if laid.cells.iter().any(|c| c.used_from > c.lower) {
+    if laid.cells.iter().any(|c| c.least_use.is_some()) {
         return Err(AllocationError::Unsupported(
             "least use and scenarios do not go together",
         ));
@@ -786,7 +798,7 @@ pub(crate) fn solve(
     let mut point = maximise(&outcomes, &utility, &lower, &upper, &start, &rows, cancel)?;
     if !point.converged {
         let cells = Cells::new(laid, rows);
-        return explain_static(laid, named, &cells, cancel);
+        return explain_static(laid, named, &cells, settings, cancel);
     }
     let (mut slope, mut bend) = (
         vec![0.0; outcomes.scenarios * n],
@@ -815,7 +827,7 @@ pub(crate) fn solve(
         for &(i, a) in &row.terms {
             price[i] += p * a;
         }
-        if (p > 0.0 && row.upper.is_finite()) || (p < 0.0 && row.lower.is_finite()) {
+        if p != 0.0 {
             bound += p * (if p > 0.0 { row.upper } else { row.lower } - sums[r]);
         }
     }
@@ -897,7 +909,7 @@ pub(crate) fn solve(
             current: laid.cells[i].current,
             response: laid.cells[i].weight * own[i],
             marginal: place.marginal,
-            price: place.marginal - place.net,
+            price: price[i],
             held: held(place),
             weekly: Vec::new(),
         })

@@ -19,6 +19,33 @@ pub(crate) struct Named {
     pub(crate) row: Row,
 }
 
+/// What a rule names, in order and once each; an empty list means all.
+fn listed(list: &[usize], count: usize) -> Vec<usize> {
+    if list.is_empty() {
+        return (0..count).collect();
+    }
+    let mut listed = list.to_vec();
+    listed.sort_unstable();
+    listed.dedup();
+    listed
+}
+
+/// What a unit of each cell's own response adds to the outcome of these brands, where that is anything.
+fn earned(laid: &Laid, brands: &[usize]) -> Vec<(usize, f64)> {
+    let channels = laid.channels.len();
+    let mut of = vec![0.0; laid.brands.len()];
+    for &i in brands {
+        of[i] += 1.0;
+        for (of, effect) in of.iter_mut().zip(laid.effects_on(i)) {
+            *of += effect;
+        }
+    }
+    (0..laid.cells.len())
+        .map(|j| (j, of[j / channels]))
+        .filter(|(_, weight)| *weight != 0.0)
+        .collect()
+}
+
 /// The total and the rules as rows over variables (`cell · weeks + week`).
 pub(crate) fn rows(laid: &Laid, rules: &[Rule]) -> Result<Vec<Named>, AllocationError> {
     let span = laid.span;
@@ -40,11 +67,12 @@ pub(crate) fn rows(laid: &Laid, rules: &[Rule]) -> Result<Vec<Named>, Allocation
     for (number, rule) in rules.iter().enumerate() {
         let (brands, channels, weeks) = rule.groups();
         let within = |list: &[usize], index: usize| list.is_empty() || list.contains(&index);
+        // Cells are in order of their brand, then their channel.
         let members = || -> Vec<usize> {
-            (0..laid.cells.len())
-                .filter(|&i| {
-                    within(brands, laid.cells[i].brand) && within(channels, laid.cells[i].channel)
-                })
+            let columns = listed(channels, laid.channels.len());
+            listed(brands, laid.brands.len())
+                .into_iter()
+                .flat_map(|b| columns.iter().map(move |c| b * laid.channels.len() + c))
                 .collect()
         };
         let terms = || -> Vec<(usize, f64)> {
@@ -150,17 +178,7 @@ pub(crate) fn rows(laid: &Laid, rules: &[Rule]) -> Result<Vec<Named>, Allocation
                 origin: Origin::Rule(number),
                 row: Row {
                     terms: Vec::new(),
-                    outcome: (0..laid.cells.len())
-                        .map(|j| {
-                            let from = laid.cells[j].brand;
-                            let weight: f64 = (0..laid.brands.len())
-                                .filter(|i| within(brands, *i))
-                                .map(|i| f64::from(u8::from(i == from)) + laid.cross[i][from])
-                                .sum();
-                            (j, weight)
-                        })
-                        .filter(|(_, weight)| *weight != 0.0)
-                        .collect(),
+                    outcome: earned(laid, &listed(brands, laid.brands.len())),
                     lower: *min,
                     upper: above,
                 },

@@ -148,6 +148,8 @@ pub(crate) struct Extent {
     pub(crate) weeks: usize,
     /// Whether current spend is known.
     pub(crate) current: bool,
+    /// Whether spends are decided by week, be it a single one.
+    pub(crate) weekly: bool,
 }
 
 impl Rule {
@@ -198,7 +200,7 @@ impl Rule {
         if let Some(value) = amounts.iter().find(|v| !v.is_finite() || **v < 0.0) {
             return bad(format!("{value} is not an amount"));
         }
-        if extent.weeks > 1 && matches!(self, Self::MinimumIfUsed { .. }) {
+        if extent.weekly && matches!(self, Self::MinimumIfUsed { .. }) {
             return bad("least use is not defined for weekly decisions".to_owned());
         }
         Ok(())

@@ -11,7 +11,7 @@ use super::{
     curve::Curve,
     envelope::{Envelope, Piece, Shape},
     interior::{self, Program, Response, Row},
-    problem::Laid,
+    problem::{Cell, Laid},
 };
 use crate::cancel::{Cancel, Cancelled};
 
@@ -31,6 +31,15 @@ impl Domain {
             upper: x,
         }
     }
+
+    /// What a cell of a problem may spend.
+    pub(crate) fn of(cell: &Cell) -> Self {
+        Self {
+            anchor: cell.lower,
+            used_from: cell.used_from,
+            upper: cell.upper,
+        }
+    }
 }
 
 /// Cells and rows of a problem without weeks.
@@ -44,9 +53,12 @@ pub(crate) struct Cells {
     pub(crate) current: Vec<f64>,
     /// The first row is the total.
     pub(crate) rows: Vec<Row>,
-    /// Cells that rows on outcomes speak of.
-    valued: Vec<bool>,
+    /// Whether rows on outcomes count a cell's response as it is, and whether some count it with its sign turned.
+    valued: Vec<(bool, bool)>,
 }
+
+/// Spends by cell and prices by row.
+pub(crate) type Solution = (Vec<f64>, Vec<f64>);
 
 /// Answer of a relaxation.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,28 +73,79 @@ pub(crate) struct Relaxed {
 
 impl Cells {
     pub(crate) fn new(laid: &Laid, rows: Vec<Row>) -> Self {
-        let mut valued = vec![false; laid.cells.len()];
+        let mut valued = vec![(false, false); laid.cells.len()];
         for row in &rows {
-            for (i, _) in &row.outcome {
-                valued[*i] = true;
+            for (i, c) in &row.outcome {
+                valued[*i].0 |= *c > 0.0;
+                valued[*i].1 |= *c < 0.0;
             }
         }
         Self {
             curves: laid.cells.iter().map(|c| c.curve).collect(),
             weights: laid.cells.iter().map(|c| c.weight).collect(),
-            domains: laid
-                .cells
-                .iter()
-                .map(|c| Domain {
-                    anchor: c.lower,
-                    used_from: c.used_from,
-                    upper: c.upper,
-                })
-                .collect(),
+            domains: laid.cells.iter().map(Domain::of).collect(),
             current: laid.cells.iter().map(|c| c.current).collect(),
             rows,
             valued,
         }
+    }
+
+    /// The same without the rules on least use, where no other edit took their place.
+    pub(crate) fn without_least_use(&self, laid: &Laid) -> Self {
+        let mut open = self.clone();
+        for (domain, cell) in open.domains.iter_mut().zip(&laid.cells) {
+            if let Some(rule) = cell.least_use
+                && *domain == Domain::of(cell)
+            {
+                *domain = Domain {
+                    anchor: cell.lower,
+                    used_from: cell.lower,
+                    upper: rule.upper,
+                };
+            }
+        }
+        open
+    }
+
+    /// The sign with which a cell's response is bounded from above: that of its worth, or else of its part in rows.
+    fn sign(&self, i: usize) -> f64 {
+        if self.weights[i] < 0.0 || self.weights[i] == 0.0 && self.valued[i] == (false, true) {
+            -1.0
+        } else {
+            1.0
+        }
+    }
+
+    /// The other sign, where rows on outcomes count a cell's response with it: its envelope for the objective is then no upper
+    /// bound of what it does for the rows.
+    pub(crate) fn other_sign(&self, i: usize) -> Option<f64> {
+        let sign = self.sign(i);
+        let counted = if sign > 0.0 {
+            self.valued[i].1
+        } else {
+            self.valued[i].0
+        };
+        (counted && !self.curves[i].is_straight()).then_some(-sign)
+    }
+
+    /// By how much a cell does less for the rows on outcomes than the relaxation of a domain has it do at this spend.
+    pub(crate) fn row_gap(&self, i: usize, domain: &Domain, x: f64) -> f64 {
+        let idle = self.weights[i] == 0.0;
+        let counted = [(1.0, self.valued[i].0), (-1.0, self.valued[i].1)];
+        counted
+            .into_iter()
+            .filter(|&(sign, counted)| counted && (idle || sign != self.sign(i)))
+            .map(|(sign, _)| {
+                let curve = self.curves[i].scaled(sign);
+                let envelope = Envelope::new(curve, domain.anchor, domain.used_from, domain.upper);
+                envelope.value(x) - curve.value(x)
+            })
+            .fold(0.0, f64::max)
+    }
+
+    /// Whether any cell counts with both signs.
+    pub(crate) fn is_mixed(&self) -> bool {
+        (0..self.curves.len()).any(|i| self.other_sign(i).is_some())
     }
 
     /// The same with every row but the total given some room, relative to its size.
@@ -125,17 +188,30 @@ impl Cells {
             .fold(0.0, f64::max)
     }
 
-    /// Whether the weighted curves are concave on these domains.
+    /// Largest distance of a spend from what its cell may spend, relative to the cell's upper bound.
+    pub(crate) fn outside(&self, x: &[f64]) -> f64 {
+        self.domains
+            .iter()
+            .zip(x)
+            .map(|(d, x)| {
+                let gap = (x - d.anchor).min(d.used_from - x);
+                (d.anchor - x).max(x - d.upper).max(gap).max(0.0) / d.upper.abs().max(1e-9)
+            })
+            .fold(0.0, f64::max)
+    }
+
+    /// Whether the weighted curves are concave on these domains, in the objective and in the rows.
     pub(crate) fn is_concave(&self, domains: &[Domain]) -> bool {
         (0..domains.len()).all(|i| {
             let domain = &domains[i];
             let envelope = self.envelope(i, domain);
             domain.upper <= domain.anchor
-                || envelope.pieces().iter().all(|p| {
-                    p.shape == Shape::Curve
-                        || self.curves[i].is_straight()
-                        || self.weights[i] == 0.0
-                })
+                || self.other_sign(i).is_none()
+                    && envelope.pieces().iter().all(|p| {
+                        p.shape == Shape::Curve
+                            || self.curves[i].is_straight()
+                            || self.weights[i] == 0.0
+                    })
         })
     }
 
@@ -187,7 +263,7 @@ impl Cells {
                 let (x, _) = envelope.respond(price[i]);
                 envelope.value(x) - price[i] * x
             };
-            bound += if self.valued[i] {
+            bound += if self.valued[i] != (false, false) {
                 best(&Envelope::new(
                     self.curves[i].scaled(weight[i]),
                     domains[i].anchor,
@@ -210,7 +286,13 @@ impl Cells {
     ) -> Result<Relaxed, Cancelled> {
         let envelopes = self.envelopes(domains);
         let (x, prices, feasible) = if self.rows.len() == 1 {
-            match price_total(&envelopes, self.rows[0].lower, self.rows[0].upper, hint) {
+            match price_total(
+                &envelopes,
+                self.rows[0].lower,
+                self.rows[0].upper,
+                hint,
+                cancel,
+            )? {
                 Some((x, price)) => (x, vec![price], true),
                 None => (domains.iter().map(|d| d.anchor).collect(), vec![0.0], false),
             }
@@ -236,21 +318,25 @@ impl Cells {
         envelopes: &[Envelope],
         cancel: &dyn Cancel,
     ) -> Result<(Vec<f64>, Vec<f64>, bool), Cancelled> {
-        let pieces = Pieces::new(self, domains, envelopes);
-        let program = pieces.program();
-        let point = interior::maximise(&program, &pieces.start, cancel)?;
-        let mut x: Vec<f64> = domains.iter().map(|d| d.anchor).collect();
-        for (v, owner) in point.x.iter().zip(&pieces.owner) {
-            x[*owner] += v;
-        }
-        for (x, domain) in x.iter_mut().zip(domains) {
-            *x = x.min(domain.upper);
-        }
-        let mut prices = point.prices;
-        if point.converged {
+        let pieces = Pieces::new(self, domains, envelopes, true);
+        let (mut x, mut prices, converged) = pieces.solve(domains, cancel)?;
+        if converged {
             self.steep(domains, &mut x, &mut prices);
         }
-        Ok((x, prices, point.converged))
+        Ok((x, prices, converged))
+    }
+
+    /// Spends near an optimum of the rows as the objective's envelopes see them, for cells that count with both signs: neither a
+    /// bound nor sure to obey the rows, but often a plan. `None` when there is no such point.
+    pub(crate) fn local(
+        &self,
+        domains: &[Domain],
+        cancel: &dyn Cancel,
+    ) -> Result<Option<Solution>, Cancelled> {
+        let envelopes = self.envelopes(domains);
+        let pieces = Pieces::new(self, domains, &envelopes, false);
+        let (x, prices, converged) = pieces.solve(domains, cancel)?;
+        Ok(converged.then_some((x, prices)))
     }
 
     /// Whether a cell hardly spends on a curve that starts infinitely steep: its best spend is positive, but may be smaller than
@@ -425,6 +511,7 @@ impl Cells {
         if wrong {
             return None;
         }
+        interior::drop_idle(&self.rows, &mut y);
         Some((x, y))
     }
 }
@@ -474,10 +561,18 @@ impl Curve {
 }
 
 /// Envelopes cut into pieces, each a variable that starts at zero.
+///
+/// A cell that rows on outcomes count with the other sign than the objective appears a second time, with the envelope of that
+/// sign for those rows; a row of its own keeps both spends equal. So rows never see less than a response can give them.
 pub(crate) struct Pieces {
     starts: Vec<usize>,
     pieces: Vec<(Curve, Piece, f64)>,
+    /// The cell of each piece.
     pub(crate) owner: Vec<usize>,
+    /// Pieces before the second appearances.
+    firsts: usize,
+    /// Rows before those that keep spends equal.
+    own_rows: usize,
     weights: Vec<f64>,
     lower: Vec<f64>,
     upper: Vec<f64>,
@@ -486,64 +581,69 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    pub(crate) fn new(cells: &Cells, domains: &[Domain], envelopes: &[Envelope]) -> Self {
+    /// The pieces for a test of whether the rows can hold, whatever the objective.
+    pub(crate) fn feasible(cells: &Cells, domains: &[Domain]) -> Self {
+        let mut bare = cells.clone();
+        bare.weights.fill(0.0);
+        Self::new(&bare, domains, &bare.envelopes(domains), true)
+    }
+
+    /// Pieces of the objective's envelopes; `both` for a relaxation of the rows as well.
+    fn new(cells: &Cells, domains: &[Domain], envelopes: &[Envelope], both: bool) -> Self {
         let mut this = Self {
             starts: vec![0],
             pieces: Vec::new(),
             owner: Vec::new(),
+            firsts: 0,
+            own_rows: cells.rows.len(),
             weights: Vec::new(),
             lower: Vec::new(),
             upper: Vec::new(),
             rows: Vec::new(),
             start: Vec::new(),
         };
-        let mut of: Vec<(usize, usize)> = Vec::with_capacity(domains.len());
-        for i in 0..domains.len() {
-            let from = this.pieces.len();
-            // A worthless response still counts for rows on outcomes.
-            let own;
-            let (envelope, weight) = if cells.weights[i] == 0.0 {
-                own = Envelope::new(
-                    cells.curves[i],
-                    domains[i].anchor,
-                    domains[i].used_from,
-                    domains[i].upper,
-                );
-                (&own, 0.0)
-            } else {
-                (&envelopes[i], 1.0)
-            };
-            let mut left = cells.current[i] - domains[i].anchor;
-            for piece in envelope.pieces() {
-                let width = piece.to - piece.from;
-                this.pieces
-                    .push((envelope.curve, *piece, envelope.curve.value(piece.from)));
-                this.owner.push(i);
-                this.weights.push(weight);
-                this.lower.push(0.0);
-                this.upper.push(width);
-                this.start.push(left.clamp(0.0, width));
-                left -= width;
-                this.starts.push(this.pieces.len());
-            }
-            of.push((from, this.pieces.len()));
-        }
+        let bounded = |i: usize, sign: f64| {
+            Envelope::new(
+                cells.curves[i].scaled(sign),
+                domains[i].anchor,
+                domains[i].used_from,
+                domains[i].upper,
+            )
+        };
+        // A worthless response still counts for rows on outcomes.
+        let first: Vec<(usize, usize)> = (0..domains.len())
+            .map(|i| {
+                if cells.weights[i] == 0.0 {
+                    this.add(cells, domains, i, &bounded(i, cells.sign(i)), 0.0)
+                } else {
+                    this.add(cells, domains, i, &envelopes[i], 1.0)
+                }
+            })
+            .collect();
+        this.firsts = this.pieces.len();
+        let second: Vec<Option<(usize, usize)>> = (0..domains.len())
+            .map(|i| {
+                let sign = cells.other_sign(i).filter(|_| both)?;
+                Some(this.add(cells, domains, i, &bounded(i, sign), 0.0))
+            })
+            .collect();
         for row in &cells.rows {
             let mut shift = 0.0;
             let mut terms = Vec::with_capacity(row.terms.len());
             for &(i, a) in &row.terms {
                 shift += a * domains[i].anchor;
-                terms.extend((of[i].0..of[i].1).map(|p| (p, a)));
+                terms.extend((first[i].0..first[i].1).map(|p| (p, a)));
             }
             let mut outcome = Vec::with_capacity(row.outcome.len());
             for &(i, c) in &row.outcome {
-                let scale = if cells.weights[i] == 0.0 {
-                    1.0
-                } else {
-                    cells.weights[i]
+                let sign = cells.sign(i);
+                let (range, scale) = match second[i] {
+                    Some(range) if c * sign < 0.0 => (range, -sign),
+                    _ if cells.weights[i] == 0.0 => (first[i], sign),
+                    _ => (first[i], cells.weights[i]),
                 };
                 shift += c * cells.curves[i].value(domains[i].anchor);
-                outcome.extend((of[i].0..of[i].1).map(|p| (p, c / scale)));
+                outcome.extend((range.0..range.1).map(|p| (p, c / scale)));
             }
             this.rows.push(Row {
                 terms,
@@ -552,10 +652,67 @@ impl Pieces {
                 upper: row.upper - shift,
             });
         }
+        for (first, second) in first.iter().zip(&second) {
+            if let Some(second) = second {
+                let plus = (first.0..first.1).map(|p| (p, 1.0));
+                let minus = (second.0..second.1).map(|p| (p, -1.0));
+                this.rows.push(Row {
+                    terms: plus.chain(minus).collect(),
+                    outcome: Vec::new(),
+                    lower: 0.0,
+                    upper: 0.0,
+                });
+            }
+        }
         this
     }
 
-    pub(crate) fn program(&self) -> Program<'_, Self> {
+    /// Adds a cell's envelope; returns where its pieces are.
+    fn add(
+        &mut self,
+        cells: &Cells,
+        domains: &[Domain],
+        i: usize,
+        envelope: &Envelope,
+        weight: f64,
+    ) -> (usize, usize) {
+        let from = self.pieces.len();
+        let mut left = cells.current[i] - domains[i].anchor;
+        for piece in envelope.pieces() {
+            let width = piece.to - piece.from;
+            self.pieces
+                .push((envelope.curve, *piece, envelope.curve.value(piece.from)));
+            self.owner.push(i);
+            self.weights.push(weight);
+            self.lower.push(0.0);
+            self.upper.push(width);
+            self.start.push(left.clamp(0.0, width));
+            left -= width;
+            self.starts.push(self.pieces.len());
+        }
+        (from, self.pieces.len())
+    }
+
+    /// Spends by cell, prices by row, and whether they are a solution.
+    fn solve(
+        &self,
+        domains: &[Domain],
+        cancel: &dyn Cancel,
+    ) -> Result<(Vec<f64>, Vec<f64>, bool), Cancelled> {
+        let point = interior::maximise(&self.program(), &self.start, cancel)?;
+        let mut x: Vec<f64> = domains.iter().map(|d| d.anchor).collect();
+        for (v, owner) in point.x[..self.firsts].iter().zip(&self.owner) {
+            x[*owner] += v;
+        }
+        for (x, domain) in x.iter_mut().zip(domains) {
+            *x = x.min(domain.upper);
+        }
+        let mut prices = point.prices;
+        prices.truncate(self.own_rows);
+        Ok((x, prices, point.converged))
+    }
+
+    fn program(&self) -> Program<'_, Self> {
         Program {
             response: self,
             weights: &self.weights,
@@ -601,12 +758,13 @@ pub(crate) fn price_total(
     least: f64,
     most: f64,
     hint: Option<f64>,
-) -> Option<(Vec<f64>, f64)> {
+    cancel: &dyn Cancel,
+) -> Result<Option<(Vec<f64>, f64)>, Cancelled> {
     let low: f64 = envelopes.iter().map(|e| e.anchor).sum();
     let high: f64 = envelopes.iter().map(|e| e.upper).sum();
     let slack = 1e-12 * (1.0 + most.abs());
     if low > most + slack || high < least - slack {
-        return None;
+        return Ok(None);
     }
     let mut x = vec![0.0; envelopes.len()];
     // Without a price everything that earns is wanted.
@@ -618,7 +776,7 @@ pub(crate) fn price_total(
     } else {
         let missing = (least - wants).max(0.0);
         fill(envelopes, 0.0, 0.0, missing, &mut x);
-        return Some((x, 0.0));
+        return Ok(Some((x, 0.0)));
     };
     let sign = if wants > most { 1.0 } else { -1.0 };
     // From here on |λ| is sought in a bracket: at `near` too much (for a positive price) is wanted, at `far` too little.
@@ -635,6 +793,7 @@ pub(crate) fn price_total(
     let (mut near, mut far) = (0.0f64, f64::INFINITY);
     let mut at = f64::NAN;
     for _ in 0..300 {
+        cancel.check()?;
         let (wants, may) = respond(envelopes, sign * price, &mut x);
         at = price;
         if wants <= target && target <= may {
@@ -645,7 +804,7 @@ pub(crate) fn price_total(
                 target - wants,
                 &mut x,
             );
-            return Some((x, sign * price));
+            return Ok(Some((x, sign * price)));
         }
         let over = sign * (if wants > target { wants } else { may } - target);
         if over > 0.0 {
@@ -656,7 +815,7 @@ pub(crate) fn price_total(
         if far.is_finite() && far - near <= 2.0 * f64::EPSILON * far {
             break;
         }
-        let change: f64 = give(envelopes, &x, sign * price);
+        let change = give(envelopes, &x);
         // Newton in the logarithm of the price.
         let miss = wants - target;
         let step = price * (-(miss / (sign * price * change))).clamp(-3.0, 3.0).exp();
@@ -679,7 +838,7 @@ pub(crate) fn price_total(
     let (wants, _) = respond(envelopes, sign * at, &mut x);
     // What rounding left is spread over the cells that answer to the price; what a jump left is put where the jump is.
     let miss = target - wants;
-    let change = give(envelopes, &x, sign * at);
+    let change = give(envelopes, &x);
     if change < 0.0 && miss.abs() <= 1e-9 * (1.0 + target.abs()) {
         let mut left = miss;
         for (e, x) in envelopes.iter().zip(x.iter_mut()) {
@@ -698,7 +857,7 @@ pub(crate) fn price_total(
         {
             *x = (*x + left).clamp(e.anchor, e.upper);
         }
-        return Some((x, sign * at));
+        return Ok(Some((x, sign * at)));
     }
     let (first, second) = if sign > 0.0 { (far, near) } else { (near, far) };
     let second = if second.is_finite() { second } else { at };
@@ -711,7 +870,7 @@ pub(crate) fn price_total(
         target - base,
         &mut x,
     );
-    Some((x, sign * at))
+    Ok(Some((x, sign * at)))
 }
 
 /// Smallest answers to a price, their sum, and the sum of the largest answers.
@@ -736,7 +895,7 @@ fn interior_bend(e: &Envelope, x: f64) -> Option<f64> {
 }
 
 /// Change of the total per unit of price.
-fn give(envelopes: &[Envelope], x: &[f64], _price: f64) -> f64 {
+fn give(envelopes: &[Envelope], x: &[f64]) -> f64 {
     envelopes
         .iter()
         .zip(x)

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AllocationError, Answer, Plan, Settings, branch, explain_static,
-    problem::{Laid, Problem},
+    interior::Row,
+    problem::{Laid, Problem, Total},
     rows::{self, Named},
     rule::Rule,
     separable::{Cells, Domain},
@@ -63,6 +64,8 @@ pub struct Session {
     laid: Laid,
     named: Vec<Named>,
     cells: Cells,
+    /// Spends that edits fixed, by cell.
+    locks: Vec<Option<f64>>,
     settings: Settings,
     last: Option<Plan>,
 }
@@ -89,6 +92,7 @@ impl Session {
             problem: problem.clone(),
             laid,
             named,
+            locks: vec![None; cells.domains.len()],
             cells,
             settings: *settings,
             last: None,
@@ -103,16 +107,10 @@ impl Session {
     /// # Errors
     /// [`AllocationError`] for an edit that makes no sense, or when the caller wants to stop.
     pub fn edit(&mut self, edit: &Edit, cancel: &dyn Cancel) -> Result<Answer, AllocationError> {
-        let before = (
-            self.cells.clone(),
-            self.named.clone(),
-            self.problem.rules.len(),
-        );
+        let before = self.clone();
         let answer = self.apply(edit).and_then(|()| self.answer(cancel));
         if !matches!(answer, Ok(Answer::Planned(_))) {
-            self.cells = before.0;
-            self.named = before.1;
-            self.problem.rules.truncate(before.2);
+            *self = before;
         }
         answer
     }
@@ -124,7 +122,7 @@ impl Session {
             if brand < brands && channel < channels {
                 Ok(brand * channels + channel)
             } else {
-                Err(AllocationError::Unsupported("there is no such cell"))
+                Err(AllocationError::NoCell { brand, channel })
             }
         };
         let amount = |value: f64| {
@@ -150,31 +148,28 @@ impl Session {
                 spend,
             } => {
                 let i = cell(*brand, *channel)?;
-                self.cells.domains[i] = Domain::point(amount(*spend)?);
+                self.locks[i] = Some(amount(*spend)?);
             }
             Edit::Lock { brand, channel } => {
                 let i = cell(*brand, *channel)?;
-                self.cells.domains[i] = Domain::point(planned(i)?);
+                self.locks[i] = Some(planned(i)?);
             }
             Edit::LockBrand { brand } => {
                 for channel in 0..channels {
                     let i = cell(*brand, channel)?;
-                    self.cells.domains[i] = Domain::point(planned(i)?);
+                    self.locks[i] = Some(planned(i)?);
                 }
             }
             Edit::Unlock { brand, channel } => {
                 let i = cell(*brand, *channel)?;
-                let own = &self.laid.cells[i];
-                self.cells.domains[i] = Domain {
-                    anchor: own.lower,
-                    used_from: own.used_from,
-                    upper: own.upper,
-                };
+                self.locks[i] = None;
             }
             Edit::Total { amount: total } => {
-                let total = amount(*total)?;
-                (self.cells.rows[0].lower, self.cells.rows[0].upper) = (total, total);
-                self.named[0].row = self.cells.rows[0].clone();
+                // Bounds that nobody stated follow the total.
+                self.problem.total = Total::Exactly(amount(*total)?);
+                self.laid = self.problem.lay()?;
+                self.named = rows::rows(&self.laid, &self.problem.rules)?;
+                self.cells = Cells::new(&self.laid, self.rows());
             }
             Edit::Add { rule } => {
                 rule.check(self.problem.rules.len(), self.laid.extent())?;
@@ -188,18 +183,23 @@ impl Session {
                 named.origin = rows::Origin::Rule(number);
                 self.problem.rules.push(rule.clone());
                 self.named.push(named);
-                let domains = self.cells.domains.clone();
-                let rows = self.named.iter().map(|n| n.row.clone()).collect();
-                self.cells = Cells::new(&self.laid, rows);
-                self.cells.domains = domains;
+                self.cells = Cells::new(&self.laid, self.rows());
             }
+        }
+        let domains = self.cells.domains.iter_mut();
+        for ((domain, cell), lock) in domains.zip(&self.laid.cells).zip(&self.locks) {
+            *domain = lock.map_or_else(|| Domain::of(cell), Domain::point);
         }
         Ok(())
     }
 
+    fn rows(&self) -> Vec<Row> {
+        self.named.iter().map(|n| n.row.clone()).collect()
+    }
+
     fn answer(&mut self, cancel: &dyn Cancel) -> Result<Answer, AllocationError> {
         let Some(found) = branch::solve(&self.cells, &self.settings, cancel)? else {
-            return explain_static(&self.laid, &self.named, &self.cells, cancel);
+            return explain_static(&self.laid, &self.named, &self.cells, &self.settings, cancel);
         };
         let plan = static_plan(&self.laid, &self.named, &self.cells, &found);
         self.last = Some(plan.clone());
@@ -231,7 +231,8 @@ pub struct NextUnit {
 /// Places `amount` more than the plan's total, everything else as the problem says.
 ///
 /// # Errors
-/// As [`super::solve`]; [`AllocationError::Unsolved`] when the larger total cannot be spent.
+/// As [`super::solve`]; [`AllocationError::Number`] for an amount that is not above zero,
+/// [`AllocationError::Unsolved`] when the larger total cannot be spent.
 pub fn next_unit(
     problem: &Problem,
     plan: &Plan,
@@ -239,8 +240,14 @@ pub fn next_unit(
     settings: &Settings,
     cancel: &dyn Cancel,
 ) -> Result<NextUnit, AllocationError> {
+    if !(amount.is_finite() && amount > 0.0) {
+        return Err(AllocationError::Number {
+            name: "the amount to place",
+            value: amount,
+        });
+    }
     let more = Problem {
-        total: super::Total::Exactly(plan.total + amount),
+        total: Total::Exactly(plan.total + amount),
         ..problem.clone()
     };
     let answer = super::solve(&more, settings, cancel)?;

@@ -373,7 +373,8 @@ fn flat_and_careless_weekly_plans_are_worth_what_they_should() {
     let weekly =
         |plan: &Plan| -> Vec<f64> { plan.cells.iter().flat_map(|c| c.weekly.clone()).collect() };
     let mut forgetful = nothing.clone();
-    forgetful["weeks"]["carry_in"] = json!([[[0.0], [0.0], [0.0]]]);
+    let weeks_before = o["L"].as_u64().unwrap() as usize - 1;
+    forgetful["weeks"]["carry_in"] = json!([vec![vec![0.0; weeks_before]; 3]]);
     same(
         evaluate(&truth, &weekly(&planned(forgetful))).unwrap(),
         o["ignoring_carry_in"]["true_value_of_its_plan"]
@@ -383,6 +384,10 @@ fn flat_and_careless_weekly_plans_are_worth_what_they_should() {
     );
     let mut short = nothing;
     short["weeks"]["tail"] = json!(0);
+    short["weeks"]["season"]
+        .as_array_mut()
+        .unwrap()
+        .truncate(12);
     same(
         evaluate(&truth, &weekly(&planned(short))).unwrap(),
         o["ignoring_tail"]["true_value_of_its_plan"]
@@ -741,7 +746,11 @@ fn weekly_s_curves_have_an_honest_gap() {
     p["a"] = json!(2.0);
     let plan = planned(p.clone());
     let own = &plan.certificate;
-    assert!(own.feasibility <= 1e-9 && own.relative_gap < 0.2, "{own:?}");
+    // 6.05 %: the envelopes' bound before any branching, which weekly plans do not have.
+    assert!(
+        own.feasibility <= 1e-9 && own.relative_gap <= 0.061,
+        "{own:?}"
+    );
     let problem = problem(p);
     assert!(plan.value > evaluate(&problem, &[10.0; 36]).unwrap());
     assert!(own.bound > evaluate(&problem, &[10.0; 36]).unwrap());
@@ -862,7 +871,32 @@ fn problems_that_make_no_sense_are_refused_in_words() {
         ),
         (
             json!({"beta": [1.0], "k": 1.0, "B": 1.0, "scenarios": {"scale": [], "objective": {"kind": "regret"}}}),
-            "no cells",
+            "no scenarios",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "scenarios": {"scale": [[1.0, 1.0]], "objective": {"kind": "regret"}}}),
+            "scale has to have 1 rows of 1",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "cross": [[1.0, 2.0]]}),
+            "cross has to have 1 rows of 1",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "value": [1.0, 2.0]}),
+            "value has 2 entries where 1 are needed",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "weeks": {"count": 2, "lags": 3, "alpha": 0.5, "carry_in": [[[1.0]]]}}),
+            "carry_in has 1 entries where 2",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "weeks": {"count": 2, "lags": 1, "alpha": 0.5, "season": [1.0, 1.0, 1.0]}}),
+            "season has 3 entries where 2",
+        ),
+        (
+            json!({"beta": [1.0], "k": 1.0, "B": 1.0, "weeks": {"count": 1, "lags": 1, "alpha": 0.5},
+                "rules": [{"rule": "minimum_if_used", "brand": 0, "channel": 0, "min": 1.0}]}),
+            "least use is not defined for weekly",
         ),
         (
             json!({"beta": [1.0], "k": 1.0, "B": 1.0, "brands": ["a", "b"]}),
@@ -916,9 +950,10 @@ fn small_and_flat_problems_have_sound_answers() {
 }
 
 #[test]
-fn a_caller_can_stop_and_threads_change_nothing() {
+fn a_caller_can_stop() {
     for value in [
         ruled(1),
+        portfolio(1, 6, 4, (0.55, 1.0)),
         weekly_of_a6(json!({"kind": "nothing"})),
         uncertain(json!({"kind": "regret"})),
     ] {
@@ -934,15 +969,21 @@ fn a_caller_can_stop_and_threads_change_nothing() {
         );
         assert_eq!(asked.get(), 3);
     }
-    let p = problem(ruled(1));
-    let alone = solve(&p, &Settings::default(), &never).unwrap();
-    let together: Vec<Answer> = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| solve(&p, &Settings::default(), &never).unwrap()))
-            .collect();
-        running.into_iter().map(|t| t.join().unwrap()).collect()
-    });
-    assert!(together.iter().all(|a| *a == alone));
+}
+
+#[test]
+fn solving_the_same_problem_again_gives_the_same_bits() {
+    for value in [
+        ruled(1),
+        portfolio(1, 5, 3, (0.8, 3.0)),
+        weekly_of_a6(json!({"kind": "nothing"})),
+        uncertain(json!({"kind": "mean_cvar", "weight": 0.5, "level": 0.9})),
+    ] {
+        let p = problem(value);
+        let once = solve(&p, &Settings::default(), &never).unwrap();
+        let again = solve(&p, &Settings::default(), &never).unwrap();
+        assert_eq!(once, again);
+    }
 }
 
 #[test]
@@ -1023,4 +1064,375 @@ fn rules_that_leave_one_plan_find_it() {
         "{:?}",
         plan.certificate
     );
+}
+
+/// A plan whose JSON can be read back: numbers that are not finite become null there, which is no number.
+fn planned_and_read_back(value: Value) -> Plan {
+    let plan = planned(value);
+    let text = serde_json::to_string(&plan).unwrap();
+    let back: Plan = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+    assert_eq!(back, plan);
+    for cell in &plan.cells {
+        assert!(
+            cell.marginal.is_finite() && cell.price.is_finite(),
+            "{cell:?}"
+        );
+    }
+    assert!(plan.certificate.residual().is_finite());
+    assert!(plan.certificate.bound.is_finite());
+    plan
+}
+
+#[test]
+fn plans_are_finite_where_curves_start_infinitely_steep() {
+    let flat = planned_and_read_back(json!({"beta": [0.0, 5.0], "a": 0.8, "k": 1.0, "B": 3.0}));
+    assert_eq!(flat.cells[0].marginal, 0.0);
+    assert!(
+        flat.certificate.residual() <= 1e-8,
+        "{:?}",
+        flat.certificate
+    );
+    let least = json!({
+        "beta": [[5, 100]], "a": 0.8, "k": 10, "B": 20,
+        "rules": [{"rule": "minimum_if_used", "brand": 0, "channel": 0, "min": 15}],
+    });
+    let unused = planned_and_read_back(least.clone());
+    assert_eq!(unused.spend[0][0], 0.0);
+    // What a unit costs is the price of the total, used or not.
+    same(
+        unused.cells[0].price,
+        unused.certificate.price_of_total(),
+        1e-12,
+    );
+    let next = next_unit(&problem(least), &unused, 1.0, &Settings::default(), &never).unwrap();
+    assert!(next.ranking.iter().all(|(_, _, worth)| worth.is_finite()));
+    let harm = planned_and_read_back(json!({
+        "beta": [[4.0], [4.0]], "a": 0.8, "k": 10.0, "cross": [[0.0, -2.0], [0.0, 0.0]], "B": {"min": 0.0, "max": 20.0},
+        "upper": 12.0,
+    }));
+    assert_eq!(harm.spend[1][0], 0.0);
+    assert!(harm.cells[1].marginal < 0.0);
+    let off = json!([{"rule": "fixed", "brand": 0, "channel": 0, "amount": 0.0}]);
+    planned_and_read_back(json!({
+        "beta": [5.0, 6.0], "a": 0.8, "k": 1.0, "B": 6.0, "rules": off,
+        "weeks": {"count": 3, "lags": 2, "alpha": 0.5, "terminal": {"kind": "nothing"}},
+    }));
+    planned_and_read_back(json!({
+        "beta": [5.0, 6.0], "a": 0.8, "k": 1.0, "B": 6.0, "rules": off,
+        "scenarios": {"scale": [[1.0, 1.0], [-1.0, 2.0]], "objective": {"kind": "mean_cvar", "weight": 0.5, "level": 0.5}},
+    }));
+    // A plan that leaves steep weeks unused is far from the optimum, but its bound is finite and holds.
+    let weekly = json!({
+        "beta": [5.0, 6.0], "a": 0.8, "k": 1.0, "B": 6.0,
+        "weeks": {"count": 3, "lags": 2, "alpha": 0.5, "terminal": {"kind": "nothing"}},
+    });
+    let best = planned(weekly.clone());
+    let mut other = best.clone();
+    other.cells[0].weekly = vec![0.0; 3];
+    other.cells[1].weekly = vec![2.0; 3];
+    let checked = verify(&problem(weekly), &other).unwrap();
+    assert!(checked.bound.is_finite() && checked.bound >= best.value);
+    assert!(checked.stationarity > 1e-3 && checked.stationarity.is_finite());
+}
+
+#[test]
+fn a_price_on_a_side_without_a_limit_proves_nothing_and_breaks_nothing() {
+    let value = json!({
+        "beta": [10.0, 20.0], "k": 20.0, "B": 40.0, "rules": [{"rule": "channel_floor", "channel": 0, "min": 1.0}],
+    });
+    let mut plan = planned(value.clone());
+    plan.certificate.prices[1] = 1e-17;
+    let again = verify(&problem(value), &plan).unwrap();
+    assert!(again.relative_gap <= 1e-9, "{again:?}");
+    assert_eq!(again.prices[1], 0.0);
+}
+
+#[test]
+fn a_spend_below_the_least_use_is_a_violation() {
+    let value = json!({
+        "beta": [[50, 100]], "k": 10, "B": 40, "upper": 30,
+        "rules": [{"rule": "minimum_if_used", "brand": 0, "channel": 0, "min": 15}],
+    });
+    let mut plan = planned(value.clone());
+    assert_eq!(
+        verify(&problem(value.clone()), &plan).unwrap().feasibility,
+        0.0
+    );
+    plan.spend = vec![vec![12.0, 28.0]];
+    let checked = verify(&problem(value.clone()), &plan).unwrap();
+    same(checked.feasibility, 3.0 / 30.0, 1e-12);
+    let judge = Judge::new(&problem(value)).unwrap();
+    same(judge.violation(&[12.0, 28.0]), 3.0 / 30.0, 1e-12);
+    assert_eq!(judge.violation(&[15.0, 25.0]), 0.0);
+    let mut spend = [5.0, 28.0];
+    judge.repair(&mut spend);
+    assert_eq!(spend, [0.0, 28.0]);
+}
+
+#[test]
+fn least_uses_that_contradict_the_total_are_named_and_relaxed() {
+    let rules = json!([
+        {"rule": "minimum_if_used", "brand": 0, "channel": 0, "min": 10.0},
+        {"rule": "minimum_if_used", "brand": 0, "channel": 1, "min": 10.0},
+    ]);
+    // With an upper bound that leaves room, and with the total as the only one, which leaves none.
+    for upper in [json!(30.0), Value::Null] {
+        let mut value =
+            json!({"beta": [10.0, 20.0], "a": 2.0, "k": 20.0, "B": 5.0, "rules": rules});
+        if !upper.is_null() {
+            value["upper"] = upper;
+        }
+        let answer = solve(&problem(value.clone()), &Settings::default(), &never).unwrap();
+        let conflict = answer.conflict().expect("5 is neither 0 nor 10 nor more");
+        let members: Vec<(&str, Option<usize>)> = conflict
+            .members
+            .iter()
+            .map(|m| (m.what.as_str(), m.number))
+            .collect();
+        assert_eq!(
+            members,
+            [
+                ("total", None),
+                ("least use of brand 0 × channel 0", Some(0)),
+                ("least use of brand 0 × channel 1", Some(1)),
+            ],
+            "{conflict:?}"
+        );
+        assert!(conflict.minimal);
+        same(conflict.least_change, 5.0, 1e-6);
+        // What the relaxation says does indeed do.
+        let relaxed = &conflict.relaxation[0];
+        let number = relaxed.number.expect("a rule changes least of itself");
+        value["rules"][number]["min"] = json!(relaxed.to);
+        planned(value);
+    }
+}
+
+#[test]
+fn least_uses_can_contradict_bounds_and_other_rules() {
+    // Each of two is nothing or 20 to 30, so together never 35; a third may not help.
+    let value = json!({
+        "beta": [10.0, 20.0, 30.0], "k": 20.0, "B": 40.0, "upper": 30.0,
+        "rules": [
+            {"rule": "minimum_if_used", "brand": 0, "channel": 0, "min": 20.0},
+            {"rule": "minimum_if_used", "brand": 0, "channel": 1, "min": 20.0},
+            {"rule": "channel_cap", "channel": 2, "max": 5.0},
+            {"rule": "group_cap", "channels": [0, 1], "max": 38.0},
+            {"rule": "group_cap", "channels": [0, 2], "max": 1000.0},
+        ],
+    });
+    let answer = solve(&problem(value.clone()), &Settings::default(), &never).unwrap();
+    let conflict = answer.conflict().expect("30 and 5 are less than 40");
+    let numbers: Vec<Option<usize>> = conflict.members.iter().map(|m| m.number).collect();
+    assert!(
+        numbers.contains(&Some(2)) && numbers.contains(&Some(3)) && !numbers.contains(&Some(4)),
+        "{conflict:?}"
+    );
+    assert!(conflict.minimal, "{conflict:?}");
+    let mut eased = value.clone();
+    let first = &conflict.relaxation[0];
+    match first.number {
+        None => eased["B"] = json!(first.to),
+        Some(n @ 0..2) => eased["rules"][n]["min"] = json!(first.to),
+        Some(n) => eased["rules"][n]["max"] = json!(first.to),
+    }
+    planned(eased);
+}
+
+#[test]
+fn outcome_floors_count_what_harms_other_brands_in_full() {
+    let value = json!({
+        "family": "michaelis_menten", "beta": [[100], [100]], "k": 10, "cross": [[0, -2], [0, 0]],
+        "B": {"min": 0, "max": 12}, "upper": 1000, "rules": [{"rule": "outcome_floor", "brands": [1], "min": 50}],
+    });
+    let plan = planned(value.clone());
+    same(plan.spend[1][0], 10.0, 1e-6);
+    same(plan.value, 100.0 * 2.0 / 12.0 - 50.0, 1e-6);
+    assert!(
+        plan.certificate.relative_gap <= 1e-6,
+        "{:?}",
+        plan.certificate
+    );
+    let mut more = value;
+    more["rules"][0]["min"] = json!(60.0);
+    let answer = solve(&problem(more), &Settings::default(), &never).unwrap();
+    let conflict = answer.conflict().expect("12 of money make 54.5 at most");
+    assert_eq!(conflict.members.len(), 2, "{conflict:?}");
+}
+
+#[test]
+fn outcome_floors_on_a_harmed_brand_agree_with_enumeration() {
+    for exponent in [1.0, 2.0] {
+        let value = json!({
+            "beta": [[100], [100]], "a": exponent, "k": 10, "cross": [[0, 0], [-0.5, 0]], "B": 30,
+            "rules": [{"rule": "outcome_floor", "brands": [1], "min": 40}],
+        });
+        let plan = planned(value.clone());
+        assert!(plan.outcomes[1] >= 40.0 * (1.0 - 1e-8), "{plan:?}");
+        let f = |x: f64| 100.0 / (1.0 + (10.0 / x.max(1e-300)).powf(exponent));
+        let best = (0..=30_000)
+            .map(|i| f64::from(i) / 1000.0)
+            .filter(|x| f(30.0 - x) - 0.5 * f(*x) >= 40.0)
+            .map(|x| 0.5 * f(x) + f(30.0 - x))
+            .fold(f64::NEG_INFINITY, f64::max);
+        assert!(
+            plan.value >= best - 1e-9 && plan.value <= best + 1e-2,
+            "{} {best}",
+            plan.value
+        );
+        assert!(plan.certificate.bound >= best);
+        assert!(
+            plan.certificate.relative_gap <= 1e-5,
+            "{:?}",
+            plan.certificate
+        );
+    }
+}
+
+#[test]
+fn weekly_outcome_floors_count_what_harms_other_brands_in_full() {
+    let mut value = json!({
+        "family": "michaelis_menten", "beta": [[100], [100]], "k": 10, "cross": [[0, -2], [0, 0]],
+        "B": {"min": 0, "max": 36}, "upper": 1000, "rules": [{"rule": "outcome_floor", "brands": [1], "min": 150}],
+        "weeks": {"count": 3, "lags": 1, "alpha": 0.0},
+    });
+    let plan = planned(value.clone());
+    let own = &plan.certificate;
+    assert!(own.feasibility <= 1e-8, "{own:?}");
+    // Three weeks of the plan without carry-over.
+    same(plan.value, 3.0 * (100.0 * 2.0 / 12.0 - 50.0), 1e-5);
+    assert!(own.bound >= plan.value);
+    value["rules"][0]["min"] = json!(180.0);
+    let answer = solve(&problem(value), &Settings::default(), &never).unwrap();
+    assert!(answer.conflict().is_some());
+}
+
+#[test]
+fn a_larger_total_widens_the_bounds_that_follow_it() {
+    let (mut session, _) = Session::open(
+        &problem(json!({"beta": [5], "k": 1, "B": 3})),
+        &Settings::default(),
+        &never,
+    )
+    .unwrap();
+    let answer = session.edit(&Edit::Total { amount: 5.0 }, &never).unwrap();
+    same(
+        answer.plan().expect("all goes there").spend[0][0],
+        5.0,
+        1e-12,
+    );
+    // Locks stay, and what contradicts them is explained with the total of now.
+    let (mut session, _) = Session::open(
+        &problem(json!({"beta": [5, 6], "k": 1, "B": 3})),
+        &Settings::default(),
+        &never,
+    )
+    .unwrap();
+    let lock = Edit::Set {
+        brand: 0,
+        channel: 0,
+        spend: 2.0,
+    };
+    session.edit(&lock, &never).unwrap();
+    let answer = session.edit(&Edit::Total { amount: 9.0 }, &never).unwrap();
+    assert_eq!(answer.plan().expect("7 are left").spend[0][0], 2.0);
+    let answer = session.edit(&Edit::Total { amount: 1.0 }, &never).unwrap();
+    let conflict = answer.conflict().expect("2 are locked");
+    assert_eq!(conflict.members[0].limit, 1.0);
+    same(conflict.relaxation[0].to, 2.0, 1e-6);
+    // Refused, it leaves the total of before.
+    same(session.plan().unwrap().total, 9.0, 1e-12);
+}
+
+#[test]
+fn a_fixed_amount_outside_the_limits_is_refused_in_either_order() {
+    let change = json!({"rule": "cell_change", "brand": 0, "channel": 0, "max_relative": 0.1});
+    let fixed = json!({"rule": "fixed", "brand": 0, "channel": 0, "amount": 150.0});
+    for (rules, number) in [(json!([change, fixed]), 1), (json!([fixed, change]), 0)] {
+        let value =
+            json!({"beta": [5.0, 5.0], "k": 50.0, "current": 100.0, "B": 300.0, "rules": rules});
+        let error = solve(&problem(value), &Settings::default(), &never).unwrap_err();
+        assert!(
+            matches!(&error, AllocationError::Rule { number: n, why } if *n == number && why.contains("150")),
+            "{error}"
+        );
+    }
+    let above =
+        json!({"beta": [5.0, 5.0], "k": 50.0, "upper": 100.0, "B": 200.0, "rules": [fixed]});
+    let error = solve(&problem(above), &Settings::default(), &never).unwrap_err();
+    assert!(error.to_string().contains("rule 0: 150"), "{error}");
+    let mut hole = json!({"beta": [5.0, 5.0], "k": 50.0, "B": 200.0, "rules": [fixed]});
+    hole["rules"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"rule": "minimum_if_used", "brand": 0, "channel": 0, "min": 160.0}));
+    let error = solve(&problem(hole), &Settings::default(), &never).unwrap_err();
+    assert!(error.to_string().contains("0 or 160"), "{error}");
+}
+
+#[test]
+fn nothing_to_place_and_lists_of_the_wrong_length_are_refused() {
+    let p = problem(ruled(7));
+    let plan = planned(ruled(7));
+    for amount in [0.0, -1.0, f64::NAN] {
+        let error = next_unit(&p, &plan, amount, &Settings::default(), &never).unwrap_err();
+        assert!(error.to_string().contains("the amount to place"), "{error}");
+    }
+    let error = evaluate(&p, &[1.0]).unwrap_err();
+    assert_eq!(error.to_string(), "spend has 1 entries where 24 are needed");
+    let mut short = plan.clone();
+    short.certificate.prices.pop();
+    let error = verify(&p, &short).unwrap_err();
+    assert!(error.to_string().contains("prices has"), "{error}");
+    let (mut session, _) = Session::open(&p, &Settings::default(), &never).unwrap();
+    let nowhere = Edit::Unlock {
+        brand: 9,
+        channel: 0,
+    };
+    assert_eq!(
+        session.edit(&nowhere, &never).unwrap_err(),
+        AllocationError::NoCell {
+            brand: 9,
+            channel: 0
+        }
+    );
+}
+
+#[test]
+fn many_brands_without_effects_on_each_other_need_no_table_of_effects() {
+    let brands = 10_000;
+    let rules: Vec<Value> = (0..brands)
+        .map(|b| json!({"rule": "brand_cap", "brand": b, "max": 2.0}))
+        .collect();
+    let p =
+        problem(json!({"beta": vec![[1.0, 2.0]; brands], "k": 1.0, "B": 100.0, "rules": rules}));
+    let laid = p.lay().unwrap();
+    assert!(laid.cross.is_none());
+    let rows = rows::rows(&laid, &p.rules).unwrap();
+    assert_eq!(
+        rows[brands].row.terms,
+        [(2 * brands - 2, 1.0), (2 * brands - 1, 1.0)]
+    );
+}
+
+#[test]
+fn a_group_counts_every_member_once_whatever_the_order() {
+    let of = |brands: Value| {
+        let p = problem(json!({
+            "beta": [[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]], "k": 1.0, "B": 3.0, "cross": [[0.0, 0.5, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+            "rules": [
+                {"rule": "group_cap", "brands": brands, "channels": [1], "max": 2.0},
+                {"rule": "outcome_floor", "brands": brands, "min": 0.1},
+            ],
+        }));
+        let rows = rows::rows(&p.lay().unwrap(), &p.rules).unwrap();
+        (rows[1].row.terms.clone(), rows[2].row.outcome.clone())
+    };
+    let (terms, outcome) = of(json!([2, 0, 2]));
+    assert_eq!(terms, [(1, 1.0), (5, 1.0)]);
+    assert_eq!(
+        outcome,
+        [(0, 1.0), (1, 1.0), (2, 0.5), (3, 0.5), (4, 1.0), (5, 1.0)]
+    );
+    assert_eq!(of(json!([0, 2])), (terms, outcome));
 }

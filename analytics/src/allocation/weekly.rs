@@ -14,7 +14,7 @@ use super::{
     conflict,
     curve::{Curve, Jet},
     envelope::{Envelope, Shape},
-    held,
+    fits, held,
     interior::{self, Point, Program, Response, Row},
     problem::{Laid, Terminal, Weeks},
     rows::Named,
@@ -27,12 +27,45 @@ const ASCENTS: usize = 12;
 /// One cell's response to its weekly spends.
 struct Carried {
     curve: Curve,
-    /// Concave envelope on the carried-over spends within reach, where the curve is not concave there.
+    /// Concave envelope on the carried-over spends within reach, where what the curve is worth is not concave there.
     envelope: Option<Envelope>,
+    /// Envelopes of the curve and of the curve with its sign turned, on the same spends.
+    both: [Envelope; 2],
+    /// Whether any of its spends can move.
+    moves: bool,
     /// Adstock weights by lag, that of the week itself first.
     weights: Vec<f64>,
     /// Carried-over spend per week that no decision changes.
     given: Vec<f64>,
+}
+
+impl Carried {
+    /// Chooses the envelope for responses that count with this sign, where it is not the curve itself.
+    fn show(&mut self, sign: f64) {
+        let envelope = &self.both[usize::from(sign < 0.0)];
+        let bridged = envelope
+            .pieces()
+            .iter()
+            .any(|p| p.shape != Shape::Curve && !self.curve.is_straight());
+        self.envelope = bridged.then(|| envelope.clone());
+    }
+}
+
+/// Value, slope and bend of an envelope.
+fn on(envelope: &Envelope, e: f64) -> Jet {
+    for piece in envelope.pieces() {
+        if let Shape::Line(slope) = piece.shape
+            && e >= piece.from
+            && e <= piece.to
+        {
+            return Jet {
+                value: envelope.curve.value(piece.from) + slope * (e - piece.from),
+                slope,
+                bend: 0.0,
+            };
+        }
+    }
+    envelope.curve.jet(e)
 }
 
 /// All cells over all weeks, plan and tail.
@@ -76,6 +109,13 @@ impl Weekly {
         }
         let tail = weeks.tail.unwrap_or(lags - 1);
         let mut season = weeks.season.clone();
+        if season.len() > count + tail {
+            return Err(AllocationError::Length {
+                name: "season",
+                given: season.len(),
+                wanted: count + tail,
+            });
+        }
         if let Some(value) = season.iter().find(|s| !s.is_finite() || **s < 0.0) {
             return Err(AllocationError::Number {
                 name: "season",
@@ -91,10 +131,17 @@ impl Weekly {
         if let Some(carry) = &weeks.carry_in {
             let fits = carry.len() == brands && carry.iter().all(|row| row.len() == channels);
             if !fits {
-                return Err(AllocationError::Shape {
+                return Err(AllocationError::Table {
                     name: "carry_in",
-                    brands,
-                    channels,
+                    rows: brands,
+                    columns: channels,
+                });
+            }
+            if let Some(short) = carry.iter().flatten().find(|w| w.len() < lags - 1) {
+                return Err(AllocationError::Length {
+                    name: "a cell's carry_in",
+                    given: short.len(),
+                    wanted: lags - 1,
                 });
             }
         }
@@ -124,11 +171,8 @@ impl Weekly {
                 } else if t >= 0 {
                     0.0
                 } else {
-                    let back = (-t) as usize;
-                    before
-                        .len()
-                        .checked_sub(back)
-                        .map_or(0.0, |index| before[index])
+                    // No further back than `lags − 1` weeks, which are there.
+                    before[before.len() - (-t) as usize]
                 }
             };
             let given = (0..count + tail)
@@ -138,9 +182,12 @@ impl Weekly {
                         .sum()
                 })
                 .collect();
+            let nothing = Envelope::new(cell.curve, 0.0, 0.0, 0.0);
             cells.push(Carried {
                 curve: cell.curve,
                 envelope: None,
+                both: [nothing.clone(), nothing],
+                moves: cell.upper > cell.lower,
                 weights,
                 given,
             });
@@ -157,17 +204,30 @@ impl Weekly {
             let reach = |x: f64| this.carried(b, &vec![x; count]);
             let least = reach(cell.lower).into_iter().fold(f64::INFINITY, f64::min);
             let most = reach(cell.upper).into_iter().fold(0.0, f64::max);
-            let sign = if cell.weight < 0.0 { -1.0 } else { 1.0 };
-            let envelope = Envelope::new(cell.curve.scaled(sign), least, least, most);
-            let bridged = envelope
-                .pieces()
-                .iter()
-                .any(|p| p.shape != Shape::Curve && !cell.curve.is_straight());
-            if bridged {
-                this.cells[b].envelope = Some(envelope);
-            }
+            let of = |sign: f64| Envelope::new(cell.curve.scaled(sign), least, least, most);
+            this.cells[b].both = [of(1.0), of(-1.0)];
+            this.cells[b].show(cell.weight);
         }
         Ok(this)
+    }
+
+    /// The same for a test of whether rows can hold: every cell is seen by the envelope of the sign with which rows on outcomes
+    /// count it. `None` where they count one with both.
+    fn for_rows(mut self, rows: &[Row]) -> Option<Self> {
+        for (b, cell) in self.cells.iter_mut().enumerate() {
+            let mut signs = rows
+                .iter()
+                .flat_map(|row| &row.outcome)
+                .filter(|(of, _)| *of == b)
+                .map(|(_, c)| c.signum());
+            let sign = signs.next().unwrap_or(1.0);
+            if signs.any(|other| other != sign) && !cell.curve.is_straight() {
+                return None;
+            }
+            cell.show(sign);
+        }
+        self.view = View::Envelope;
+        Some(self)
     }
 
     fn is_concave(&self) -> bool {
@@ -188,8 +248,21 @@ impl Weekly {
         carried
     }
 
-    /// Value, slope and bend of a cell's curve in a week, or of what stands in for it.
+    /// Value, slope and bend of a cell's curve in a week, or of what stands in for it. Always finite: an infinite slope at zero
+    /// is stated as [`Curve::marginal`] does.
     fn jet(&self, b: usize, t: usize, e: f64) -> Jet {
+        let jet = self.seen(b, t, e);
+        if jet.slope.is_finite() && jet.bend.is_finite() {
+            return jet;
+        }
+        Jet {
+            slope: self.cells[b].curve.marginal(e),
+            bend: 0.0,
+            ..jet
+        }
+    }
+
+    fn seen(&self, b: usize, t: usize, e: f64) -> Jet {
         let cell = &self.cells[b];
         let Some(envelope) = &cell.envelope else {
             return cell.curve.jet(e);
@@ -203,30 +276,22 @@ impl Weekly {
         match &self.view {
             View::Curve => cell.curve.jet(e),
             View::Envelope => {
-                for piece in envelope.pieces() {
-                    if let Shape::Line(slope) = piece.shape
-                        && e >= piece.from
-                        && e <= piece.to
-                    {
-                        return Jet {
-                            value: sign
-                                * (envelope.curve.value(piece.from) + slope * (e - piece.from)),
-                            slope: sign * slope,
-                            bend: 0.0,
-                        };
-                    }
+                let jet = on(envelope, e);
+                Jet {
+                    value: sign * jet.value,
+                    slope: sign * jet.slope,
+                    bend: sign * jet.bend,
                 }
-                cell.curve.jet(e)
             }
             View::Tangent(at) => {
                 let turn = cell.curve.inflection();
                 let at = at[b * self.season.len() + t];
                 if sign < 0.0 || turn.is_infinite() {
                     // Convex all the way, or concave first: the plain tangent.
-                    let jet = cell.curve.jet(at);
+                    let slope = cell.curve.marginal(at);
                     return Jet {
-                        value: jet.value + jet.slope * (e - at),
-                        slope: jet.slope,
+                        value: cell.curve.value(at) + slope * (e - at),
+                        slope,
                         bend: 0.0,
                     };
                 }
@@ -267,6 +332,35 @@ impl Weekly {
         (0..self.cells.len())
             .flat_map(|b| self.carried(b, &x[self.starts[b]..self.starts[b + 1]]))
             .collect()
+    }
+
+    /// Value at `x` of a linear function of a cell's spends that is nowhere below `weight` times its response; its slope goes to
+    /// `slope`.
+    fn most(&self, b: usize, x: &[f64], weight: f64, slope: &mut [f64]) -> f64 {
+        let cell = &self.cells[b];
+        if weight == 0.0 {
+            return 0.0;
+        }
+        let envelope = &cell.both[usize::from(weight < 0.0)];
+        let carried = self.carried(b, x);
+        let mut value = 0.0;
+        for (t, (&e, season)) in carried.iter().zip(&self.season).enumerate() {
+            let mut jet = on(envelope, e);
+            if !jet.slope.is_finite() {
+                // Infinitely steep at zero: the tangent a little further on is above the curve as well.
+                let near = envelope.curve.jet(envelope.curve.start());
+                jet.slope = near.slope;
+                if cell.moves {
+                    jet.value = near.value - near.slope * envelope.curve.start();
+                }
+            }
+            value += weight.abs() * season * jet.value;
+            let from = (t + 1).saturating_sub(self.lags);
+            for i in from..(t + 1).min(self.weeks) {
+                slope[i] += weight.abs() * season * jet.slope * cell.weights[t - i];
+            }
+        }
+        value
     }
 
     fn value(&self, b: usize, x: &[f64]) -> f64 {
@@ -317,13 +411,15 @@ impl Response for Weekly {
 }
 
 /// What a point is worth and what bounds every other: the objective, the row sums, the net marginal returns, and a bound
-/// from the tangent of the Lagrangian, which is concave.
+/// from the tangent of the Lagrangian over the envelopes of the sign with which it counts each response, which is concave.
 struct Judged {
     value: f64,
     own: Vec<f64>,
     sums: Vec<f64>,
     net: Vec<f64>,
     marginal: Vec<f64>,
+    /// What one unit of spend costs.
+    price: Vec<f64>,
     bound: f64,
 }
 
@@ -352,7 +448,7 @@ fn judge(
     let mut weight: Vec<f64> = laid.cells.iter().map(|c| c.weight).collect();
     let mut price = vec![0.0; x.len()];
     let mut sums = vec![0.0; rows.len()];
-    let mut bound = value;
+    let mut bound = 0.0;
     for (r, row) in rows.iter().enumerate() {
         sums[r] = row.terms.iter().map(|&(i, a)| a * x[i]).sum::<f64>()
             + row.outcome.iter().map(|&(b, c)| c * own[b]).sum::<f64>();
@@ -364,27 +460,45 @@ fn judge(
             for &(b, c) in &row.outcome {
                 weight[b] -= y * c;
             }
-            bound += y * (if y > 0.0 { row.upper } else { row.lower } - sums[r]);
+            bound += y * if y > 0.0 { row.upper } else { row.lower };
         }
     }
     let at = |w: f64, i: usize| if w == 0.0 { 0.0 } else { w * slope[i] };
     let net: Vec<f64> = (0..x.len())
         .map(|i| at(weight[i / weekly.weeks], i) - price[i])
         .collect();
-    let marginal = (0..x.len())
+    let marginal: Vec<f64> = (0..x.len())
         .map(|i| at(laid.cells[i / weekly.weeks].weight, i))
         .collect();
-    for i in 0..x.len() {
-        if upper[i] > lower[i] {
-            bound += (net[i] * (upper[i] - x[i])).max(net[i] * (lower[i] - x[i]));
+    for b in 0..blocks {
+        let range = weekly.starts[b]..weekly.starts[b + 1];
+        let mut tangent = vec![0.0; range.len()];
+        bound += weekly.most(b, &x[range.clone()], weight[b], &mut tangent);
+        for (i, tangent) in range.zip(tangent) {
+            let net = tangent - price[i];
+            bound -= price[i] * x[i];
+            if upper[i] > lower[i] {
+                bound += (net * (upper[i] - x[i])).max(net * (lower[i] - x[i]));
+            }
         }
     }
     Judged {
         value,
         own,
         sums,
-        net,
+        // Only rows on outcomes price the response as well.
+        price: (0..x.len())
+            .map(|i| {
+                let b = i / weekly.weeks;
+                if weight[b] == laid.cells[b].weight {
+                    price[i]
+                } else {
+                    marginal[i] - net[i]
+                }
+            })
+            .collect(),
         marginal,
+        net,
         bound,
     }
 }
@@ -412,8 +526,6 @@ pub(crate) fn solve(
     });
     let rows: Vec<Row> = named.iter().map(|n| n.row.clone()).collect();
     let weights: Vec<f64> = laid.cells.iter().map(|c| c.weight).collect();
-    let concave = weekly.is_concave();
-
     weekly.view = View::Envelope;
     let run = |weekly: &Weekly, start: &[f64]| -> Result<Point, AllocationError> {
         let program = Program {
@@ -425,29 +537,55 @@ pub(crate) fn solve(
         };
         Ok(interior::maximise(&program, start, cancel)?)
     };
-    let first = run(&weekly, &start)?;
+    let mut first = run(&weekly, &start)?;
+    let judged = |weekly: &Weekly, point: &Point| {
+        judge(weekly, laid, &rows, &lower, &upper, &point.x, &point.prices)
+    };
+    // A response that is worth something may count in a row with the other sign: then what stands in for it in the objective is
+    // no relaxation of the row, in either direction.
+    let mixed = rows.iter().flat_map(|row| &row.outcome).any(|&(b, c)| {
+        let worth = laid.cells[b].weight;
+        (c * worth < 0.0 || worth == 0.0) && !laid.cells[b].curve.is_straight()
+    });
+    let concave = weekly.is_concave() && !mixed;
+    let obeys = |weekly: &Weekly, point: &Point| {
+        let sums = judged(weekly, point).sums;
+        rows.iter().zip(&sums).all(|(row, sum)| {
+            (row.lower - sum).max(sum - row.upper) <= 1e-8 * super::separable::row_size(row)
+        })
+    };
+    if mixed {
+        weekly.view = View::Curve;
+        if !(first.converged && obeys(&weekly, &first)) {
+            first = run(&weekly, &start)?;
+            first.converged &= obeys(&weekly, &first);
+        }
+    }
     if !first.converged {
+        let Some(weekly) = weekly.for_rows(&rows) else {
+            return Err(AllocationError::Unsolved(
+                "floors on outcomes count the same response with both signs",
+            ));
+        };
         let offset = vec![0.0; lower.len()];
         let test = conflict::Test {
             response: &weekly,
             lower: &lower,
             upper: &upper,
             rows: &rows,
+            rules: rows.len(),
             widest: (0.0, laid.total.1),
             offset: &offset,
             start: &start,
         };
         let owner = |i: usize| format!("{}, week {}", laid.name(i / span), i % span);
-        return match test.conflict(laid, named, &owner, cancel)? {
+        return match test.conflict(named, &owner, cancel)? {
             Some(conflict) => Ok(Answer::Infeasible(conflict)),
             None => Err(AllocationError::Unsolved(
                 "the weekly program did not converge",
             )),
         };
     }
-    let judged = |weekly: &Weekly, point: &Point| {
-        judge(weekly, laid, &rows, &lower, &upper, &point.x, &point.prices)
-    };
     let mut bound = judged(&weekly, &first).bound;
     let mut best = first;
     if !concave {
@@ -462,7 +600,7 @@ pub(crate) fn solve(
                 weekly.view = View::Tangent(weekly.all_carried(&at));
                 let next = run(&weekly, &at)?;
                 weekly.view = View::Curve;
-                if !next.converged {
+                if !next.converged || mixed && !obeys(&weekly, &next) {
                     break;
                 }
                 let found = judged(&weekly, &next).value;
@@ -479,9 +617,7 @@ pub(crate) fn solve(
     }
     weekly.view = View::Curve;
     let at = judged(&weekly, &best);
-    if concave {
-        bound = bound.min(at.bound);
-    }
+    bound = bound.min(at.bound);
     Ok(Answer::Planned(Box::new(plan(
         &weekly, laid, weeks, named, &lower, &upper, &best, &at, bound, concave,
     ))))
@@ -512,33 +648,28 @@ pub(crate) fn verify(
     let lower = spread(&|b| laid.cells[b].lower);
     let upper = spread(&|b| laid.cells[b].upper);
     let x: Vec<f64> = plan.cells.iter().flat_map(|c| c.weekly.clone()).collect();
-    if x.len() != lower.len() || plan.certificate.prices.len() != named.len() {
-        return Err(AllocationError::Unsupported(
-            "the plan belongs to another problem",
-        ));
-    }
+    fits(&x, lower.len(), plan, named)?;
     let rows: Vec<Row> = named.iter().map(|n| n.row.clone()).collect();
+    let mut prices = plan.certificate.prices.clone();
+    interior::drop_idle(&rows, &mut prices);
     let point = Point {
         x,
-        prices: plan.certificate.prices.clone(),
+        prices,
         converged: true,
         iterations: 0,
     };
     let concave = weekly.is_concave();
-    let mut judged = |view: View| {
-        weekly.view = view;
-        judge(
-            &weekly,
-            laid,
-            &rows,
-            &lower,
-            &upper,
-            &point.x,
-            &point.prices,
-        )
-    };
-    let bound = judged(View::Envelope).bound;
-    let at = judged(View::Curve);
+    weekly.view = View::Curve;
+    let at = judge(
+        &weekly,
+        laid,
+        &rows,
+        &lower,
+        &upper,
+        &point.x,
+        &point.prices,
+    );
+    let bound = at.bound;
     Ok(super::weekly::plan(
         &weekly, laid, weeks, named, &lower, &upper, &point, &at, bound, concave,
     )
@@ -608,7 +739,7 @@ fn plan(
                 current: laid.cells[b].current * span as f64,
                 response: laid.cells[b].weight * at.own[b],
                 marginal: at.marginal[best],
-                price: at.marginal[best] - at.net[best],
+                price: at.price[best],
                 held: [Held::Fixed, Held::Lower, Held::Upper]
                     .into_iter()
                     .find(|s| all(*s))

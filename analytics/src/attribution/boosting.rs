@@ -28,9 +28,10 @@ pub struct BoostingOptions {
     pub features: Vec<String>,
     /// Column of dates or numbers that orders the rows in time; without one they are in order already.
     pub order: Option<String>,
-    /// Share of the rows, the last ones, that decide when to stop; rows of one time stay together. 0 grows all trees.
+    /// Share of the rows, the last ones, by which the model is judged. Of the rows before them, the same share, the last ones
+    /// again, decides when to stop. Rows of one time stay together. 0 grows all trees and judges nothing.
     pub holdout: f64,
-    /// Trees without a better holdout error after which to stop.
+    /// Trees without a better error on the rows that decide after which to stop.
     pub patience: usize,
     /// The most trees.
     pub trees: usize,
@@ -46,7 +47,8 @@ pub struct BoostingOptions {
     pub bins: u16,
     /// Share of the rows that each tree sees, drawn anew.
     pub row_share: f64,
-    /// Whether the model is fitted again to all rows, with the number of trees that the holdout chose.
+    /// Whether the model is fitted again to all rows, with the number of trees that was chosen. Otherwise it is the one that was
+    /// judged, fitted to the rows before the holdout.
     pub refit: bool,
     /// Seed of the draws of rows.
     pub seed: u64,
@@ -84,10 +86,15 @@ pub struct Fitted {
     pub rows: usize,
     /// Rows of the holdout.
     pub holdout_rows: usize,
-    /// Root mean squared error on the holdout, before any fit to it; `None` without one.
+    /// Root mean squared error on the holdout, in the outcome's unit, of the model of the rows before it; the holdout had no part
+    /// in the fit or in the number of trees. `None` without one.
     pub holdout_error: Option<f64>,
-    /// The same of predicting the mean of the earlier rows.
+    /// The same of predicting the mean of the rows before the holdout.
     pub holdout_error_of_mean: Option<f64>,
+    /// How sure it is that the model errs less than that mean: the squared error of the mean less the model's, averaged over the
+    /// times of the holdout, in its standard errors (Diebold and Mariano 1995). Chance seldom brings it above 2. `None` where the
+    /// two do not differ or the holdout is of one time.
+    pub holdout_advantage: Option<f64>,
 }
 
 /// Why no model was fitted.
@@ -116,9 +123,11 @@ pub enum TrainError {
     /// The order of a row is unknown.
     #[error("row {0} has no time")]
     NoTime(usize),
-    /// All rows are of one time, so none come after others.
-    #[error("all rows are of one time, so there is no later part to hold out")]
-    OneTime,
+    /// The rows are of one time or two, which do not give a part to grow on, one to stop by and one to judge by.
+    #[error(
+        "the rows are of fewer than three times, so there is no later part to stop by and none after that to judge by"
+    )]
+    FewTimes,
     /// The fitted trees are not usable.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -135,8 +144,11 @@ const FEWEST_ROWS: usize = 10;
 
 /// Fits boosted regression trees (Friedman 2001; second-order histogram trees of Chen and Guestrin 2016, grown by forust).
 ///
-/// The last part of the rows in time decides the number of trees, so that the choice is made as the model will be used: on what
-/// comes after. One thread; the same data and seed give the same model. Asks `cancel` before every column and tree.
+/// A late part of the rows in time decides the number of trees, so that the choice is made as the model will be used: on what
+/// comes after. The part after that had no say in it and measures the error, which therefore can be worse than that of the mean:
+/// an error on the rows that chose the number could not. The outcome's unit does not matter: trees are grown on its distance
+/// from its mean in standard deviations. One thread; the same data and seed give the same model. Asks `cancel` before every
+/// column and tree.
 ///
 /// # Errors
 /// See [`TrainError`].
@@ -179,22 +191,32 @@ pub fn train(
         }
         rows.sort_by(|&a, &b| times[a].total_cmp(&times[b]));
     }
-    let early = early_rows(&rows, times.as_deref(), options.holdout)?;
+    let (grown, early) = parts(&rows, times.as_deref(), options.holdout)?;
 
     let data = Data::new(&features, target, &rows);
-    let mut growth = Growth::grow(&data, early, options, options.trees, cancel)?;
-    if options.refit && early < rows.len() {
+    let mut growth = Growth::grow(&data, grown, early, options, options.trees, cancel)?;
+    let (mut error, mut error_of_mean, mut advantage) = (None, None, None);
+    if early < rows.len() {
         let count = growth.trees.len();
-        let (error, of_mean) = (growth.error, growth.error_of_mean);
-        growth = Growth::grow(&data, rows.len(), options, count, cancel)?;
-        growth.error = error;
-        growth.error_of_mean = of_mean;
+        growth = Growth::grow(&data, early, early, options, count, cancel)?;
+        let of_model = growth.squares(&data, early, &growth.trees);
+        let of_mean = growth.squares(&data, early, &[]);
+        error = root_mean(&of_model).map(|error| growth.scale * error);
+        error_of_mean = root_mean(&of_mean).map(|error| growth.scale * error);
+        let is_new_time = |at: usize| {
+            let times = times.as_ref();
+            times.is_none_or(|times| times[rows[early + at - 1]] < times[rows[early + at]])
+        };
+        advantage = certainty(&by_time(&of_model, &of_mean, is_new_time));
+        if options.refit {
+            growth = Growth::grow(&data, rows.len(), rows.len(), options, count, cancel)?;
+        }
     }
     let trees = growth
         .trees
         .iter()
         .enumerate()
-        .map(|(at, tree)| from_forust(at, tree, features.names().len()))
+        .map(|(at, tree)| from_forust(at, tree, features.names().len(), growth.scale))
         .collect::<Result<_, _>>()?;
     Ok(Fitted {
         model: Model::new(
@@ -204,11 +226,12 @@ pub fn train(
             growth.base,
             Comparison::Below,
             Vec::new(),
-        ),
+        )?,
         rows: rows.len(),
         holdout_rows: rows.len() - early,
-        holdout_error: growth.error,
-        holdout_error_of_mean: growth.error_of_mean,
+        holdout_error: error,
+        holdout_error_of_mean: error_of_mean,
+        holdout_advantage: advantage,
     })
 }
 
@@ -276,20 +299,31 @@ fn times(frame: &DataFrame, name: &str) -> Result<Vec<f64>, TrainError> {
     Ok(numbers.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
 }
 
-/// How many of the rows in time order come before the holdout.
-fn early_rows(rows: &[usize], times: Option<&[f64]>, holdout: f64) -> Result<usize, TrainError> {
+/// How many of the rows in time order come before the part that decides when to stop, and how many before the holdout.
+fn parts(
+    rows: &[usize],
+    times: Option<&[f64]>,
+    holdout: f64,
+) -> Result<(usize, usize), TrainError> {
     if holdout == 0.0 {
-        return Ok(rows.len());
+        return Ok((rows.len(), rows.len()));
     }
-    let wanted = ((rows.len() as f64 * (1.0 - holdout)).round() as usize).clamp(1, rows.len() - 1);
-    let Some(times) = times else {
-        return Ok(wanted);
+    let borders: Vec<usize> = (1..rows.len())
+        .filter(|&at| times.is_none_or(|times| times[rows[at - 1]] < times[rows[at]]))
+        .collect();
+    let nearest = |borders: &[usize], all: usize| {
+        let wanted = (all as f64 * (1.0 - holdout)).round() as usize;
+        let distance = |at: &usize| at.abs_diff(wanted);
+        borders.iter().copied().min_by_key(distance)
     };
-    let parts = |at: usize| times[rows[at - 1]] < times[rows[at]];
-    (1..rows.len())
-        .filter(|&at| parts(at))
-        .min_by_key(|&at| at.abs_diff(wanted))
-        .ok_or(TrainError::OneTime)
+    // The first border is left to the part that decides.
+    let early = borders
+        .get(1..)
+        .and_then(|later| nearest(later, rows.len()));
+    let early = early.ok_or(TrainError::FewTimes)?;
+    let before = &borders[..borders.partition_point(|&at| at < early)];
+    let grown = nearest(before, early).ok_or(TrainError::FewTimes)?;
+    Ok((grown, early))
 }
 
 /// Columns in time order, one after the other.
@@ -323,26 +357,35 @@ impl Data {
     }
 }
 
-/// Trees and their error on the rows after those they were grown on.
+/// Trees that add up to the distance of the outcome from `base` in units of `scale`.
 struct Growth {
     trees: Vec<ForustTree>,
+    /// Mean of the outcome over the rows that the trees were grown on.
     base: f64,
-    error: Option<f64>,
-    error_of_mean: Option<f64>,
+    /// Its standard deviation there; 1 where it does not vary.
+    scale: f64,
 }
 
 impl Growth {
-    /// Grows up to `most` trees on the first `early` rows, and drops those after the best on the others.
+    /// Grows up to `most` trees on the first `early` rows, and drops those after the best on the rows from there `until`, if
+    /// there are any.
     fn grow(
         data: &Data,
         early: usize,
+        until: usize,
         options: &BoostingOptions,
         most: usize,
         cancel: &dyn Cancel,
     ) -> Result<Self, TrainError> {
         let values = data.part(0, early);
-        let later_values = data.part(early, data.rows);
-        let (target, later) = data.target.split_at(early);
+        let later_values = data.part(early, until);
+        let (base, scale) = level(&data.target[..early]);
+        // The trees' sums and gains are 32-bit, which squares of an outcome in its own unit need not fit in.
+        let standard: Vec<f64> = data.target[..until]
+            .iter()
+            .map(|target| (target - base) / scale)
+            .collect();
+        let (target, later) = standard.split_at(early);
         let seen = Matrix::new(&values, early, data.columns);
         let unseen = Matrix::new(&later_values, later.len(), data.columns);
         let (bins, cuts, columns) = bin(&values, early, data.columns, options.bins, cancel)?;
@@ -357,11 +400,9 @@ impl Growth {
             allow_missing_splits: true,
             constraints_map: ConstraintMap::new(),
         };
-        let base = target.iter().sum::<f64>() / early as f64;
-        let mut fitted = vec![base; early];
-        let mut predicted = vec![base; later.len()];
-        let error_of_mean = error(later, &predicted);
-        let mut best = error_of_mean;
+        let mut fitted = vec![0.0; early];
+        let mut predicted = vec![0.0; later.len()];
+        let mut best = error(later, &predicted);
         let mut kept = 0;
         let mut trees: Vec<ForustTree> = Vec::new();
         let weights = vec![1.0_f32; early];
@@ -439,13 +480,36 @@ impl Growth {
             }
         }
         trees.truncate(kept);
-        Ok(Self {
-            trees,
-            base,
-            error: best,
-            error_of_mean,
-        })
+        Ok(Self { trees, base, scale })
     }
+
+    /// Squared errors of some of the trees on the rows from `early` on, in units of the square of `scale`.
+    fn squares(&self, data: &Data, early: usize, trees: &[ForustTree]) -> Vec<f64> {
+        let values = data.part(early, data.rows);
+        let rows = Matrix::new(&values, data.rows - early, data.columns);
+        let standard: Vec<f64> = data.target[early..]
+            .iter()
+            .map(|target| (target - self.base) / self.scale)
+            .collect();
+        let mut predicted = vec![0.0; standard.len()];
+        for tree in trees {
+            add(&mut predicted, &tree.predict(&rows, false, &f64::NAN));
+        }
+        squares(&standard, &predicted)
+    }
+}
+
+/// Mean and standard deviation; 1 for the latter where nothing varies.
+fn level(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    // In units of the largest distance, so that no square is too large or too small for a number.
+    let largest = values.iter().map(|v| (v - mean).abs()).fold(0.0, f64::max);
+    if largest == 0.0 {
+        return (mean, 1.0);
+    }
+    let squares: f64 = values.iter().map(|v| ((v - mean) / largest).powi(2)).sum();
+    (mean, largest * (squares / count).sqrt())
 }
 
 /// Columns as bins, their cuts, and which columns vary.
@@ -498,10 +562,50 @@ fn add(sums: &mut [f64], values: &[f64]) {
 
 /// Root mean squared error; `None` of no rows.
 fn error(target: &[f64], predicted: &[f64]) -> Option<f64> {
-    let squares: f64 = target
-        .iter()
-        .zip(predicted)
-        .map(|(t, p)| (t - p) * (t - p))
-        .sum();
-    (!target.is_empty()).then(|| (squares / target.len() as f64).sqrt())
+    root_mean(&squares(target, predicted))
+}
+
+fn squares(target: &[f64], predicted: &[f64]) -> Vec<f64> {
+    let pairs = target.iter().zip(predicted);
+    pairs.map(|(t, p)| (t - p) * (t - p)).collect()
+}
+
+fn root_mean(squares: &[f64]) -> Option<f64> {
+    let count = squares.len() as f64;
+    (!squares.is_empty()).then(|| (squares.iter().sum::<f64>() / count).sqrt())
+}
+
+/// How much less the model's squared errors are than the mean's, one average per time: rows of one time share what happened then,
+/// so they are no evidence of their own.
+fn by_time(of_model: &[f64], of_mean: &[f64], is_new_time: impl Fn(usize) -> bool) -> Vec<f64> {
+    let mut times: Vec<(f64, f64)> = Vec::new();
+    for (at, (model, mean)) in of_model.iter().zip(of_mean).enumerate() {
+        match times.last_mut() {
+            Some((sum, rows)) if at > 0 && !is_new_time(at) => {
+                *sum += mean - model;
+                *rows += 1.0;
+            }
+            _ => times.push((mean - model, 1.0)),
+        }
+    }
+    times.into_iter().map(|(sum, rows)| sum / rows).collect()
+}
+
+/// The mean of a series in its standard errors, which allow for autocorrelation (Newey and West 1987: Bartlett weights, lag
+/// 4 (n/100)^(2/9)); `None` where it does not vary.
+fn certainty(series: &[f64]) -> Option<f64> {
+    let n = series.len();
+    let count = n as f64;
+    let mean = series.iter().sum::<f64>() / count;
+    let rest: Vec<f64> = series.iter().map(|v| v - mean).collect();
+    let product = |lag: usize| -> f64 {
+        let earlier = rest.iter();
+        rest.iter().skip(lag).zip(earlier).map(|(a, b)| a * b).sum()
+    };
+    let lags = (4.0 * (count / 100.0).powf(2.0 / 9.0)).floor() as usize;
+    let weighted = (1..=lags.min(n.saturating_sub(1)))
+        .map(|lag| 2.0 * (1.0 - lag as f64 / (lags + 1) as f64) * product(lag))
+        .sum::<f64>();
+    let variance = (product(0) + weighted) / (count * (count - 1.0));
+    (n > 1 && variance > 0.0).then(|| mean / variance.sqrt())
 }

@@ -7,7 +7,8 @@ use super::model::{Comparison, Model, ModelError, Node, Tree};
 /// Reads a model that forust saved as JSON. Its columns have no names, so they are taken by position.
 ///
 /// # Errors
-/// When the text is not such a model, missing values have branches of their own, or the missing value is not `NaN`.
+/// When the text is not such a model, missing values have branches of their own, the missing value is not `NaN`, or the base
+/// score is not finite.
 pub fn read(text: &str) -> Result<Model, ModelError> {
     let booster =
         GradientBooster::from_json(text).map_err(|error| ModelError::Format(error.to_string()))?;
@@ -32,23 +33,24 @@ pub fn read(text: &str) -> Result<Model, ModelError> {
     let trees = trees
         .iter()
         .enumerate()
-        .map(|(at, tree)| from_forust(at, tree, features))
+        .map(|(at, tree)| from_forust(at, tree, features, 1.0))
         .collect::<Result<_, _>>()?;
-    Ok(Model::new(
+    Model::new(
         (0..features).map(|at| format!("f{at}")).collect(),
         true,
         trees,
         booster.base_score,
         Comparison::Below,
         Vec::new(),
-    ))
+    )
 }
 
-/// A tree of forust's as one of ours.
+/// A tree of forust's as one of ours, its answers times `scale`.
 pub(super) fn from_forust(
     at: usize,
     tree: &ForustTree,
     features: usize,
+    scale: f64,
 ) -> Result<Tree, ModelError> {
     let broken = |problem: String| ModelError::Tree { tree: at, problem };
     let mut order = vec![0_usize];
@@ -61,7 +63,7 @@ pub(super) fn from_forust(
         let cover = f64::from(node.hessian_sum);
         if node.is_leaf {
             nodes.push(Node::Leaf {
-                value: f64::from(node.weight_value),
+                value: scale * f64::from(node.weight_value),
                 cover,
             });
             continue;

@@ -9,8 +9,8 @@ use super::model::{Comparison, Model, ModelError, Node, Tree};
 /// Reads a model.
 ///
 /// # Errors
-/// When the text is not such a model or uses what is not supported: several outputs, averaged forests, categorical splits,
-/// linear leaves, or a feature whose zeros are missing in one split only.
+/// When the text is not such a model, ends before its last tree does, or uses what is not supported: several outputs, averaged
+/// forests, categorical splits, linear leaves, or a feature whose zeros are missing in one split only.
 pub fn read(text: &str) -> Result<Model, ModelError> {
     let mut sections = Sections::new(text);
     let head = sections
@@ -38,18 +38,31 @@ pub fn read(text: &str) -> Result<Model, ModelError> {
     }
     let mut zero_is_missing: Vec<Option<bool>> = vec![None; names.len()];
     let mut trees = Vec::new();
-    for section in sections {
+    for section in sections.by_ref() {
         if !section.contains_key("Tree") {
             break;
         }
         trees.push(tree(trees.len(), &section, &mut zero_is_missing)?);
+    }
+    // A file that was cut between two trees looks like a smaller model.
+    let listed = field(&head, "tree_sizes")?.split_whitespace().count();
+    if trees.len() != listed {
+        return Err(ModelError::Format(format!(
+            "it holds {} trees, but `tree_sizes=` lists {listed}",
+            trees.len()
+        )));
+    }
+    if !sections.ended {
+        return Err(ModelError::Format(
+            "there is no line `end of trees`".to_owned(),
+        ));
     }
     // LightGBM's own name for the columns of nameless data.
     let by_position = names
         .iter()
         .enumerate()
         .all(|(at, name)| *name == format!("Column_{at}"));
-    Ok(Model::new(
+    Model::new(
         names,
         by_position,
         trees,
@@ -59,7 +72,7 @@ pub fn read(text: &str) -> Result<Model, ModelError> {
             .into_iter()
             .map(|zero| zero == Some(true))
             .collect(),
-    ))
+    )
 }
 
 type Section<'a> = HashMap<&'a str, &'a str>;
@@ -67,12 +80,15 @@ type Section<'a> = HashMap<&'a str, &'a str>;
 /// Runs of `key=value` lines, parted by empty lines, up to the end of the trees.
 struct Sections<'a> {
     lines: std::str::Lines<'a>,
+    /// Whether the line `end of trees` was read; nothing follows it.
+    ended: bool,
 }
 
 impl<'a> Sections<'a> {
     fn new(text: &'a str) -> Self {
         Self {
             lines: text.lines(),
+            ended: false,
         }
     }
 }
@@ -82,9 +98,13 @@ impl<'a> Iterator for Sections<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut section = Section::new();
+        if self.ended {
+            return None;
+        }
         for line in self.lines.by_ref() {
             let line = line.trim();
             if line == "end of trees" {
+                self.ended = true;
                 break;
             }
             if line.is_empty() {

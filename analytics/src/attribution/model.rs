@@ -156,7 +156,9 @@ impl Model {
     ///
     /// `by_position` says that `features` are made-up names of columns in order (a model that was fitted to nameless data).
     /// `zero_is_missing` names, per feature, whether 0 counts as missing; empty means for none.
-    #[must_use]
+    ///
+    /// # Errors
+    /// When `base` is not finite: every prediction would be that.
     pub fn new(
         features: Vec<String>,
         by_position: bool,
@@ -164,20 +166,25 @@ impl Model {
         base: f64,
         comparison: Comparison,
         zero_is_missing: Vec<bool>,
-    ) -> Self {
+    ) -> Result<Self, ModelError> {
+        if !base.is_finite() {
+            return Err(ModelError::Format(format!(
+                "what a prediction is before any tree is added is {base}"
+            )));
+        }
         let zero_is_missing = if zero_is_missing.len() == features.len() {
             zero_is_missing
         } else {
             vec![false; features.len()]
         };
-        Self {
+        Ok(Self {
             features,
             by_position,
             trees,
             base,
             comparison,
             zero_is_missing,
-        }
+        })
     }
 
     /// Names of the features.

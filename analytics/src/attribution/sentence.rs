@@ -27,15 +27,17 @@ pub struct DriverOptions {
 pub struct Driver {
     /// Name of the feature.
     pub feature: String,
-    /// Mean contribution over the rows, in the outcome's unit: how far it moved the outcome from the reference.
+    /// Mean contribution over the rows and fits, in the outcome's unit: how far it moved the outcome from the reference. Over all
+    /// features these add up to the mean prediction of the fits less their mean bias.
     pub effect: f64,
-    /// Mean size of the contributions, without sign, in the outcome's unit.
+    /// Mean over the rows of the size, without sign, of the contributions that the fits make on average, in the outcome's unit.
     pub size: f64,
     /// This size as a share of all features' sizes; 0 when none moves anything.
     pub share: f64,
-    /// Correlation over the rows between the feature's value and its contribution; `None` when either does not vary.
+    /// Correlation over the rows between the feature's value and its mean contribution; `None` when either does not vary.
     pub slope: Option<f64>,
-    /// Lowest and highest of the mean contribution over the middle 80 % of the fits; `None` with fewer than five fits.
+    /// Lowest and highest of the mean contribution over the middle 80 % of the fits; `None` with fewer than five fits. Of up to
+    /// ten fits it always holds `effect`; of more, the mean can lie outside where one fit is far from all others.
     pub interval: Option<(f64, f64)>,
 }
 
@@ -44,8 +46,8 @@ const FEWEST_FITS: usize = 5;
 
 /// Sums up contributions per feature, the largest first (by size, then by the model's order).
 ///
-/// `fits` holds the contributions of one or more fits of the same features to the same rows (say, of seeds or resamples); the
-/// first is the one that is reported, all make the interval.
+/// `fits` holds the contributions of one or more fits of the same features to the same rows (say, of seeds or resamples). Their
+/// mean is reported, which is what the mean of the models contributes, and all make the interval.
 ///
 /// # Errors
 /// When a feature of the model is absent from `rows`.
@@ -74,6 +76,9 @@ pub fn drivers(
     }
     let columns = rows.pick(&first.features)?;
     let count = wanted.len() as f64;
+    let average = |row: usize, at: usize| {
+        fits.iter().map(|fit| fit.row(row)[at]).sum::<f64>() / fits.len() as f64
+    };
     let mut drivers: Vec<Driver> = first
         .features
         .iter()
@@ -82,24 +87,23 @@ pub fn drivers(
             let effect = |fit: &Contributions| {
                 wanted.iter().map(|&row| fit.row(row)[at]).sum::<f64>() / count
             };
-            let size = wanted
-                .iter()
-                .map(|&row| first.row(row)[at].abs())
-                .sum::<f64>()
-                / count;
+            let contributions: Vec<f64> = wanted.iter().map(|&row| average(row, at)).collect();
             let pairs: Vec<(f64, f64)> = wanted
                 .iter()
-                .map(|&row| (columns[at][row], first.row(row)[at]))
+                .map(|&row| columns[at][row])
+                .zip(contributions.iter().copied())
                 .filter(|(value, _)| value.is_finite())
                 .collect();
+            let mean = contributions.iter().sum::<f64>() / count;
+            let interval =
+                (fits.len() >= FEWEST_FITS).then(|| middle(fits.iter().map(effect).collect()));
             Driver {
                 feature: feature.clone(),
-                effect: effect(first),
-                size,
+                effect: mean,
+                size: contributions.iter().map(|c| c.abs()).sum::<f64>() / count,
                 share: 0.0,
                 slope: correlation(&pairs),
-                interval: (fits.len() >= FEWEST_FITS)
-                    .then(|| middle(fits.iter().map(effect).collect())),
+                interval,
             }
         })
         .collect();
@@ -157,7 +161,8 @@ fn sentence(driver: &Driver, rows: usize, fits: usize, options: &DriverOptions) 
         format!("on average over {rows} {}s", options.row)
     };
     // A mean that is small beside the sizes it is made of has no direction worth a verb.
-    let mut text = if effect.abs() >= 0.1 * size {
+    let is_directed = effect.abs() >= 0.1 * size;
+    let mut text = if is_directed {
         let verb = if *effect > 0.0 { "raised" } else { "lowered" };
         format!(
             "{feature} {verb} {outcome} by {} {over}",
@@ -181,11 +186,20 @@ fn sentence(driver: &Driver, rows: usize, fits: usize, options: &DriverOptions) 
         None => {}
     }
     match driver.interval {
-        Some((low, high)) => text.push_str(&format!(
-            "; 80 % of {fits} fits say {} to {}",
-            rounded(low),
-            amount(high)
-        )),
+        Some((low, high)) => {
+            // The interval is of the effect: told in the verb's direction, or, beside a size, as what is left on balance.
+            let (low, high) = if is_directed && *effect < 0.0 {
+                (-high, -low)
+            } else {
+                (low, high)
+            };
+            let balance = if is_directed { "" } else { "on balance " };
+            text.push_str(&format!(
+                "; {balance}80 % of {fits} fits say {} to {}",
+                rounded(low),
+                amount(high)
+            ));
+        }
         None => text.push_str("; how sure this is was not measured"),
     }
     text.push('.');
@@ -194,7 +208,10 @@ fn sentence(driver: &Driver, rows: usize, fits: usize, options: &DriverOptions) 
 
 /// Three significant digits.
 fn rounded(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if !value.is_finite() {
         return format!("{value}");
     }
     let digits = 2 - value.abs().log10().floor() as i32;

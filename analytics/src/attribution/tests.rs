@@ -217,6 +217,7 @@ fn random_model(
             .map(|at| comparison == Comparison::AtMost && at == 0)
             .collect(),
     )
+    .unwrap()
 }
 
 fn close(ours: &[f64], theirs: &[f64], tolerance: f64, what: &str) {
@@ -309,7 +310,7 @@ fn a_chain_of_many_features_follows_the_definition() {
     }
     let tree = Tree::new(nodes, features).unwrap();
     let names = (0..features).map(|at| format!("x{at}")).collect();
-    let model = Model::new(names, false, vec![tree], 0.0, Comparison::Below, Vec::new());
+    let model = Model::new(names, false, vec![tree], 0.0, Comparison::Below, Vec::new()).unwrap();
     let mut draws = rng::stream(3, &[]);
     // Mostly to the right, so that the end of the chain is reached.
     let mut rows = random_rows(&mut draws, 30, features);
@@ -354,7 +355,8 @@ fn any_number_of_threads_gives_the_same_bits() {
         0.0,
         Comparison::BelowSingle,
         Vec::new(),
-    );
+    )
+    .unwrap();
     let rows = table(&random_rows(&mut draws, 300, 6), 6);
     let background = table(&random_rows(&mut draws, 200, 6), 6);
     for reference in [Reference::TreePaths, Reference::Background(&background)] {
@@ -404,6 +406,7 @@ fn leaf_only(value: f64) -> Model {
         Comparison::Below,
         Vec::new(),
     )
+    .unwrap()
 }
 
 #[test]
@@ -448,7 +451,8 @@ fn degenerate_inputs_have_sound_answers() {
         0.0,
         Comparison::Below,
         Vec::new(),
-    );
+    )
+    .unwrap();
     let refused = explain(&coverless, &rows, Reference::TreePaths, ONE, &never);
     assert_eq!(refused, Err(ExplainError::NoCover(0)));
     // Half of the background goes each way.
@@ -471,7 +475,8 @@ fn degenerate_inputs_have_sound_answers() {
         0.0,
         Comparison::Below,
         Vec::new(),
-    );
+    )
+    .unwrap();
     assert_eq!(nameless.predict(&rows).unwrap(), [4.0, 1.0]);
     let wide = Features::new(vec!["a".to_owned(), "b".to_owned()], vec![vec![1.0]; 2]).unwrap();
     let miscounted = FeaturesError::Count {
@@ -803,7 +808,7 @@ fn training_refuses_what_it_cannot_learn_from() {
     );
     assert_eq!(
         with(&|o| o.order = Some("constant".to_owned())),
-        Err(TrainError::OneTime)
+        Err(TrainError::FewTimes)
     );
     assert_eq!(
         with(&|o| o.order = Some("absent".to_owned())),
@@ -897,6 +902,39 @@ fn readers_refuse_what_they_do_not_know() {
         ModelError::Tree { .. }
     ));
     assert!(matches!(xgboost::read("{}"), Err(ModelError::Format(_))));
+    let mut saved: serde_json::Value = serde_json::from_str(&xgb).unwrap();
+    let root = &mut saved["learner"]["gradient_booster"]["model"]["trees"][3];
+    for column in root.as_object_mut().unwrap().values_mut() {
+        if let Some(column) = column.as_array_mut() {
+            column.clear();
+        }
+    }
+    assert_eq!(
+        xgboost::read(&saved.to_string()),
+        Err(ModelError::Tree {
+            tree: 3,
+            problem: "it has no nodes".to_owned()
+        })
+    );
+    // A share of 1 and a rate of 0 lie infinitely far out on the scale on which trees add.
+    for (objective, score) in [
+        ("binary:logistic", "1"),
+        ("binary:logistic", "0"),
+        ("count:poisson", "0"),
+        ("reg:gamma", "-1"),
+        ("reg:squarederror", "inf"),
+    ] {
+        let mut saved: serde_json::Value = serde_json::from_str(&xgb).unwrap();
+        saved["learner"]["objective"]["name"] = objective.into();
+        saved["learner"]["learner_model_param"]["base_score"] = score.into();
+        assert!(
+            matches!(
+                xgboost::read(&saved.to_string()),
+                Err(ModelError::Format(_))
+            ),
+            "{objective} {score}"
+        );
+    }
     let lgb = text("diabetes_lgb.txt");
     let refused = |from: &str, to: &str| lightgbm::read(&lgb.replacen(from, to, 1)).unwrap_err();
     assert!(matches!(
@@ -928,6 +966,17 @@ fn readers_refuse_what_they_do_not_know() {
         lightgbm::read(&lgb[..4000]),
         Err(ModelError::Format(_))
     ));
+    // A file that was cut anywhere before its trees are over, between two of them too, is not a smaller model.
+    let end = lgb.find("end of trees").unwrap();
+    let between = ["Tree=1\n", "Tree=50\n", "end of trees"].map(|at| lgb.find(at).unwrap());
+    for cut in between.into_iter().chain((0..end).step_by(997)) {
+        assert!(
+            matches!(lightgbm::read(&lgb[..cut]), Err(ModelError::Format(_))),
+            "cut at {cut}"
+        );
+    }
+    let fewer = lgb.replacen("\ntree_sizes=690 ", "\ntree_sizes=", 1);
+    assert!(matches!(lightgbm::read(&fewer), Err(ModelError::Format(_))));
     assert!(matches!(forust::read("{}"), Err(ModelError::Format(_))));
 }
 
@@ -965,6 +1014,7 @@ fn sentences_say_what_the_numbers_say() {
             Comparison::Below,
             Vec::new(),
         )
+        .unwrap()
     };
     let rows = table(&[vec![1.0], vec![2.0], vec![-1.0]], 1);
     let fits: Vec<Contributions> = [1000.0, 900.0, 1100.0, 1000.0, 1220.0, 780.0]
@@ -978,11 +1028,129 @@ fn sentences_say_what_the_numbers_say() {
             "x0 raised sales by 750 units on average over 2 rows, 100 % of all movement; 80 % of 6 fits say 630 to 870 units."
         ]
     );
+    // The mean of the fits is told, not the first: here that is the lowest, outside of the interval.
+    let scattered: Vec<Contributions> = [780.0, 1000.0, 1000.0, 1000.0, 1220.0]
+        .iter()
+        .map(|&right| explain(&one_split(right), &rows, Reference::TreePaths, ONE, &never).unwrap())
+        .collect();
+    assert_eq!(
+        driver_sentences(&rows, &scattered, &says).unwrap(),
+        [
+            "x0 raised sales by 750 units on average over 2 rows, 100 % of all movement; 80 % of 5 fits say 651 to 849 units."
+        ]
+    );
     says.rows = vec![2];
+    assert_eq!(
+        driver_sentences(&rows, &scattered, &says).unwrap(),
+        [
+            "x0 lowered sales by 250 units in this row, 100 % of all movement; 80 % of 5 fits say 217 to 283 units."
+        ]
+    );
     assert_eq!(
         driver_sentences(&rows, &fits[..1], &says).unwrap(),
         [
             "x0 lowered sales by 250 units in this row, 100 % of all movement; how sure this is was not measured."
         ]
     );
+}
+
+/// What is reported over several fits is what the mean of the models says, and lies where most of the fits say.
+#[test]
+fn effects_over_fits_add_up_and_lie_in_their_intervals() {
+    let mut draws = rng::stream(31, &[]);
+    let rows = table(&random_rows(&mut draws, 12, 4), 4);
+    let says = DriverOptions {
+        outcome: "sales".to_owned(),
+        unit: String::new(),
+        row: "row".to_owned(),
+        rows: Vec::new(),
+        most: 4,
+    };
+    for _ in 0..50 {
+        let fits: Vec<Contributions> = (0..5)
+            .map(|_| {
+                let model = random_model(&mut draws, 4, 3, Comparison::Below);
+                explain(&model, &rows, Reference::TreePaths, ONE, &never).unwrap()
+            })
+            .collect();
+        let found = drivers(&rows, &fits, &says).unwrap();
+        for driver in &found {
+            let (low, high) = driver.interval.unwrap();
+            assert!(
+                low - 1e-12 <= driver.effect && driver.effect <= high + 1e-12,
+                "{driver:?}"
+            );
+        }
+        let said: f64 = fits
+            .iter()
+            .map(|fit| {
+                let predictions = (0..12).map(|row| fit.prediction(row)).sum::<f64>();
+                predictions / 12.0 - fit.bias
+            })
+            .sum::<f64>()
+            / 5.0;
+        let added: f64 = found.iter().map(|driver| driver.effect).sum();
+        close(&[added], &[said], 1e-12, "sum of effects");
+    }
+}
+
+/// Leaf values are in the outcome's unit; questions, covers and their order have none.
+#[test]
+fn the_unit_of_the_outcome_does_not_change_the_trees() {
+    let frame = panel(20);
+    let of = |unit: f64| {
+        let scaled = frame
+            .clone()
+            .lazy()
+            .with_columns([col("sales") * lit(unit)])
+            .collect()
+            .unwrap();
+        train(&scaled, &options(), &never).unwrap()
+    };
+    let plain = of(1.0);
+    assert!(plain.model.trees().len() > 5);
+    for unit in [1e30, 1e-30, 1e150, 1e-150] {
+        let fitted = of(unit);
+        assert_eq!(fitted.model.trees().len(), plain.model.trees().len());
+        for (tree, expected) in fitted.model.trees().iter().zip(plain.model.trees()) {
+            for (node, expected) in tree.nodes().iter().zip(expected.nodes()) {
+                match (node, expected) {
+                    (
+                        Node::Leaf { value, .. },
+                        Node::Leaf {
+                            value: expected, ..
+                        },
+                    ) => close(&[value / unit], &[*expected], 1e-5, "leaf"),
+                    _ => assert_eq!(node, expected),
+                }
+            }
+        }
+        let error = |fitted: &Fitted| fitted.holdout_error.unwrap();
+        close(&[error(&fitted) / unit], &[error(&plain)], 1e-5, "error");
+    }
+}
+
+/// The rows that choose the number of trees do not measure it: spoiling those after them leaves the model alone, and spoiling
+/// those that choose does not.
+#[test]
+fn the_rows_that_judge_have_no_part_in_the_number_of_trees() {
+    let frame = panel(50);
+    let options = BoostingOptions {
+        refit: false,
+        ..options()
+    };
+    let spoiled = |from: f64, to: f64| {
+        let outcome = when(col("week").gt_eq(lit(from)).and(col("week").lt(lit(to))))
+            .then(lit(0.0))
+            .otherwise(col("sales"))
+            .alias("sales");
+        let frame = frame.clone().lazy().with_columns([outcome]).collect();
+        train(&frame.unwrap(), &options, &never).unwrap()
+    };
+    let sound = spoiled(0.0, 0.0);
+    let (judging, choosing) = (spoiled(40.0, 50.0), spoiled(32.0, 40.0));
+    assert_eq!(judging.model, sound.model);
+    assert!(judging.holdout_error > sound.holdout_error);
+    assert!(choosing.model.trees().len() < sound.model.trees().len());
+    assert_eq!((sound.rows, sound.holdout_rows), (500, 100));
 }

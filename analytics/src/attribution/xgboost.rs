@@ -79,7 +79,7 @@ impl Flag {
 ///
 /// # Errors
 /// When the text is not such a model or uses what is not supported: linear and dart boosters, several outputs, categorical
-/// splits, other objectives.
+/// splits, other objectives; when a tree has no nodes; when the base score has no finite margin (a share of 1, a rate of 0).
 pub fn read(text: &str) -> Result<Model, ModelError> {
     let file: File =
         serde_json::from_str(text).map_err(|error| ModelError::Format(error.to_string()))?;
@@ -122,14 +122,14 @@ pub fn read(text: &str) -> Result<Model, ModelError> {
         .enumerate()
         .map(|(at, raw)| tree(at, &raw, features))
         .collect::<Result<_, _>>()?;
-    Ok(Model::new(
+    Model::new(
         names,
         by_position,
         trees,
         base,
         Comparison::BelowSingle,
         Vec::new(),
-    ))
+    )
 }
 
 /// Since version 3 a list of one number in text.
@@ -171,6 +171,9 @@ fn tree(at: usize, raw: &RawTree, features: usize) -> Result<Tree, ModelError> {
     ];
     if lengths.iter().any(|&length| length != count) {
         return Err(broken("its columns differ in length".to_owned()));
+    }
+    if count == 0 {
+        return Err(broken("it has no nodes".to_owned()));
     }
     if raw.split_type.iter().any(|&kind| kind != 0) {
         return Err(ModelError::Unsupported("categorical splits".to_owned()));

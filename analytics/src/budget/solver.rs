@@ -3,7 +3,13 @@
 //! Every line is a table of value and slope over its bounds. Lagrangian duality prices the total (λ) and each group
 //! rule (μ): given the prices, every line answers by itself, and the prices are found by bisection. For concave lines
 //! the answer is the optimum; for S-shaped lines the upper concave envelope is used, its value is an upper bound on
-//! every plan, and the distance to it is reported as the gap.
+//! every plan, and the distance to it is reported as the gap. Where prices found one by one do not meet overlapping rules, the
+//! interior-point method of [`crate::allocation`] solves the same envelopes ([`solve_jointly`]).
+
+use crate::{
+    allocation::interior::{self, Program, Response, Row},
+    cancel::{Cancel, Cancelled},
+};
 
 /// A line as the solver sees it: value and slope on an even grid over `[lower, upper]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,9 +40,24 @@ pub(crate) struct Solution {
     pub(crate) lambda: f64,
     /// Price of each group rule, zero when it does not bind.
     pub(crate) mu: Vec<f64>,
+    /// Value of `x` on the tables.
     pub(crate) value: f64,
-    /// No plan under the rules is worth more.
+    /// Value of the Lagrangian at the prices, every line at the exact maximum of its table less its price: no plan that spends
+    /// the total and obeys the rules is worth more on the tables. Between nodes a table is the cubic through exact values and
+    /// slopes; how far that is from the line itself is not part of the bound.
     pub(crate) bound: f64,
+}
+
+impl Group {
+    /// Money per week by which `x` breaks the rule; zero or less where it is obeyed.
+    pub(crate) fn excess(&self, x: &[f64]) -> f64 {
+        let sum: f64 = self.members.iter().map(|&i| x[i]).sum();
+        if self.at_most {
+            sum - self.amount
+        } else {
+            self.amount - sum
+        }
+    }
 }
 
 impl Table {
@@ -134,6 +155,65 @@ impl Table {
         self.slopes[i] + u * (self.slopes[i + 1] - self.slopes[i])
     }
 
+    /// Value of the concave envelope above that of the lower bound, its slope, and minus its second derivative at `x`: the
+    /// slopes are those that [`Table::respond`] inverts.
+    fn envelope(&self, x: f64) -> (f64, f64, f64) {
+        let (at, u) = self.locate(x);
+        if self.step <= 0.0 {
+            return (0.0, self.slopes[0], 0.0);
+        }
+        let mut value = 0.0;
+        for i in 0..=at {
+            let (high, low) = self.piece(i);
+            let share = if i == at { u } else { 1.0 };
+            value += self.step * share * (high + 0.5 * share * (low - high));
+        }
+        let (high, low) = self.piece(at);
+        (value, high + u * (low - high), (high - low) / self.step)
+    }
+
+    /// Slopes of the envelope at the ends of the stretch that begins at node `i`: equal inside a bridge.
+    fn piece(&self, i: usize) -> (f64, f64) {
+        let high = self.hull[i];
+        if self.bridges.iter().any(|(a, b)| (*a..*b).contains(&i)) {
+            (high, high)
+        } else {
+            (high, self.slopes[i + 1].min(high))
+        }
+    }
+
+    /// The most that value less `price` times spend comes to anywhere between the bounds: every cubic piece at its ends and where
+    /// its slope is the price.
+    fn most(&self, price: f64) -> f64 {
+        let nodes = self.values.iter().enumerate();
+        let mut most = nodes
+            .map(|(i, v)| v - price * (self.lower + self.step * i as f64))
+            .fold(f64::NEG_INFINITY, f64::max);
+        if self.step <= 0.0 {
+            return most;
+        }
+        for i in 0..self.values.len() - 1 {
+            // Slope of the piece by its share u, less the price: a u² + b u + c.
+            let rise = self.values[i + 1] - self.values[i];
+            let (s, t) = (self.slopes[i] * self.step, self.slopes[i + 1] * self.step);
+            let (a, b) = (3.0 * (s + t) - 6.0 * rise, 6.0 * rise - 4.0 * s - 2.0 * t);
+            let c = s - price * self.step;
+            let root = b * b - 4.0 * a * c;
+            if root < 0.0 {
+                continue;
+            }
+            // The form without cancellation; where a or q is zero one of the two is no number and is passed over.
+            let q = -0.5 * (b + root.sqrt().copysign(b));
+            for u in [q / a, c / q] {
+                if u > 0.0 && u < 1.0 {
+                    let x = self.lower + self.step * (i as f64 + u);
+                    most = most.max(self.value(x) - price * x);
+                }
+            }
+        }
+        most
+    }
+
     /// The largest spend whose envelope slope is still at least `price`.
     fn respond(&self, price: f64) -> f64 {
         let n = self.hull.len();
@@ -160,26 +240,17 @@ impl Table {
     }
 }
 
-/// Smallest and largest total the bounds and group rules allow, ignoring overlaps between groups.
-pub(crate) fn reachable(tables: &[Table], groups: &[Group]) -> (f64, f64) {
-    let (mut low, mut high) = (
-        tables.iter().map(Table::lower).sum::<f64>(),
-        tables.iter().map(Table::upper).sum::<f64>(),
-    );
-    for group in groups {
-        let least: f64 = group.members.iter().map(|&i| tables[i].lower).sum();
-        let most: f64 = group.members.iter().map(|&i| tables[i].upper()).sum();
-        if group.at_most {
-            high -= (most - group.amount).max(0.0);
-        } else {
-            low += (group.amount - least).max(0.0);
-        }
-    }
-    (low, high)
-}
-
-/// Solves for the total. The caller has checked that it can be reached.
-pub(crate) fn solve(tables: &[Table], groups: &[Group], total: f64) -> Solution {
+/// Solves for the total by prices, one after the other. Where overlapping rules keep that from an answer, `x` breaks a rule: the
+/// caller checks.
+///
+/// # Errors
+/// [`Cancelled`], asked at every price of a rule.
+pub(crate) fn solve(
+    tables: &[Table],
+    groups: &[Group],
+    total: f64,
+    cancel: &dyn Cancel,
+) -> Result<Solution, Cancelled> {
     let mut mu = vec![0.0; groups.len()];
     let steepest = tables
         .iter()
@@ -189,12 +260,14 @@ pub(crate) fn solve(tables: &[Table], groups: &[Group], total: f64) -> Solution 
     for _ in 0..60 {
         let mut moved = 0.0f64;
         for g in 0..groups.len() {
+            cancel.check()?;
             let before = mu[g];
             mu[g] = 0.0;
             lambda = price_total(tables, groups, &mu, total, steepest);
             if excess(tables, groups, &mu, lambda, g) > 1e-9 * (1.0 + groups[g].amount.abs()) {
                 let (mut low, mut high) = (0.0, 4.0 * steepest);
                 for _ in 0..60 {
+                    cancel.check()?;
                     mu[g] = 0.5 * (low + high);
                     lambda = price_total(tables, groups, &mu, total, steepest);
                     if excess(tables, groups, &mu, lambda, g) > 0.0 {
@@ -213,15 +286,114 @@ pub(crate) fn solve(tables: &[Table], groups: &[Group], total: f64) -> Solution 
         }
     }
     let mut x = answer(tables, groups, &mu, lambda);
-    let bound = dual(tables, groups, &mu, lambda, total, &x);
     place_rest(tables, groups, &mu, lambda, total, &mut x);
-    let value = tables.iter().zip(&x).map(|(t, v)| t.value(*v)).sum::<f64>();
+    Ok(priced(tables, groups, total, x, lambda, mu))
+}
+
+/// Solves for the total and all rules at once: slower than [`solve`], and indifferent to how rules overlap.
+///
+/// `None` where the method does not converge.
+///
+/// # Errors
+/// [`Cancelled`], asked at every step.
+pub(crate) fn solve_jointly(
+    tables: &[Table],
+    groups: &[Group],
+    total: f64,
+    cancel: &dyn Cancel,
+) -> Result<Option<Solution>, Cancelled> {
+    let lower: Vec<f64> = tables.iter().map(Table::lower).collect();
+    let upper: Vec<f64> = tables.iter().map(Table::upper).collect();
+    let row = |members: &[usize], lower: f64, upper: f64| Row {
+        terms: members.iter().map(|&i| (i, 1.0)).collect(),
+        outcome: Vec::new(),
+        lower,
+        upper,
+    };
+    let everything: Vec<usize> = (0..tables.len()).collect();
+    let mut rows = vec![row(&everything, total, total)];
+    rows.extend(groups.iter().map(|g| {
+        if g.at_most {
+            row(&g.members, f64::NEG_INFINITY, g.amount)
+        } else {
+            row(&g.members, g.amount, f64::INFINITY)
+        }
+    }));
+    let envelopes = Envelopes {
+        tables,
+        starts: (0..=tables.len()).collect(),
+    };
+    let program = Program {
+        response: &envelopes,
+        weights: &vec![1.0; tables.len()],
+        lower: &lower,
+        upper: &upper,
+        rows: &rows,
+    };
+    let middle: Vec<f64> = lower
+        .iter()
+        .zip(&upper)
+        .map(|(l, u)| 0.5 * (l + u))
+        .collect();
+    let found = interior::maximise(&program, &middle, cancel)?;
+    if !found.converged {
+        return Ok(None);
+    }
+    let mu = groups
+        .iter()
+        .zip(&found.prices[1..])
+        .map(|(g, price)| {
+            let sign = if g.at_most { 1.0 } else { -1.0 };
+            (sign * price).max(0.0)
+        })
+        .collect();
+    Ok(Some(priced(
+        tables,
+        groups,
+        total,
+        found.x,
+        found.prices[0],
+        mu,
+    )))
+}
+
+/// The concave envelopes of the tables, as the interior-point method sees them.
+struct Envelopes<'a> {
+    tables: &'a [Table],
+    starts: Vec<usize>,
+}
+
+impl Response for Envelopes<'_> {
+    fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    fn band(&self, _: usize) -> usize {
+        0
+    }
+
+    fn evaluate(&self, block: usize, x: &[f64], slope: &mut [f64], bend: &mut [f64]) -> f64 {
+        let value;
+        (value, slope[0], bend[0]) = self.tables[block].envelope(x[0]);
+        value
+    }
+}
+
+/// A plan with its value and the bound that its prices prove.
+fn priced(
+    tables: &[Table],
+    groups: &[Group],
+    total: f64,
+    x: Vec<f64>,
+    lambda: f64,
+    mu: Vec<f64>,
+) -> Solution {
     Solution {
+        bound: dual(tables, groups, &mu, lambda, total),
+        value: tables.iter().zip(&x).map(|(t, v)| t.value(*v)).sum(),
         x,
         lambda,
         mu,
-        value,
-        bound: bound.max(value),
     }
 }
 
@@ -258,29 +430,15 @@ fn price_total(tables: &[Table], groups: &[Group], mu: &[f64], total: f64, steep
 }
 
 fn excess(tables: &[Table], groups: &[Group], mu: &[f64], lambda: f64, g: usize) -> f64 {
-    let x = answer(tables, groups, mu, lambda);
-    let sum: f64 = groups[g].members.iter().map(|&i| x[i]).sum();
-    if groups[g].at_most {
-        sum - groups[g].amount
-    } else {
-        groups[g].amount - sum
-    }
+    groups[g].excess(&answer(tables, groups, mu, lambda))
 }
 
-/// Value of the Lagrangian at the prices: an upper bound on every feasible plan.
-fn dual(tables: &[Table], groups: &[Group], mu: &[f64], lambda: f64, total: f64, x: &[f64]) -> f64 {
+/// Value of the Lagrangian at the prices: an upper bound on every feasible plan (weak duality, for any prices).
+fn dual(tables: &[Table], groups: &[Group], mu: &[f64], lambda: f64, total: f64) -> f64 {
     let lines: f64 = tables
         .iter()
         .enumerate()
-        .map(|(i, t)| {
-            let p = price(groups, mu, lambda, i);
-            let nodes = t
-                .values
-                .iter()
-                .enumerate()
-                .map(|(k, v)| v - p * (t.lower + t.step * k as f64));
-            nodes.fold(t.value(x[i]) - p * x[i], f64::max)
-        })
+        .map(|(i, t)| t.most(price(groups, mu, lambda, i)))
         .sum();
     let rules: f64 = groups
         .iter()
@@ -306,30 +464,46 @@ fn place_rest(
     x: &mut [f64],
 ) {
     let mut left = total - x.iter().sum::<f64>();
-    for _ in 0..3 * tables.len() {
+    for _ in 0..3 * (tables.len() + groups.len()) {
         if left.abs() <= 1e-12 * (1.0 + total.abs()) {
             return;
         }
         let step = left / 64.0;
         let room = |i: usize, x: &[f64], amount: f64| {
             let to = (x[i] + amount).clamp(tables[i].lower, tables[i].upper());
-            let allowed = groups
+            groups
                 .iter()
                 .zip(mu)
-                .all(|(g, m)| *m == 0.0 || !g.members.contains(&i));
-            if allowed { to - x[i] } else { 0.0 }
+                .filter(|(g, _)| g.members.contains(&i))
+                .fold(to - x[i], |room, (g, m)| {
+                    // A rule that has a price is met exactly; the others leave what they have to spare.
+                    let spare = if *m == 0.0 {
+                        (-g.excess(x)).max(0.0)
+                    } else {
+                        0.0
+                    };
+                    match (*m == 0.0, g.at_most) {
+                        (false, _) => 0.0,
+                        (true, true) => room.min(spare),
+                        (true, false) => room.max(-spare),
+                    }
+                })
         };
-        // A first small step shows who gains most per unit; it then takes as much as its slope stays the best.
-        let best = (0..tables.len())
-            .filter(|&i| room(i, x, step).abs() > 0.5 * step.abs())
-            .max_by(|&a, &b| {
-                let gain = |i: usize| {
-                    let amount = room(i, x, left);
-                    (tables[i].value(x[i] + amount) - tables[i].value(x[i]) - lambda * amount)
-                        / amount.abs()
-                };
-                gain(a).total_cmp(&gain(b))
-            });
+        // A first small step shows who gains most per unit; it then takes as much as its slope stays the best. Lines with less
+        // room than half a step come last.
+        let best_of = |least: f64| {
+            (0..tables.len())
+                .filter(|&i| room(i, x, step).abs() > least)
+                .max_by(|&a, &b| {
+                    let gain = |i: usize| {
+                        let amount = room(i, x, left);
+                        (tables[i].value(x[i] + amount) - tables[i].value(x[i]) - lambda * amount)
+                            / amount.abs()
+                    };
+                    gain(a).total_cmp(&gain(b))
+                })
+        };
+        let best = best_of(0.5 * step.abs()).or_else(|| best_of(0.0));
         let Some(best) = best else { return };
         let amount = room(best, x, left);
         x[best] += amount;

@@ -65,7 +65,8 @@ impl ValueModel {
         let accepted: Vec<_> = findings
             .pairs
             .iter()
-            .filter(|(pair, _)| {
+            .map(|judged| &judged.effect)
+            .filter(|pair| {
                 findings.found.iter().any(|f| {
                     let known = |b: usize| {
                         findings
@@ -80,7 +81,6 @@ impl ValueModel {
                             && known(pair.affected).is_some_and(|l| l.brand == *affected))
                 })
             })
-            .map(|(pair, _)| pair)
             .collect();
         let mut lines = Vec::with_capacity(fits.len());
         for model in &findings.models {

@@ -17,12 +17,23 @@ pub struct Standing {
     pub high: f64,
     /// The brand's growth.
     pub momentum: Option<Estimate>,
-    /// Growth of the peer that grows fastest, and which peer that is.
-    pub fastest_peer: Option<(usize, Estimate)>,
+    /// The peer that grows fastest.
+    pub fastest_peer: Option<FastestPeer>,
     /// How far the brand is behind the benchmark.
     pub severity: Option<Severity>,
     /// Share of the gap that one more unit of currency closes, where it is known.
     pub closed_per_unit: Option<f64>,
+}
+
+/// The peer that grows fastest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FastestPeer {
+    /// Which peer that is.
+    pub peer: usize,
+    /// Its growth.
+    pub growth: Estimate,
+    /// Number of peers among which it grows fastest, itself included.
+    pub of: usize,
 }
 
 /// One of the four.
@@ -79,7 +90,7 @@ pub enum Because {
         peer: usize,
         /// Its growth less the brand's, per period.
         difference: f64,
-        /// p-value of the difference.
+        /// p-value of the difference, corrected for the peers among which this one was picked (Šidák 1967).
         p_value: f64,
     },
 }
@@ -161,17 +172,19 @@ pub fn swot(standings: &[Standing], significance: f64) -> Vec<Entry> {
                 },
             );
         }
-        if let (Some(own), Some((peer, theirs))) = (s.momentum, s.fastest_peer) {
+        if let (Some(own), Some(fastest)) = (s.momentum, s.fastest_peer) {
+            let theirs = fastest.growth;
             let difference = theirs.value - own.value;
             let error = theirs.std_error.hypot(own.std_error);
             let test = Estimate::new(difference, error, own.dof.min(theirs.dof), 0.0);
-            if difference > 0.0 && test.p_value <= significance {
+            let p_value = of_several(test.p_value, fastest.of);
+            if difference > 0.0 && p_value <= significance {
                 enter(
                     Kind::Threat,
                     Because::PeerGrowsFaster {
-                        peer,
+                        peer: fastest.peer,
                         difference,
-                        p_value: test.p_value,
+                        p_value,
                     },
                 );
             }
@@ -181,9 +194,15 @@ pub fn swot(standings: &[Standing], significance: f64) -> Vec<Entry> {
     entries
 }
 
+/// p-value of the smallest of `count` p-values.
+fn of_several(p: f64, count: usize) -> f64 {
+    -f64::exp_m1(count.max(1) as f64 * f64::ln_1p(-p.min(1.0 - f64::EPSILON)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::{normal, stream};
 
     fn standing(metric: usize) -> Standing {
         Standing {
@@ -236,7 +255,11 @@ mod tests {
         };
         let passed = Standing {
             momentum: Some(growth(0.001)),
-            fastest_peer: Some((7, growth(0.02))),
+            fastest_peer: Some(FastestPeer {
+                peer: 7,
+                growth: growth(0.02),
+                of: 3,
+            }),
             ..standing(5)
         };
         let found = swot(&[strong, falling, weak, cheap, dear, passed], 0.05);
@@ -265,5 +288,38 @@ mod tests {
             ..standing(0)
         };
         assert!(swot(&[unknown], 0.05).is_empty());
+    }
+
+    #[test]
+    fn peers_that_all_grow_alike_are_a_threat_in_one_case_of_forty() {
+        let rng = &mut stream(12, &[]);
+        let worlds = 4_000;
+        let mut threats = 0;
+        for _ in 0..worlds {
+            let mut draw = || Estimate::new(0.01 + 0.004 * normal(rng), 0.004, 200.0, 0.0);
+            let own = draw();
+            let peers: Vec<Estimate> = (0..20).map(|_| draw()).collect();
+            let (peer, growth) = peers
+                .into_iter()
+                .enumerate()
+                .max_by(|a, b| a.1.value.total_cmp(&b.1.value))
+                .unwrap();
+            let s = Standing {
+                momentum: Some(own),
+                fastest_peer: Some(FastestPeer {
+                    peer,
+                    growth,
+                    of: 20,
+                }),
+                ..standing(0)
+            };
+            threats += swot(&[s], 0.05)
+                .iter()
+                .filter(|e| e.kind == Kind::Threat)
+                .count();
+        }
+        // The brand's own growth is in every comparison, which makes Šidák's correction a careful one.
+        let share = threats as f64 / f64::from(worlds);
+        assert!((0.005..=0.03).contains(&share), "{share}");
     }
 }

@@ -138,7 +138,11 @@ pub fn granger(
             1.0,
             Par::Seq,
         );
+        // A target of norm one whose own past tells it but for rounding has nothing left that another could tell.
         let unexplained = dot(&residual, &residual);
+        if unexplained <= 1e-18 {
+            return Ok(());
+        }
         for (other, scale) in cause.iter().enumerate() {
             let Some((_, cause_norm)) = scale else {
                 continue;
@@ -151,10 +155,16 @@ pub fn granger(
             let factor = Cholesky::new(&rest, lags);
             let dof = periods as f64 - (basis.len() + lags) as f64;
             let explained = factor.quadratic(&moments);
-            if !informative || factor.rank() < lags || unexplained <= explained {
+            if !informative || factor.rank() < lags {
                 continue;
             }
-            let f = explained / lags as f64 / ((unexplained - explained) / dof);
+            // A cause that leaves nothing but rounding is the strongest there is.
+            let left = unexplained - explained;
+            let f = if left > 1e-12 * unexplained {
+                explained / lags as f64 / (left / dof)
+            } else {
+                f64::INFINITY
+            };
             let unit = norm / cause_norm;
             let coefficients = factor.solve(&moments);
             let strongest = (0..lags).fold(0, |best, k| {

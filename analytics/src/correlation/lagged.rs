@@ -9,6 +9,9 @@ use crate::linear::dot;
 /// Multiplications of one product, so that a cancelled computation stops within a few milliseconds.
 const PIECE: usize = 200_000_000;
 
+/// Most correlations at once, two gigabytes of them.
+const MOST_VALUES: usize = 1 << 28;
+
 /// Correlations of a leader at period `t` with a follower at `t + lag`, for every ordered pair.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lagged {
@@ -65,7 +68,7 @@ impl Lagged {
 ///
 /// # Errors
 /// [`CorrelationError::TooFewSeries`] without a series, [`CorrelationError::TooShort`] when fewer than two periods are left
-/// at the largest lag, [`CorrelationError::Cancelled`].
+/// at the largest lag, [`CorrelationError::Parameter`] for more than two gigabytes of correlations, [`CorrelationError::Cancelled`].
 pub fn lagged(
     block: &SeriesBlock,
     lags: usize,
@@ -85,6 +88,12 @@ pub fn lagged(
             what: "a lagged correlation",
             least: lags + 2,
             got: length,
+        });
+    }
+    if (lags + 1).saturating_mul(count * count) > MOST_VALUES {
+        return Err(CorrelationError::Parameter {
+            parameter: "the number of lags times the square of the number of series",
+            range: "at most 268 million: take fewer series or fewer lags",
         });
     }
     cancel.check()?;
@@ -151,11 +160,13 @@ pub fn lagged(
 /// Sum, and one over the norm of the deviations from the mean (NaN when it does not vary).
 fn moments(part: &[f64]) -> (f64, f64) {
     let sum: f64 = part.iter().sum();
-    let spread = dot(part, part) - sum * sum / part.len() as f64;
-    // What is left of a norm of one after rounding is not variation.
+    let square = dot(part, part);
+    let spread = square - sum * sum / part.len() as f64;
+    // What the two sums may differ by through rounding is not variation.
+    let rounding = 8.0 * f64::EPSILON * part.len() as f64 * square;
     (
         sum,
-        if spread > 1e-20 {
+        if spread > rounding {
             1.0 / spread.sqrt()
         } else {
             f64::NAN
@@ -164,7 +175,7 @@ fn moments(part: &[f64]) -> (f64, f64) {
 }
 
 /// Every series freed from its own autocorrelation: the residuals of an autoregression of the given order (Yule–Walker,
-/// solved by Levinson and Durbin), each with the mean zero, `order` periods shorter. A series that has absent values or does
+/// solved by Levinson and Durbin), `order` periods shorter. A series that has absent values or does
 /// not vary becomes absent.
 ///
 /// # Errors

@@ -83,11 +83,15 @@ impl Stability {
     }
 }
 
+/// Most correlations that are kept at once, half a gigabyte of them.
+pub const MOST_DRAWS: usize = 1 << 26;
+
 /// Correlations of all pairs in histories put together from blocks of consecutive periods, taken on a circle
 /// (Politis and Romano 1992); all series of a history take the same periods.
 ///
 /// # Errors
-/// [`CorrelationError::Parameter`] for fewer than two replications or a block of no or too many periods, and those of [`pearson`].
+/// [`CorrelationError::Parameter`] for fewer than two replications, a block of no or too many periods or more than [`MOST_DRAWS`]
+/// correlations, and those of [`pearson`].
 pub fn stability(
     block: &SeriesBlock,
     params: &StabilityParams,
@@ -108,6 +112,12 @@ pub fn stability(
         return Err(CorrelationError::Parameter {
             parameter: "the number of replications",
             range: "at least 2",
+        });
+    }
+    if (count * count / 2).saturating_mul(params.replications) > MOST_DRAWS {
+        return Err(CorrelationError::Parameter {
+            parameter: "the number of pairs of series times replications",
+            range: "at most 67 million: take fewer series or fewer replications",
         });
     }
     let estimate = pearson(block, threads, cancel)?;

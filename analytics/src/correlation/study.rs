@@ -8,11 +8,12 @@
 use std::f64::consts::TAU;
 
 use super::{
-    CorrelationError, GrangerParams, SeriesBlock, SharedCancel, StabilityParams, clusters,
+    CorrelationError, GrangerParams, SeriesBlock, SharedCancel, StabilityParams, blocks, clusters,
     granger::{LEAST_BRANDS, across_brands, granger},
     lagged, partial, prewhitened, shrunk, stability,
 };
 use crate::{
+    cancel::Cancelled,
     inference::{benjamini_hochberg, two_sided_p},
     linear::{dot, orthonormal, remove},
 };
@@ -109,7 +110,7 @@ pub struct Pair {
     pub p_value: f64,
     /// Benjamini–Hochberg q-value over every pair that can be told; 1 for the others.
     pub q_value: f64,
-    /// Share of drawn histories in which the correlation at that lag was there again.
+    /// Share of drawn histories in which the correlation at that lag was there again; `None` for a lagged pair without a link.
     pub stability: Option<f64>,
     /// Whether the leader's past helps to tell the follower.
     pub ahead: Option<Ahead>,
@@ -339,16 +340,7 @@ fn compare(
             } else {
                 0.0
             };
-            let stable = if lag == 0 {
-                now.share(a, b, params.least_size)
-            } else {
-                let end = white.length() - lag;
-                let shifted = SeriesBlock::from_series(&[
-                    &white.series(leader)[..end],
-                    &white.series(follower)[lag..],
-                ])?;
-                stability(&shifted, &draws, 1, cancel)?.share(0, 1, params.least_size)
-            };
+            let stable = (lag == 0).then(|| now.share(a, b, params.least_size));
             pairs.push(Pair {
                 leader: moving[leader],
                 follower: moving[follower],
@@ -359,7 +351,7 @@ fn compare(
                 // The best of several looks (Šidák 1967).
                 p_value: -f64::exp_m1(looked_at * f64::ln_1p(-p.min(1.0 - f64::EPSILON))),
                 q_value: 1.0,
-                stability: stable,
+                stability: stable.flatten(),
                 ahead: None,
                 behind: None,
                 link: Link::NoEvidence,
@@ -377,6 +369,25 @@ fn compare(
             };
         }
     }
+    // Only a link is worth the histories of a shifted pair.
+    let linked: Vec<&mut Pair> = pairs
+        .iter_mut()
+        .filter(|pair| pair.lag > 0 && pair.link != Link::NoEvidence)
+        .collect();
+    let place = |series: usize| moving.iter().position(|m| *m == series);
+    blocks::each(linked, threads, cancel, |pair| {
+        if let (Some(leader), Some(follower)) = (place(pair.leader), place(pair.follower)) {
+            let end = white.length() - pair.lag;
+            pair.stability = SeriesBlock::from_series(&[
+                &white.series(leader)[..end],
+                &white.series(follower)[pair.lag..],
+            ])
+            .and_then(|shifted| stability(&shifted, &draws, 1, cancel))
+            .map_err(|_| Cancelled)?
+            .share(0, 1, params.least_size);
+        }
+        Ok(())
+    })?;
     pairs.sort_by(|a, b| a.p_value.total_cmp(&b.p_value));
     study.pairs = pairs;
     study.shrinkage = Some(narrow.shrinkage);

@@ -8,16 +8,17 @@ use super::Step;
 /// The measures of one model over all folds of a backtest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
-    /// Mean absolute error in units of the naive one-step error in sample; below 1 is better than that.
-    pub mase: f64,
+    /// Mean absolute error in units of the naive one-step error in sample; below 1 is better than that. `None` when no training part
+    /// moved, so that there is no such unit.
+    pub mase: Option<f64>,
     /// Symmetric mean absolute percentage error, 0 to 200.
     pub smape: f64,
     /// Share of values inside the 80 % interval.
     pub coverage80: f64,
     /// Share of values inside the 95 % interval.
     pub coverage95: f64,
-    /// Mean scaled interval score of the 95 % interval; smaller is better.
-    pub msis: f64,
+    /// Mean scaled interval score of the 95 % interval, in the units of `mase`; smaller is better. `None` as there.
+    pub msis: Option<f64>,
 }
 
 /// Mean absolute one-step error of the naive (`lag` 1) or seasonal-naive (`lag` = period) method in sample: the scale of

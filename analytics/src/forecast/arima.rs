@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::levenberg_marquardt::{Stop, minimise};
 use super::steps::Steps;
+use crate::cancel::{Cancel, never};
 use likelihood::{Likelihood, Shape, Treatment, log_likelihood};
 
 pub use search::{Search, auto};
@@ -214,12 +215,24 @@ pub fn fit(
     constant: bool,
     regressors: &[Vec<f64>],
 ) -> Result<Fitted, ArimaError> {
+    fit_cancellable(values, order, constant, regressors, &never)
+}
+
+pub(super) fn fit_cancellable(
+    values: &[f64],
+    order: Order,
+    constant: bool,
+    regressors: &[Vec<f64>],
+    cancel: &dyn Cancel,
+) -> Result<Fitted, ArimaError> {
     check(values, regressors)?;
     order.check()?;
     let data = Data::new(values, order, constant, regressors)?;
+    let treatment = Treatment::Settling;
     let estimate = data
-        .estimate(order.shape(), &[], THOROUGH, Treatment::Settling)
+        .estimate(order.shape(), &[], THOROUGH, treatment, cancel)
         .ok_or(ArimaError::Collinear)?;
+    cancel.check()?;
     Ok(data.finish(values, order, &estimate))
 }
 
@@ -331,6 +344,7 @@ impl Data {
         starts: &[Vec<f64>],
         stop: Stop,
         treatment: Treatment,
+        cancel: &dyn Cancel,
     ) -> Option<Estimate> {
         let mut likelihood = Likelihood::new(shape, &self.columns, treatment);
         let n = self.count();
@@ -344,7 +358,7 @@ impl Data {
                 free.copy_from_slice(start);
             }
         }
-        let squares = minimise(&mut likelihood, &mut free, n, stop);
+        let squares = minimise(&mut likelihood, &mut free, n, stop, cancel);
         Some(Estimate {
             shape,
             free,

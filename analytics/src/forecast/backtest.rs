@@ -9,9 +9,11 @@ use super::ensemble;
 use super::interval::{self, Prior, Width};
 use super::member::{Memory, Origin};
 use super::{Model, Options, Projection};
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, Cancelled};
 
-/// What one model achieved.
+/// What one model achieved. Nothing here rests on the values it was measured on: the weights of the combination and the widths
+/// of all intervals are learnt, for each fold, from folds whose outcomes do not overlap with its own. Where there is no such fold
+/// the weights are equal and the widths those that are believed before any backtest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelScore {
     /// The model.
@@ -32,7 +34,7 @@ pub struct Backtest {
     pub horizon: usize,
     /// Values between two origins.
     pub stride: usize,
-    /// Every model that could be fitted at all origins.
+    /// Every model that the first origin is late enough for. At an origin where one cannot be fitted the last value stands in for it.
     pub scores: Vec<ModelScore>,
     /// The model to use.
     pub champion: Model,
@@ -117,25 +119,24 @@ impl Tally {
 
 /// Runs the backtest of the recipe's members, their combination, the naive methods and `extra`; nothing when not even one fold
 /// fits.
+///
+/// # Errors
+/// [`Cancelled`].
 pub(super) fn run<'a>(
     values: &[f64],
     options: &Options,
     floor: Option<f64>,
     extra: Option<Model>,
     cancel: &'a dyn Cancel,
-) -> Option<Tested<'a>> {
+) -> Result<Option<Tested<'a>>, Cancelled> {
     let n = values.len();
-    let spare = n.checked_sub(options.min_train.max(4))?;
+    let spare = n.saturating_sub(options.min_train.max(4));
     // A short series is tested on fewer steps rather than not at all.
     let horizon = options.horizon.min(spare);
     if horizon == 0 || options.folds == 0 {
-        return None;
+        return Ok(None);
     }
-    let stride = if options.stride > 0 {
-        options.stride
-    } else {
-        options.horizon.div_ceil(3)
-    };
+    let (stride, apart) = (options.spacing(), options.apart());
     let folds = options.folds.min(1 + (spare - horizon) / stride);
     let origins: Vec<usize> = (0..folds).rev().map(|k| n - horizon - k * stride).collect();
     let fits = |model: &Model| model.fits(origins[0], options.period);
@@ -156,6 +157,7 @@ pub(super) fn run<'a>(
         .map(|origin| accuracy::scale(&values[..*origin], 1))
         .collect();
     for (origin, scale) in origins.iter().zip(&scales) {
+        cancel.check()?;
         let (train, rest) = values.split_at(*origin);
         let past = Origin::new(train, options, floor);
         let made = past.project(&models, horizon, &mut memory);
@@ -165,48 +167,60 @@ pub(super) fn run<'a>(
         }
     }
     let mut errors = Vec::new();
+    let mut reported = None;
     if combined {
-        let sums = |without: Option<usize>| -> Vec<f64> {
+        let sums = |keep: &dyn Fn(usize) -> bool| -> Vec<f64> {
             let sum = |model: &Model| {
                 let folds = tallies[model].errors.iter().enumerate();
                 folds
-                    .filter(|(fold, _)| Some(*fold) != without)
+                    .filter(|(fold, _)| keep(*fold))
                     .map(|(_, e)| e)
                     .sum::<f64>()
             };
             members.iter().map(sum).collect()
         };
-        let mut ensemble = Tally::default();
-        for (fold, (origin, scale)) in origins.iter().zip(&scales).enumerate() {
-            // A fold may not weigh the members by what it is there to judge.
-            let others = (folds > 1).then(|| sums(Some(fold)));
-            let parts: Vec<Projection> = members
-                .iter()
-                .map(|model| tallies[model].projections[fold].clone())
-                .collect();
-            let weights = ensemble::weights(parts.len(), others.as_deref());
-            let made = ensemble::mean(&parts, &weights);
-            ensemble.add(made, &values[*origin..*origin + horizon], *scale);
-        }
-        errors = sums(None);
-        tallies.insert(Model::Ensemble, ensemble);
+        // The combination of every fold by the errors of those that `keep` chooses for it.
+        let combine = |keep: &dyn Fn(usize, usize) -> bool| -> Tally {
+            let mut tally = Tally::default();
+            for (fold, (origin, scale)) in origins.iter().zip(&scales).enumerate() {
+                let others = (0..folds).any(|other| keep(fold, other));
+                let others = others.then(|| sums(&|other| keep(fold, other)));
+                let parts: Vec<Projection> = members
+                    .iter()
+                    .map(|model| tallies[model].projections[fold].clone())
+                    .collect();
+                let weights = ensemble::weights(parts.len(), others.as_deref());
+                let made = ensemble::mean(&parts, &weights);
+                tally.add(made, &values[*origin..*origin + horizon], *scale);
+            }
+            tally
+        };
+        // The champion is chosen, and the widths ahead are learnt, by a combination that leaves out only the fold it is judged on. Its
+        // neighbours share values with it, so this flatters the combination a little; what is reported does without them.
+        let chosen_by = combine(&|fold, other| fold != other);
+        reported = Some(combine(&|fold, other| fold.abs_diff(other) >= apart));
+        errors = sums(&|_| true);
+        tallies.insert(Model::Ensemble, chosen_by);
     }
-    let scaled = scales.iter().flatten().count() as f64;
     let naive_error = tallies.get(&Model::Naive).map_or(0.0, Tally::error);
-    let scores: Vec<ModelScore> = tallies
-        .iter()
-        .map(|(model, tally)| ModelScore {
+    let scores = tallies.iter().map(|(model, tally)| {
+        let tally = match &reported {
+            Some(reported) if *model == Model::Ensemble => reported,
+            _ => tally,
+        };
+        Ok(ModelScore {
             model: *model,
-            accuracy: measure(tally, values, &origins, &scales, scaled, floor),
+            accuracy: measure(tally, values, &origins, &scales, floor, apart, cancel)?,
             against_naive: (naive_error > 0.0).then(|| tally.error() / naive_error),
         })
-        .collect();
+    });
+    let scores = scores.collect::<Result<Vec<ModelScore>, Cancelled>>()?;
     let champion = choose(&tallies, members, options.evidence);
     let ratios = tallies
         .into_iter()
         .map(|(model, tally)| (model, tally.ratios))
         .collect();
-    Some(Tested {
+    Ok(Some(Tested {
         report: Backtest {
             folds,
             horizon,
@@ -217,24 +231,30 @@ pub(super) fn run<'a>(
         ratios,
         errors,
         memory,
-    })
+    }))
 }
 
-/// Interval measures use widths learned from the other folds only, so that no fold judges itself.
+/// Interval measures use widths learnt from folds at least `apart` from the judged one only, whose outcomes do not overlap with its
+/// own, so that no value judges an interval that it helped to make.
 fn measure(
     tally: &Tally,
     values: &[f64],
     origins: &[usize],
     scales: &[Option<f64>],
-    scaled: f64,
     floor: Option<f64>,
-) -> Accuracy {
+    apart: usize,
+    cancel: &dyn Cancel,
+) -> Result<Accuracy, Cancelled> {
+    let scaled = scales.iter().flatten().count() as f64;
     let folds = tally.errors.len() as f64;
     let prior = Prior::default();
     let (mut coverage80, mut coverage95, mut msis) = (0.0, 0.0, 0.0);
     for (fold, (origin, projection)) in origins.iter().zip(&tally.projections).enumerate() {
+        cancel.check()?;
         let horizon = projection.mean.len();
-        let width = Width::learn(&tally.ratios, Some(fold), &prior);
+        let others = tally.ratios.iter().enumerate();
+        let others = others.filter(|(other, _)| other.abs_diff(fold) >= apart);
+        let width = Width::learn(others.map(|(_, ratios)| ratios), &prior);
         let steps: Vec<_> = (0..horizon)
             .map(|h| {
                 let (mean, deviation) = (projection.mean[h], projection.deviation[h]);
@@ -249,17 +269,13 @@ fn measure(
             msis += accuracy::msis(actual, &steps, scale) / scaled;
         }
     }
-    Accuracy {
-        mase: if scaled > 0.0 {
-            tally.mase / scaled
-        } else {
-            0.0
-        },
+    Ok(Accuracy {
+        mase: (scaled > 0.0).then(|| tally.mase / scaled),
         smape: tally.smape / folds,
         coverage80,
         coverage95,
-        msis,
-    }
+        msis: (scaled > 0.0).then_some(msis),
+    })
 }
 
 /// The combination unless a challenger beats it; then a naive method where that beats the chosen one.

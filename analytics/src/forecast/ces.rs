@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::levenberg_marquardt::{Residuals, Stop, minimise};
 use super::steps::Steps;
+use crate::cancel::{Cancel, Cancelled, never};
 
 /// What repeats with the season.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,6 +75,9 @@ pub enum CesError {
     /// A seasonal form needs a period of at least two.
     #[error("a season has at least two values")]
     Period,
+    /// The caller asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
 }
 
 /// A fitted model.
@@ -114,14 +118,24 @@ struct State {
 /// # Errors
 /// [`CesError`] for fewer than four values or missing ones.
 pub fn auto(values: &[f64], period: usize) -> Result<Fitted, CesError> {
+    auto_cancellable(values, period, &never)
+}
+
+pub(super) fn auto_cancellable(
+    values: &[f64],
+    period: usize,
+    cancel: &dyn Cancel,
+) -> Result<Fitted, CesError> {
     let seasonal = period > 1 && values.len() > 2 * period;
-    let mut best = fit(values, period, Form::None)?;
+    let mut best = fit_cancellable(values, period, Form::None, cancel)?;
     for form in [Form::Simple, Form::Partial, Form::Full] {
         if !seasonal {
             break;
         }
-        let Ok(other) = fit(values, period, form) else {
-            continue;
+        let other = match fit_cancellable(values, period, form, cancel) {
+            Ok(other) => other,
+            Err(CesError::Cancelled(stop)) => return Err(stop.into()),
+            Err(_) => continue,
         };
         let better = match (other.aicc, best.aicc) {
             (Some(other), Some(best)) => other < best,
@@ -139,6 +153,15 @@ pub fn auto(values: &[f64], period: usize) -> Result<Fitted, CesError> {
 /// # Errors
 /// [`CesError`] for values that cannot be used: missing ones, fewer than four, or fewer than two seasons and one value.
 pub fn fit(values: &[f64], period: usize, form: Form) -> Result<Fitted, CesError> {
+    fit_cancellable(values, period, form, &never)
+}
+
+pub(super) fn fit_cancellable(
+    values: &[f64],
+    period: usize,
+    form: Form,
+    cancel: &dyn Cancel,
+) -> Result<Fitted, CesError> {
     if values.iter().any(|v| !v.is_finite() || v.abs() > 1e100) {
         return Err(CesError::NotFinite);
     }
@@ -168,8 +191,9 @@ pub fn fit(values: &[f64], period: usize, form: Form) -> Result<Fitted, CesError
     };
     let mut parameters = Vec::new();
     let mut least = f64::INFINITY;
-    for mut start in starts(&scaled, period, form) {
-        let squares = minimise(&mut problem, &mut start, n, stop);
+    for mut start in starts(&scaled, period, form, cancel)? {
+        let squares = minimise(&mut problem, &mut start, n, stop, cancel);
+        cancel.check()?;
         if squares < least || parameters.is_empty() {
             least = squares;
             parameters = start;
@@ -205,19 +229,28 @@ pub fn fit(values: &[f64], period: usize, form: Form) -> Result<Fitted, CesError
 
 /// Where the minimisation begins: a level that follows three tenths of each error; for the full form also the best partial one,
 /// which is the full one with β_1 = 1 and β_0 = 1 + β.
-fn starts(scaled: &[f64], period: usize, form: Form) -> Vec<Vec<f64>> {
-    match form {
+fn starts(
+    scaled: &[f64],
+    period: usize,
+    form: Form,
+    cancel: &dyn Cancel,
+) -> Result<Vec<Vec<f64>>, Cancelled> {
+    Ok(match form {
         Form::None | Form::Simple => vec![vec![1.3, 1.0]],
         Form::Partial => vec![vec![1.3, 1.0, 0.1], vec![1.3, 1.0, 0.7]],
         Form::Full => {
             let mut starts = vec![vec![1.3, 1.0, 1.3, 1.0]];
-            if let Ok(partial) = fit(scaled, period, Form::Partial) {
-                let p = partial.parameters;
-                starts.push(vec![p[0], p[1], 1.0 + p[2].clamp(0.01, 0.97), 1.0]);
+            match fit_cancellable(scaled, period, Form::Partial, cancel) {
+                Ok(partial) => {
+                    let p = partial.parameters;
+                    starts.push(vec![p[0], p[1], 1.0 + p[2].clamp(0.01, 0.97), 1.0]);
+                }
+                Err(CesError::Cancelled(stop)) => return Err(stop),
+                Err(_) => {}
             }
             starts
         }
-    }
+    })
 }
 
 /// Largest growth of a forecast in one step (one season for a seasonal part). A complex parameter can mean exponential growth;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::quasi_newton::minimise;
 use super::season::{Kind, Season};
+use crate::cancel::{Cancel, never};
 use likelihood::{Likelihood, Smoothing, State};
 
 /// How errors join the mean.
@@ -185,14 +186,20 @@ const STARTS: [(f64, f64, f64); 4] = [
 /// `None` when no form can be fitted: fewer than four values, values that are not finite, or all of them equal. Seasonal forms
 /// need two whole cycles and at most [`LONGEST_SEASON`] values in one.
 pub fn fit(values: &[f64], period: usize, pool: Pool) -> Option<Fitted> {
-    fit_all(values, period, pool, &[])
+    fit_all(values, period, pool, &[], &never)
         .into_iter()
         .min_by(|a, b| a.criterion.total_cmp(&b.criterion))
 }
 
 /// Fits every form of a pool. `earlier` are fits to a part of the same series that began at the same value: they are where the
-/// search starts.
-pub fn fit_all(values: &[f64], period: usize, pool: Pool, earlier: &[Fitted]) -> Vec<Fitted> {
+/// search starts. `cancel` is asked before every value of a likelihood; once it says so the forms that are left are not fitted.
+pub fn fit_all(
+    values: &[f64],
+    period: usize,
+    pool: Pool,
+    earlier: &[Fitted],
+    cancel: &dyn Cancel,
+) -> Vec<Fitted> {
     let Some(series) = Scaled::new(values, period) else {
         return Vec::new();
     };
@@ -200,9 +207,10 @@ pub fn fit_all(values: &[f64], period: usize, pool: Pool, earlier: &[Fitted]) ->
     forms
         .into_iter()
         .filter(|form| pool == Pool::All || form.trend == TrendForm::Damped)
+        .take_while(|_| !cancel.is_cancelled())
         .filter_map(|form| {
             let start = earlier.iter().find(|fitted| fitted.form == form);
-            series.fit(form, start)
+            series.fit(form, start, cancel)
         })
         .collect()
 }
@@ -212,7 +220,7 @@ pub fn fit_form(values: &[f64], period: usize, form: Form) -> Option<Fitted> {
     let series = Scaled::new(values, period)?;
     Form::all(series.positive, series.additive.is_some())
         .contains(&form)
-        .then(|| series.fit(form, None))
+        .then(|| series.fit(form, None, &never))
         .flatten()
 }
 
@@ -323,7 +331,7 @@ impl<'a> Scaled<'a> {
         Some((state, unit))
     }
 
-    fn fit(&self, form: Form, earlier: Option<&Fitted>) -> Option<Fitted> {
+    fn fit(&self, form: Form, earlier: Option<&Fitted>, cancel: &dyn Cancel) -> Option<Fitted> {
         let n = self.values.len();
         let parameters = form.parameters(self.period);
         if parameters + 1 >= n {
@@ -369,7 +377,8 @@ impl<'a> Scaled<'a> {
             }
         }
         let (_, mut x) = best?;
-        minimise(&mut likelihood, &mut x, ITERATIONS, TOLERANCE);
+        minimise(&mut likelihood, &mut x, ITERATIONS, TOLERANCE, cancel);
+        cancel.check().ok()?;
         let pulled = super::quasi_newton::Objective::value(&mut likelihood, &x);
         let deviance = pulled - likelihood.penalty(&x);
         if !deviance.is_finite() {
@@ -476,7 +485,6 @@ impl Fitted {
         let relative = self.form.error == ErrorForm::Multiplicative;
         let mut means = Vec::with_capacity(horizon);
         let mut deviations = Vec::with_capacity(horizon);
-        let mut bases = Vec::with_capacity(horizon);
         // Weights of an error on the value j steps later.
         let mut weights = Vec::with_capacity(horizon);
         let mut second: Vec<f64> = Vec::with_capacity(horizon);
@@ -518,7 +526,6 @@ impl Fitted {
             };
             means.push(mean);
             deviations.push(deviation);
-            bases.push(base);
             let seasonal = self.form.season == SeasonForm::Additive && (h + 1) % period == 0;
             let weight = self.alpha + self.beta * damped + if seasonal { self.gamma } else { 0.0 };
             weights.push(weight);
@@ -574,7 +581,7 @@ mod tests {
     fn new_values_lead_where_filtering_everything_leads() {
         let (_, series) = golden();
         for pool in [Pool::All, Pool::Damped] {
-            for start in fit_all(&series[..100], 12, pool, &[]) {
+            for start in fit_all(&series[..100], 12, pool, &[], &never) {
                 let mut updated = start.clone();
                 updated.update(&series[100..]);
                 assert_eq!(updated, start.filtered(&series), "{}", start.form.name());
@@ -583,17 +590,16 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_fit_is_a_start_that_is_never_worse() {
+    fn a_search_from_an_earlier_fit_ends_hardly_above_one_that_starts_anew() {
         let (_, series) = golden();
-        let earlier = fit_all(&series[..100], 12, Pool::All, &[]);
-        let warm = fit_all(&series, 12, Pool::All, &earlier);
-        let cold = fit_all(&series, 12, Pool::All, &[]);
+        let earlier = fit_all(&series[..100], 12, Pool::All, &[], &never);
+        let warm = fit_all(&series, 12, Pool::All, &earlier, &never);
+        let cold = fit_all(&series, 12, Pool::All, &[], &never);
         assert_eq!(warm.len(), 15);
         for (warm, cold) in warm.iter().zip(&cold) {
-            assert!(
-                (warm.criterion - cold.criterion).abs() < 6.0,
-                "{warm:?} {cold:?}"
-            );
+            // The start is never worse, but another way down may stop a little earlier: by 0.18 at most here, where a parameter
+            // costs 2.
+            assert!(warm.criterion < cold.criterion + 0.2, "{warm:?} {cold:?}");
         }
     }
 
@@ -628,7 +634,7 @@ mod tests {
         assert!(fit(&[4.0; 30], 12, Pool::All).is_none());
         assert!(fit(&[1.0, f64::NAN, 3.0, 4.0, 5.0, 6.0], 1, Pool::All).is_none());
         let zeros: Vec<f64> = (0..40).map(|t| f64::from(t % 5)).collect();
-        let forms = fit_all(&zeros, 5, Pool::All, &[]);
+        let forms = fit_all(&zeros, 5, Pool::All, &[], &never);
         assert!(forms.len() == 6 && forms.iter().all(|f| f.form.error == ErrorForm::Additive));
     }
 }

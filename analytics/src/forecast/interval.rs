@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Step;
+use crate::cancel::{Cancel, Cancelled};
 use crate::inference::quantile;
 
 /// Nominal two-sided normal quantiles.
@@ -71,9 +72,6 @@ const FORESIGHT95: f64 = 1.06;
 /// How far a panel can move the built-in prior at most. However many its series, they all saw the same few years.
 const PANEL_TRUST: f64 = 0.5;
 
-/// Folds between two whose outcomes do not overlap.
-const APART: usize = 3;
-
 /// An error's size in units of the half widths believed so far.
 #[derive(Clone, Copy, Debug)]
 struct Size {
@@ -95,60 +93,88 @@ fn sizes(ratios: &[f64], factors: impl Fn(usize) -> Factors) -> Vec<Size> {
         .collect()
 }
 
+/// As [`quantile`], of values in any order, without sorting all of them: a large panel has millions of errors.
+fn quantile_of(values: &mut [f64], level: f64) -> f64 {
+    if values.is_empty() {
+        return f64::NAN;
+    }
+    let position = level.clamp(0.0, 1.0) * (values.len() - 1) as f64;
+    let below = position.floor() as usize;
+    let (_, low, rest) = values.select_nth_unstable_by(below, f64::total_cmp);
+    let low = *low;
+    let above = rest.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
+    low + (position - below as f64) * (above - low)
+}
+
 impl Prior {
     fn at(&self, h: usize) -> Factors {
         self.steps[h.min(self.steps.len() - 1)]
     }
 
     /// Stretches the factors of each step until they hold as many of the observed errors as they say.
-    fn refined(&self, folds: &[Vec<Size>], trust: f64) -> Self {
+    fn refined(
+        &self,
+        folds: &[Vec<Size>],
+        trust: f64,
+        cancel: &dyn Cancel,
+    ) -> Result<Self, Cancelled> {
         let longest = folds.iter().map(Vec::len).max().unwrap_or(0);
-        let factor = |from: usize, to: usize, level: f64, before: f64, of: fn(&Size) -> f64| {
+        type Of = fn(&Size) -> f64;
+        let factor = |from: usize, to: usize, level: f64, before: f64, of: Of| {
+            cancel.check()?;
             let steps = folds
                 .iter()
                 .flat_map(|f| &f[from.min(f.len())..to.min(f.len())]);
             let mut seen: Vec<f64> = steps.map(of).filter(|r| r.is_finite()).collect();
             if seen.is_empty() {
-                return before;
+                return Ok(before);
             }
             let weight = trust * seen.len() as f64 / (seen.len() as f64 + PANEL_WEIGHT);
-            seen.sort_by(f64::total_cmp);
-            let learnt = quantile(&seen, level).clamp(0.2, 8.0);
-            (weight * learnt.ln() + (1.0 - weight) * before.ln()).exp()
+            let learnt = quantile_of(&mut seen, level).clamp(0.2, 8.0);
+            Ok((weight * learnt.ln() + (1.0 - weight) * before.ln()).exp())
         };
-        let all80 = factor(0, longest, 0.80, 1.0, |s| s.of80);
-        let all95 = factor(0, longest, 0.95, 1.0, |s| s.of95);
+        let all80 = factor(0, longest, 0.80, 1.0, |s| s.of80)?;
+        let all95 = factor(0, longest, 0.95, 1.0, |s| s.of95)?;
         let steps = (0..longest.max(self.steps.len())).map(|h| {
             let before = self.at(h);
-            Factors {
-                factor80: before.factor80 * factor(h, h + 1, 0.80, all80, |s| s.of80),
-                factor95: before.factor95 * factor(h, h + 1, 0.95, all95, |s| s.of95),
-            }
-            .ordered()
+            let factors = Factors {
+                factor80: before.factor80 * factor(h, h + 1, 0.80, all80, |s| s.of80)?,
+                factor95: before.factor95 * factor(h, h + 1, 0.95, all95, |s| s.of95)?,
+            };
+            Ok(factors.ordered())
         });
-        Self {
-            steps: steps.collect(),
-        }
+        Ok(Self {
+            steps: steps.collect::<Result<_, Cancelled>>()?,
+        })
     }
 
     /// Learns from the backtests of a panel, one list of folds per series.
     ///
     /// First come the factors that make the models' own widths hold as often as they say; then, since each series' factors
     /// will be moved by its own backtest, what those moved widths still lack, each fold judged by earlier ones of its series.
-    pub(super) fn of_panel(series: &[&[Vec<f64>]]) -> Self {
+    /// Outcomes of two folds overlap unless they are `apart` folds or more from each other.
+    pub(super) fn of_panel(
+        series: &[&[Vec<f64>]],
+        apart: usize,
+        cancel: &dyn Cancel,
+    ) -> Result<Self, Cancelled> {
         let start = Self::default();
-        let folds = series.iter().flat_map(|folds| folds.iter());
-        let plain: Vec<Vec<Size>> = folds.map(|fold| sizes(fold, |h| start.at(h))).collect();
-        let first = start.refined(&plain, PANEL_TRUST);
+        let mut plain: Vec<Vec<Size>> = Vec::new();
+        for folds in series {
+            cancel.check()?;
+            plain.extend(folds.iter().map(|fold| sizes(fold, |h| start.at(h))));
+        }
+        let first = start.refined(&plain, PANEL_TRUST, cancel)?;
         let mut moved = Vec::with_capacity(plain.len());
         for folds in series {
-            // What a fold learnt from must have ended before the judged fold begins: three strides are one horizon.
-            for judged in APART..folds.len() {
-                let width = Width::learn(&folds[..=judged - APART], None, &first);
+            cancel.check()?;
+            // What a fold learnt from must have ended before the judged fold begins.
+            for judged in apart..folds.len() {
+                let width = Width::learn(folds[..=judged - apart].iter(), &first);
                 moved.push(sizes(&folds[judged], |h| width.calibrated(h)));
             }
         }
-        first.refined(&moved, PANEL_TRUST)
+        first.refined(&moved, PANEL_TRUST, cancel)
     }
 }
 
@@ -160,14 +186,15 @@ pub(super) struct Width {
 }
 
 impl Width {
-    /// Moves a prior by the standardised errors of one series' folds, all but `without`; without any the prior holds.
-    pub(super) fn learn(folds: &[Vec<f64>], without: Option<usize>, prior: &Prior) -> Self {
+    /// Moves a prior by the standardised errors of some folds of one series; without any the prior holds.
+    pub(super) fn learn<'a>(
+        folds: impl Iterator<Item = &'a Vec<f64>> + Clone,
+        prior: &Prior,
+    ) -> Self {
         let own = |level: f64, nominal: f64, of: fn(Factors) -> f64| {
             let mut sizes: Vec<f64> = folds
-                .iter()
-                .enumerate()
-                .filter(|(fold, _)| Some(*fold) != without)
-                .flat_map(|(_, ratios)| ratios.iter().enumerate())
+                .clone()
+                .flat_map(|ratios| ratios.iter().enumerate())
                 .map(|(h, r)| r.abs() / of(prior.at(h)))
                 .filter(|r| r.is_finite())
                 .collect();
@@ -228,10 +255,56 @@ pub(super) fn step(mean: f64, deviation: f64, width: Factors, floor: Option<f64>
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+    use crate::cancel::never;
+
+    #[test]
+    fn a_quantile_without_sorting_is_the_same_number() {
+        for count in [1, 2, 7, 100] {
+            let mut values: Vec<f64> = (0..count).map(|i| f64::from(i * 37 % 101)).collect();
+            let mut sorted = values.clone();
+            sorted.sort_by(f64::total_cmp);
+            for level in [0.0, 0.8, 0.95, 1.0] {
+                let (ours, theirs) = (quantile_of(&mut values, level), quantile(&sorted, level));
+                assert_eq!(ours.to_bits(), theirs.to_bits(), "{count} {level}");
+            }
+        }
+        assert!(quantile_of(&mut [], 0.5).is_nan());
+    }
+
+    #[test]
+    fn a_wish_to_stop_ends_the_learning_from_a_panel_at_the_next_question() {
+        let folds: Vec<Vec<f64>> = (0..6).map(|k| vec![f64::from(k); 4]).collect();
+        let series = vec![folds.as_slice(); 30];
+        let asked = Cell::new(0);
+        Prior::of_panel(&series, 3, &|| asked.replace(asked.get() + 1) > 1_000)
+            .expect("it asks less often");
+        let questions = asked.get();
+        assert!(questions > 60, "{questions}");
+        for patience in 0..questions {
+            asked.set(0);
+            let stop = || asked.replace(asked.get() + 1) >= patience;
+            assert_eq!(Prior::of_panel(&series, 3, &stop), Err(Cancelled));
+            assert_eq!(asked.get(), patience + 1);
+        }
+    }
+
+    #[test]
+    fn a_panel_is_judged_by_folds_that_do_not_overlap_however_its_origins_are_spaced() {
+        // The fold before errs a little, those two and more before it greatly: what is learnt depends on which may be used.
+        let size = |fold: i32| if fold % 2 == 0 { 0.2 } else { 3.0 };
+        let folds: Vec<Vec<f64>> = (0..6).map(|fold| vec![size(fold); 3]).collect();
+        let series = vec![folds.as_slice(); 50];
+        let learn = |apart| Prior::of_panel(&series, apart, &never).expect("nobody cancels");
+        assert_ne!(learn(1), learn(2));
+        // Nothing to judge by: only the first, plain factors.
+        assert_eq!(learn(6), learn(9));
+    }
 
     fn at(ratios: Vec<f64>) -> Factors {
-        Width::learn(&[ratios], None, &Prior::default()).at(0)
+        Width::learn([ratios].iter(), &Prior::default()).at(0)
     }
 
     #[test]
@@ -267,7 +340,7 @@ mod tests {
             })
             .collect();
         let parts: Vec<&[Vec<f64>]> = series.iter().map(Vec::as_slice).collect();
-        let prior = Prior::of_panel(&parts);
+        let prior = Prior::of_panel(&parts, 1, &never).expect("nobody cancels");
         let ratio = prior.at(1).factor95 / prior.at(0).factor95;
         // The panel is trusted half: of a factor of two its root is taken over.
         assert!((ratio - 2f64.sqrt()).abs() < 0.05, "{ratio}");

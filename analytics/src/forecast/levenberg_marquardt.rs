@@ -1,6 +1,11 @@
 //! Nonlinear least squares by the method of Levenberg (1944) and Marquardt (1963) with forward differences.
 //!
 //! The problems here have at most some ten unknowns and cheap residuals; the normal equations are solved by Cholesky's method.
+//!
+//! Own code because argmin has Gauss–Newton but not this method; residuals are written into one buffer that is reused, and a point may
+//! have none (it is inadmissible), from which a difference turns to the other side.
+
+use crate::cancel::Cancel;
 
 /// A sum of squares to minimise.
 pub(super) trait Residuals {
@@ -23,12 +28,14 @@ pub(super) struct Stop {
 const DIFFERENCE: f64 = 1e-6;
 
 /// Moves `x` to a minimum nearby and returns the sum of squares of `count` residuals there, which is never above that at
-/// the start; infinity when the start is inadmissible.
+/// the start; infinity when the start is inadmissible. `cancel` is asked before every step and every set of residuals; once it says so `x`
+/// stays at the best point found.
 pub(super) fn minimise(
     problem: &mut impl Residuals,
     x: &mut [f64],
     count: usize,
     stop: Stop,
+    cancel: &dyn Cancel,
 ) -> f64 {
     let d = x.len();
     let mut here = vec![0.0; count];
@@ -51,6 +58,9 @@ pub(super) fn minimise(
     let mut damping = 1e-3;
     for _ in 0..stop.iterations {
         for k in 0..d {
+            if cancel.is_cancelled() {
+                return cost;
+            }
             let kept = x[k];
             let column = &mut jacobian[k * count..(k + 1) * count];
             let mut width = if kept > 0.0 { -DIFFERENCE } else { DIFFERENCE };
@@ -80,6 +90,9 @@ pub(super) fn minimise(
         let mut gain = 0.0;
         let mut tries = 0;
         while tries < 8 {
+            if cancel.is_cancelled() {
+                return cost;
+            }
             tries += 1;
             factor.copy_from_slice(&normal);
             for i in 0..d {
@@ -151,7 +164,10 @@ pub(super) fn solve(matrix: &mut [f64], right: &mut [f64]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+    use crate::cancel::never;
 
     struct Rosenbrock;
 
@@ -172,12 +188,32 @@ mod tests {
     #[test]
     fn finds_the_end_of_a_curved_valley() {
         let mut x = [-1.2, 1.0];
-        let cost = minimise(&mut Rosenbrock, &mut x, 2, STOP);
+        let cost = minimise(&mut Rosenbrock, &mut x, 2, STOP, &never);
         assert!(cost < 1e-16, "{cost}");
         assert!(
             (x[0] - 1.0).abs() < 1e-6 && (x[1] - 1.0).abs() < 1e-6,
             "{x:?}"
         );
+    }
+
+    struct Counted(usize);
+
+    impl Residuals for Counted {
+        fn residuals(&mut self, x: &[f64], out: &mut [f64]) -> bool {
+            self.0 += 1;
+            Rosenbrock.residuals(x, out)
+        }
+    }
+
+    #[test]
+    fn after_a_wish_to_stop_there_are_no_further_residuals() {
+        for patience in 0..20 {
+            let asked = Cell::new(0);
+            let stop = || asked.replace(asked.get() + 1) >= patience;
+            let (mut x, mut problem) = ([-1.2, 1.0], Counted(0));
+            minimise(&mut problem, &mut x, 2, STOP, &stop);
+            assert!(problem.0 <= 1 + patience, "{} after {patience}", problem.0);
+        }
     }
 
     struct Half;
@@ -192,10 +228,10 @@ mod tests {
     #[test]
     fn stays_where_the_residuals_exist() {
         let mut x = [0.0];
-        minimise(&mut Half, &mut x, 1, STOP);
+        minimise(&mut Half, &mut x, 1, STOP, &never);
         assert!(x[0] <= 1.0 && x[0] > 0.5, "{x:?}");
         let mut x = [2.0];
-        assert_eq!(minimise(&mut Half, &mut x, 1, STOP), f64::INFINITY);
+        assert_eq!(minimise(&mut Half, &mut x, 1, STOP, &never), f64::INFINITY);
     }
 
     #[test]

@@ -106,20 +106,16 @@ impl<'a> Origin<'a> {
         }
     }
 
-    /// Fits some models. A model that cannot be fitted here repeats the last value.
+    /// Fits some models. A model that cannot be fitted here repeats the last value, and [`Member::stands_in_for`] says so. Once cancelled
+    /// nothing is fitted any more; the caller throws the result away.
     pub(super) fn fit(&self, models: &[Model], memory: &mut Memory<'_>) -> Vec<Member> {
-        // Once cancelled nothing is fitted any more; the caller throws the result away.
-        if memory.cancel.is_cancelled() {
-            let last = |_: &Model| self.member(Model::Naive, memory);
-            return models.iter().map(last).collect();
-        }
         let wants_all = models.contains(&Model::Ets);
         if wants_all || models.contains(&Model::DampedEts) {
             let pool = if wants_all { Pool::All } else { Pool::Damped };
             memory.ets = if self.classical() {
-                ets::fit_all(self.values, self.period, pool, &memory.ets)
+                ets::fit_all(self.values, self.period, pool, &memory.ets, memory.cancel)
             } else {
-                ets::fit_all(&self.flat, 1, pool, &memory.ets)
+                ets::fit_all(&self.flat, 1, pool, &memory.ets, memory.cancel)
             };
         }
         models
@@ -150,12 +146,14 @@ impl<'a> Origin<'a> {
     fn member(&self, model: Model, memory: &mut Memory<'_>) -> Member {
         let naive = |period: usize| Fitted::Naive(naive::Fitted::new(self.values, period));
         let mut adjusted = false;
+        let cancel = memory.cancel;
         let fitted = match model {
+            _ if cancel.is_cancelled() => None,
             Model::Naive | Model::Ensemble => Some(naive(1)),
             Model::SeasonalNaive => Some(naive(self.period)),
             Model::Theta | Model::DynamicTheta => {
                 adjusted = true;
-                Some(self.theta(model))
+                Some(self.theta(model, cancel))
             }
             Model::Ets | Model::DampedEts => {
                 adjusted = !self.classical();
@@ -169,9 +167,10 @@ impl<'a> Origin<'a> {
             Model::Arima => self.arima(memory),
             Model::Ces => self.ces(memory),
             Model::Mstl => {
-                let cancel = || memory.cancel.is_cancelled();
-                let trend = |values: &[f64]| ces::fit(values, 1, ces::Form::None);
-                mstl::fit(self.values, &Mstl::new(&self.periods), trend, &cancel)
+                let trend =
+                    |values: &[f64]| ces::fit_cancellable(values, 1, ces::Form::None, cancel);
+                let stop = || cancel.is_cancelled();
+                mstl::fit(self.values, &Mstl::new(&self.periods), trend, &stop)
                     .ok()
                     .map(|fitted| Fitted::Mstl(Box::new(fitted), 0))
             }
@@ -194,43 +193,50 @@ impl<'a> Origin<'a> {
 
     /// Theta works on logarithms where the values allow it, dynamic Theta always on the values themselves: on the training parts
     /// of the M3 collections each on its own scale was better than both on either.
-    fn theta(&self, model: Model) -> Fitted {
+    fn theta(&self, model: Model, cancel: &dyn Cancel) -> Fitted {
         match logarithms(&self.flat).filter(|_| model == Model::Theta) {
             Some(logs) => {
                 let (low, high) = range(&logs);
-                Fitted::LogTheta(theta::standard(&logs), low, high)
+                Fitted::LogTheta(theta::standard(&logs, cancel), low, high)
             }
-            None if model == Model::Theta => Fitted::Theta(theta::standard(&self.flat)),
-            None => Fitted::Theta(theta::dynamic(&self.flat)),
+            None if model == Model::Theta => Fitted::Theta(theta::standard(&self.flat, cancel)),
+            None => Fitted::Theta(theta::dynamic(&self.flat, cancel)),
         }
     }
 
     /// A year of weeks has too many lags for seasonal terms that a few years could estimate.
     fn arima(&self, memory: &mut Memory<'_>) -> Option<Fitted> {
-        let known = memory
-            .arima
-            .and_then(|(order, constant)| arima::fit(self.values, order, constant, &[]).ok());
+        let cancel = memory.cancel;
+        let known = memory.arima.and_then(|(order, constant)| {
+            arima::fit_cancellable(self.values, order, constant, &[], cancel).ok()
+        });
         let fitted = known.or_else(|| {
-            let cancel = || memory.cancel.is_cancelled();
             let period = if self.classical() { self.period } else { 1 };
-            arima::auto(self.values, &[], &Search::new(period), &cancel).ok()
+            arima::auto(self.values, &[], &Search::new(period), cancel).ok()
         })?;
         memory.arima = Some((fitted.order, fitted.constant.is_some()));
         Some(Fitted::Arima(Box::new(fitted)))
     }
 
     fn ces(&self, memory: &mut Memory<'_>) -> Option<Fitted> {
+        let cancel = memory.cancel;
         let period = if self.classical() { self.period } else { 1 };
         let known = memory
             .ces
-            .and_then(|form| ces::fit(self.values, period, form).ok());
-        let fitted = known.or_else(|| ces::auto(self.values, period).ok())?;
+            .and_then(|form| ces::fit_cancellable(self.values, period, form, cancel).ok());
+        let fitted = known.or_else(|| ces::auto_cancellable(self.values, period, cancel).ok())?;
         memory.ces = Some(fitted.form);
         Some(Fitted::Ces(Box::new(fitted)))
     }
 }
 
 impl Member {
+    /// Whether this repeats the last value because `model` could not be fitted.
+    pub(super) fn stands_in_for(&self, model: Model) -> bool {
+        matches!(self.fitted, Fitted::Naive(_))
+            && !matches!(model, Model::Naive | Model::SeasonalNaive)
+    }
+
     /// Takes in a new value; parameters and season stay as they were fitted.
     pub(super) fn take(&mut self, value: f64) {
         let flat = self.season.adjust(value, self.seen);

@@ -85,9 +85,8 @@ pub fn watched_forecasts(
     cancel: &(dyn Cancel + Sync),
 ) -> Result<Vec<Result<Forecast, ForecastError>>, Cancelled> {
     let options = request.options;
-    let cancel_one = || cancel.is_cancelled();
     let drafts = each(request.series, request.threads, cancel, |(_, values)| {
-        let draft = Draft::new(values, &options, request.model, &cancel_one);
+        let draft = Draft::new(values, &options, request.model, cancel);
         done();
         draft
     })?;
@@ -96,12 +95,12 @@ pub fn watched_forecasts(
         .filter_map(|draft| draft.as_ref().ok())
         .map(|draft| draft.ratios.as_slice())
         .collect();
-    let prior = Prior::of_panel(&tested);
-    cancel.check()?;
-    Ok(drafts
-        .into_iter()
-        .map(|draft| draft.map(|draft| draft.finish(&prior)))
-        .collect())
+    let prior = Prior::of_panel(&tested, options.apart(), cancel)?;
+    let finished = drafts.into_iter().map(|draft| {
+        cancel.check()?;
+        Ok(draft.and_then(|draft| draft.finish(&prior)))
+    });
+    finished.collect()
 }
 
 /// Forecasts every series as rows ready to be printed, series by series in the order given.

@@ -8,7 +8,13 @@ pub enum PrepareError {
     /// There is no finite value.
     #[error("the series has no known value")]
     Empty,
+    /// A value is finite but so large that sums of squares of values like it are not numbers any more.
+    #[error("a value is beyond ±1e100, which is too large to be forecast; use larger units")]
+    TooLarge,
 }
+
+/// Largest size of a value. Squares of values and products of variances stay far from the largest number there is.
+const LARGEST: f64 = 1e100;
 
 /// A gapless series.
 #[derive(Clone, Debug)]
@@ -33,6 +39,10 @@ pub(super) fn prepare(values: &[f64]) -> Result<Prepared, PrepareError> {
         .rposition(|v| v.is_finite())
         .ok_or(PrepareError::Empty)?;
     let mut kept = values[first..=last].to_vec();
+    let too_large = |v: &f64| v.is_finite() && v.abs() > LARGEST;
+    if kept.iter().any(too_large) {
+        return Err(PrepareError::TooLarge);
+    }
     let filled = fill_linear(&mut kept);
     let floor = kept.iter().all(|v| *v >= 0.0).then_some(0.0);
     Ok(Prepared {
@@ -62,6 +72,19 @@ mod tests {
             PrepareError::Empty
         );
         assert_eq!(prepare(&[]).unwrap_err(), PrepareError::Empty);
+    }
+
+    #[test]
+    fn a_value_whose_square_is_hardly_a_number_is_refused_and_infinity_is_a_gap() {
+        for size in [1.1e100, 1e308] {
+            assert_eq!(
+                prepare(&[1.0, -size, 2.0]).unwrap_err(),
+                PrepareError::TooLarge
+            );
+        }
+        assert!(prepare(&[1e100, 2.0]).is_ok());
+        let gap = prepare(&[1.0, f64::INFINITY, 3.0]).expect("known values");
+        assert_eq!(gap.values, vec![1.0, 2.0, 3.0]);
     }
 
     #[test]

@@ -2,6 +2,12 @@
 //!
 //! The likelihoods of this module have five to seventy variables and a gradient that costs twice a value, so the inverse
 //! Hessian is kept dense and a step costs little beside the function itself.
+//!
+//! Beside argmin because the objective keeps the buffers of its last value and gives the gradient there (`&mut self`, one pass for
+//! both), nothing is allocated after the start though a panel solves hundreds of thousands of these, and the search stops by the
+//! gain in likelihood of two steps in a row.
+
+use crate::cancel::Cancel;
 
 /// A function to minimise. A value that is not finite is merely a very bad one.
 pub(super) trait Objective {
@@ -20,12 +26,14 @@ const KEPT: f64 = 1e-4;
 
 /// Moves `x` to a minimum nearby and returns the value there, which is never above the value at the start.
 ///
-/// Stops after `iterations` steps, or when two steps in a row gained less than `tolerance` each.
+/// Stops after `iterations` steps, when two steps in a row gained less than `tolerance` each, or when `cancel` says so, which is asked
+/// before every step and every value.
 pub(super) fn minimise(
     objective: &mut impl Objective,
     x: &mut [f64],
     iterations: usize,
     tolerance: f64,
+    cancel: &dyn Cancel,
 ) -> f64 {
     let d = x.len();
     let mut value = objective.value(x);
@@ -49,6 +57,9 @@ pub(super) fn minimise(
     let (mut next, mut moved) = (vec![0.0; d], vec![0.0; d]);
     let mut idle = 0;
     for _ in 0..iterations {
+        if cancel.is_cancelled() {
+            break;
+        }
         let mut slope = 0.0;
         let mut longest = 0.0f64;
         for i in 0..d {
@@ -69,6 +80,9 @@ pub(super) fn minimise(
         let mut rate = (LONGEST_STEP / longest).min(1.0);
         let mut found = f64::INFINITY;
         for _ in 0..16 {
+            if cancel.is_cancelled() {
+                return value;
+            }
             for ((t, x), p) in trial.iter_mut().zip(x.iter()).zip(&direction) {
                 *t = x + rate * p;
             }
@@ -148,7 +162,10 @@ fn update(inverse: &mut [f64], moved: &[f64], change: &[f64], curvature: f64, bu
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+    use crate::cancel::never;
 
     struct Valley;
 
@@ -167,9 +184,35 @@ mod tests {
     #[test]
     fn the_curved_valley_of_rosenbrock_is_followed_to_its_end() {
         let mut x = [-1.2, 1.0];
-        let value = minimise(&mut Valley, &mut x, 200, 1e-14);
+        let value = minimise(&mut Valley, &mut x, 200, 1e-14, &never);
         assert!(value < 1e-10, "{value} at {x:?}");
         assert!((x[0] - 1.0).abs() < 1e-4 && (x[1] - 1.0).abs() < 1e-4);
+    }
+
+    struct Counted(usize);
+
+    impl Objective for Counted {
+        fn value(&mut self, x: &[f64]) -> f64 {
+            self.0 += 1;
+            Valley.value(x)
+        }
+
+        fn gradient(&mut self, x: &[f64], gradient: &mut [f64]) {
+            Valley.gradient(x, gradient);
+        }
+    }
+
+    #[test]
+    fn after_a_wish_to_stop_there_is_no_further_value() {
+        for patience in 0..12 {
+            let asked = Cell::new(0);
+            let stop = || asked.replace(asked.get() + 1) >= patience;
+            let (mut x, mut valley) = ([-1.2, 1.0], Counted(0));
+            let value = minimise(&mut valley, &mut x, 200, 1e-14, &stop);
+            // One value at the start, then at most one for each question.
+            assert!(valley.0 <= 1 + patience, "{} after {patience}", valley.0);
+            assert!((value - Valley.value(&x)).abs() < 1e-12);
+        }
     }
 
     struct Wall;
@@ -187,7 +230,7 @@ mod tests {
     #[test]
     fn a_value_that_is_not_a_number_is_never_accepted() {
         let mut x = [0.0];
-        let value = minimise(&mut Wall, &mut x, 50, 1e-12);
+        let value = minimise(&mut Wall, &mut x, 50, 1e-12, &never);
         assert!(x[0] <= 1.0 && value <= 0.0 && value.is_finite());
     }
 }

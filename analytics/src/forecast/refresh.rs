@@ -11,7 +11,7 @@ use super::ensemble;
 use super::interval::{self, Prior, Width};
 use super::member::Member;
 use super::{Chosen, ForecastError, Model, Options, Projection, Step};
-use crate::cancel::never;
+use crate::cancel::{Cancel, never};
 
 /// The fitted models of one series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,15 +28,27 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Fits a series as [`super::forecast`] does.
+    /// Fits a series as [`super::forecast`] does, to the end.
     ///
     /// # Errors
     /// As [`super::forecast`].
     pub fn fit(values: &[f64], options: &Options) -> Result<Self, ForecastError> {
-        let chosen = Chosen::new(values, options, None, &never)?;
+        Self::fit_cancellable(values, options, &never)
+    }
+
+    /// As [`Self::fit`], until `cancel` says to stop.
+    ///
+    /// # Errors
+    /// As [`super::forecast_cancellable`].
+    pub fn fit_cancellable(
+        values: &[f64],
+        options: &Options,
+        cancel: &dyn Cancel,
+    ) -> Result<Self, ForecastError> {
+        let chosen = Chosen::new(values, options, None, cancel)?;
         let mut tracker = Self {
             model: chosen.model,
-            width: Width::learn(&chosen.ratios, None, &Prior::default()),
+            width: Width::learn(chosen.ratios.iter(), &Prior::default()),
             members: chosen.members,
             weights: chosen.weights,
             floor: chosen.floor,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::loess::{Degree, Smoother};
+use crate::inference::median;
 
 /// How fast a season may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -178,15 +179,7 @@ fn robustness(y: &[f64], trend: &[f64], seasonal: &[f64]) -> Vec<f64> {
     let distances: Vec<f64> = (0..y.len())
         .map(|t| (y[t] - trend[t] - seasonal[t]).abs())
         .collect();
-    let mut sorted = distances.clone();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    let median = if sorted.len() % 2 == 1 {
-        sorted[middle]
-    } else {
-        0.5 * (sorted[middle - 1] + sorted[middle])
-    };
-    let reach = 6.0 * median;
+    let reach = 6.0 * median(&distances);
     distances
         .iter()
         .map(|d| {

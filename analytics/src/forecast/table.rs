@@ -4,7 +4,9 @@ use domain::metric::Granularity;
 use polars::prelude::{DataFrame, PolarsError};
 use serde::{Deserialize, Serialize};
 
-use super::{Backtest, Model, ModelScore, Options, backtest};
+use super::{
+    Backtest, ForecastError, Model, ModelScore, Options, PrepareError, backtest_cancellable,
+};
 use crate::{
     cancel::{Cancel, Cancelled},
     series::cut,
@@ -23,7 +25,7 @@ pub struct BacktestRow {
     pub active: usize,
     /// Periods from the first to the last.
     pub periods: usize,
-    /// What was measured; none when the series is too short or constant.
+    /// What was measured; `None` when the series is too short, constant, or has no known value.
     pub backtest: Option<Backtest>,
 }
 
@@ -47,6 +49,14 @@ pub enum TableError {
         "the table must have the columns brand, metric (text), period (date) and value (number): {0}"
     )]
     Table(#[from] PolarsError),
+    /// A series cannot be tested.
+    #[error("series {series:?}: {error}")]
+    Series {
+        /// Its project (where there is one), brand and metric.
+        series: String,
+        /// Why.
+        error: ForecastError,
+    },
     /// The caller asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -72,11 +82,21 @@ pub fn backtest_table(
         if active < min_active {
             continue;
         }
+        let backtest = match backtest_cancellable(&series.values, options, cancel) {
+            Ok(backtest) => backtest,
+            Err(ForecastError::Prepare(PrepareError::Empty)) => None,
+            Err(ForecastError::Cancelled(stop)) => return Err(stop.into()),
+            Err(error) => {
+                let names = [&series.project, &series.brand, &series.metric];
+                let names = names.into_iter().filter(|name| !name.is_empty());
+                let series = names.map(String::as_str).collect::<Vec<_>>().join(" / ");
+                return Err(TableError::Series { series, error });
+            }
+        };
         rows.push(BacktestRow {
             active,
             periods: series.values.len(),
-            // A horizon of zero is the only way to fail here, and it means that nothing was measured.
-            backtest: backtest(&series.values, options).unwrap_or_default(),
+            backtest,
             project: series.project,
             brand: series.brand,
             metric: series.metric,

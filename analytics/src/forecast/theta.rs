@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bracket::minimise;
 use super::interval;
+use crate::cancel::Cancel;
 
 /// Where the search for α starts.
 const GRID: [f64; 9] = [0.02, 0.08, 0.17, 0.3, 0.45, 0.6, 0.75, 0.89, 0.99];
@@ -231,26 +232,33 @@ fn straight_line(values: &[f64]) -> Line {
 }
 
 /// The standard Theta method (θ = 2) on a gapless, seasonally adjusted series of at least three values.
-pub(super) fn standard(values: &[f64]) -> Fitted {
+pub(super) fn standard(values: &[f64], cancel: &dyn Cancel) -> Fitted {
     let shift = values[0];
     let shifted: Vec<f64> = values.iter().map(|v| v - shift).collect();
     let line = straight_line(&shifted);
-    fitted(&shifted, Some(0.5), line, shift)
+    fitted(&shifted, Some(0.5), line, shift, cancel)
 }
 
 /// The dynamic optimised Theta method on a gapless, seasonally adjusted series of at least five values.
-pub(super) fn dynamic(values: &[f64]) -> Fitted {
+pub(super) fn dynamic(values: &[f64], cancel: &dyn Cancel) -> Fitted {
     let shift = values[0];
     let shifted: Vec<f64> = values.iter().map(|v| v - shift).collect();
-    fitted(&shifted, None, Line::Running, shift)
+    fitted(&shifted, None, Line::Running, shift, cancel)
 }
 
-fn fitted(values: &[f64], share: Option<f64>, line: Line, shift: f64) -> Fitted {
+fn fitted(
+    values: &[f64],
+    share: Option<f64>,
+    line: Line,
+    shift: f64,
+    cancel: &dyn Cancel,
+) -> Fitted {
     let lines = Lines::of(values, line);
     let alpha = minimise(
         |alpha| solve(values, alpha, share, &lines).squares,
         &GRID,
         STEPS,
+        cancel,
     );
     let solved = solve(values, alpha, share, &lines);
     finish(values, alpha, solved, line, shift)
@@ -259,10 +267,11 @@ fn fitted(values: &[f64], share: Option<f64>, line: Line, shift: f64) -> Fitted 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::never;
 
     #[test]
     fn a_constant_series_is_forecast_by_its_constant() {
-        for fit in [standard(&[4.0; 12]), dynamic(&[4.0; 12])] {
+        for fit in [standard(&[4.0; 12], &never), dynamic(&[4.0; 12], &never)] {
             let (mean, _) = fit.forecast(3);
             assert!(mean.iter().all(|m| (m - 4.0).abs() < 1e-9), "{mean:?}");
         }
@@ -271,7 +280,7 @@ mod tests {
     #[test]
     fn theta_follows_half_the_slope_of_a_straight_line() {
         let line: Vec<f64> = (0..50).map(|t| 10.0 + 2.0 * t as f64).collect();
-        let (mean, _) = standard(&line).forecast(10);
+        let (mean, _) = standard(&line, &never).forecast(10);
         let slope = (mean[9] - mean[0]) / 9.0;
         assert!((slope - 1.0).abs() < 0.05, "{slope}");
     }
@@ -300,7 +309,10 @@ mod tests {
         let values: Vec<f64> = (0..30)
             .map(|t| 20.0 + f64::from(t) + 3.0 * (f64::from(t) * 0.9).sin())
             .collect();
-        for mut fit in [standard(&values[..20]), dynamic(&values[..20])] {
+        for mut fit in [
+            standard(&values[..20], &never),
+            dynamic(&values[..20], &never),
+        ] {
             let solved = Solved {
                 squares: 0.0,
                 share: fit.share,

@@ -1,6 +1,6 @@
 //! From the text of a date to the first day of its period.
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use domain::{
     mapping::{DateFormat, DateRule},
     metric::Granularity,
@@ -50,13 +50,12 @@ impl<'m> Dates<'m> {
             DateFormat::Timestamp => {
                 let moment = DateTime::parse_from_rfc3339(text)
                     .map_err(|_| malformed("2017-01-31T23:30:00Z"))?;
-                moment.with_timezone(&self.zone).date_naive()
+                self.day_at_source(moment.to_utc())?
             }
             DateFormat::EpochMicros => {
                 let micros: i64 = text.parse().map_err(|_| malformed("1485905400000000"))?;
-                let moment: DateTime<Utc> = DateTime::from_timestamp_micros(micros)
-                    .ok_or_else(|| malformed("1485905400000000"))?;
-                moment.with_timezone(&self.zone).date_naive()
+                let moment = DateTime::from_timestamp_micros(micros).ok_or_else(outside)?;
+                self.day_at_source(moment)?
             }
             DateFormat::WeekNumber {
                 origin,
@@ -80,7 +79,7 @@ impl<'m> Dates<'m> {
         let years = NaiveDate::from_ymd_opt(1900, 1, 1).expect("a date")
             ..NaiveDate::from_ymd_opt(2200, 1, 1).expect("a date");
         if !years.contains(&date) {
-            return Err(Refusal::new("date.out_of_range", "is outside 1900 to 2199"));
+            return Err(outside());
         }
         let period = self.granularity.start_of(date);
         if period != date && !self.rule.align {
@@ -93,6 +92,20 @@ impl<'m> Dates<'m> {
         }
         Ok(Some(period))
     }
+
+    /// The day that a moment belongs to in the source's time zone.
+    fn day_at_source(&self, moment: DateTime<Utc>) -> Result<NaiveDate, Refusal> {
+        // At the ends of chrono's calendar the zone's offset would lead out of it. A year further than what is accepted,
+        // because the day itself is checked later.
+        if !(1899..=2200).contains(&moment.year()) {
+            return Err(outside());
+        }
+        Ok(moment.with_timezone(&self.zone).date_naive())
+    }
+}
+
+fn outside() -> Refusal {
+    Refusal::new("date.out_of_range", "is outside 1900 to 2199")
 }
 
 fn shift(origin: NaiveDate, days: i64) -> Option<NaiveDate> {
@@ -254,6 +267,42 @@ mod tests {
         assert_eq!(
             read(DateFormat::Iso, true, "UTC", Granularity::Day, "9999-01-01"),
             Err("date.out_of_range")
+        );
+    }
+
+    #[test]
+    fn a_moment_outside_the_calendar_is_refused_in_every_time_zone() {
+        for micros in [
+            "8210266876799000000",
+            "-8334601228800000000",
+            "9223372036854775807",
+            "-9223372036854775808",
+        ] {
+            for zone in ["Asia/Tokyo", "America/Los_Angeles", "UTC"] {
+                assert_eq!(
+                    read(
+                        DateFormat::EpochMicros,
+                        true,
+                        zone,
+                        Granularity::Day,
+                        micros
+                    ),
+                    Err("date.out_of_range"),
+                    "{micros} in {zone}"
+                );
+            }
+        }
+        // The last evening of 1899 in London is a day of 1900 in Tokyo.
+        let evening = "1899-12-31T20:00:00Z";
+        assert_eq!(
+            read(
+                DateFormat::Timestamp,
+                false,
+                "Asia/Tokyo",
+                Granularity::Day,
+                evening
+            ),
+            Ok(Some(day(1900, 1, 1)))
         );
     }
 }

@@ -6,8 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{data::Prepared, density::Density, regression::least_squares};
-use crate::inference::two_sided_p;
+use super::{data::Prepared, density::Density, regression::regress};
+use crate::{
+    cancel::{Cancel, Cancelled},
+    inference::two_sided_p,
+};
 
 /// What speaks against reading a channel's effect as causal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,7 +30,14 @@ pub struct Confounding {
 }
 
 /// Looks at every channel with the curves of the density's last point.
-pub(super) fn inspect(prepared: &Prepared, density: &Density<'_>) -> Vec<Confounding> {
+///
+/// # Errors
+/// [`Cancelled`], asked at every column of every regression.
+pub(super) fn inspect(
+    prepared: &Prepared,
+    density: &Density<'_>,
+    cancel: &dyn Cancel,
+) -> Result<Vec<Confounding>, Cancelled> {
     let design = &prepared.design;
     let (groups, n) = (design.groups, design.periods);
     let rows: Vec<usize> = (0..design.rows())
@@ -51,19 +61,19 @@ pub(super) fn inspect(prepared: &Prepared, density: &Density<'_>) -> Vec<Confoun
     }
     let y = cut(&design.outcome);
     let media: Vec<Vec<f64>> = density.states.iter().map(|s| cut(&s.saturated)).collect();
-    let without_media = least_squares(&base, &y);
+    let without_media = regress(&base, &y, cancel)?;
     (0..media.len())
         .map(|m| {
             let mut others = base.clone();
             others.extend((0..media.len()).filter(|k| *k != m).map(|k| media[k].clone()));
-            let inflation = inflation(&others, &media[m]);
+            let inflation = inflation(&others, &media[m], cancel)?;
             let mut all = others.clone();
             all.push(media[m].clone());
-            let fit = least_squares(&all, &y);
+            let fit = regress(&all, &y, cancel)?;
             let f = fit.t(all.len() - 1).abs() / fit.dof.sqrt();
             let robustness = 0.5 * ((f.powi(4) + 4.0 * f * f).sqrt() - f * f);
             // Partial R² of each control with the exposure and, given the exposure, with the outcome.
-            let exposure = least_squares(&others, &media[m]);
+            let exposure = regress(&others, &media[m], cancel)?;
             let partial = |t: f64, dof: f64| t * t / (t * t + dof);
             let strongest_control = (0..design.columns.len())
                 .filter(|j| names[*j].starts_with("gamma_control"))
@@ -73,7 +83,7 @@ pub(super) fn inspect(prepared: &Prepared, density: &Density<'_>) -> Vec<Confoun
                     (names[j].clone(), both)
                 })
                 .max_by(|a, b| a.1.total_cmp(&b.1));
-            let reaction_p = reaction(prepared, m, &rows, &base, &without_media.residuals);
+            let reaction_p = reaction(prepared, m, &rows, &base, &without_media.residuals, cancel)?;
             let mut warnings = Vec::new();
             if reaction_p < 0.01 {
                 warnings.push(
@@ -98,27 +108,27 @@ pub(super) fn inspect(prepared: &Prepared, density: &Density<'_>) -> Vec<Confoun
                         .to_owned(),
                 );
             }
-            Confounding {
+            Ok(Confounding {
                 channel: design.channels[m].name.clone(),
                 variance_inflation: inflation,
                 reaction_p,
                 robustness,
                 strongest_control,
                 warnings,
-            }
+            })
         })
         .collect()
 }
 
-fn inflation(others: &[Vec<f64>], x: &[f64]) -> f64 {
+fn inflation(others: &[Vec<f64>], x: &[f64], cancel: &dyn Cancel) -> Result<f64, Cancelled> {
     let mean = x.iter().sum::<f64>() / x.len() as f64;
     let total: f64 = x.iter().map(|v| (v - mean) * (v - mean)).sum();
-    let left: f64 = least_squares(others, x)
+    let left: f64 = regress(others, x, cancel)?
         .residuals
         .iter()
         .map(|r| r * r)
         .sum();
-    total / left.max(1e-12 * total).max(f64::MIN_POSITIVE)
+    Ok(total / left.max(1e-12 * total).max(f64::MIN_POSITIVE))
 }
 
 /// Regression of exposure on its own last value, the baseline, and last period's outcome freed of baseline.
@@ -128,7 +138,8 @@ fn reaction(
     rows: &[usize],
     base: &[Vec<f64>],
     residuals: &[f64],
-) -> f64 {
+    cancel: &dyn Cancel,
+) -> Result<f64, Cancelled> {
     let n = prepared.design.periods;
     let exposure = &prepared.design.channels[m].exposure;
     // Rows whose predecessor is known and belongs to the same group.
@@ -136,7 +147,7 @@ fn reaction(
         .filter(|k| rows[k - 1] + 1 == rows[*k] && !rows[*k].is_multiple_of(n))
         .collect();
     if pairs.len() < base.len() + 10 {
-        return 1.0;
+        return Ok(1.0);
     }
     let mut columns: Vec<Vec<f64>> = base
         .iter()
@@ -158,6 +169,6 @@ fn reaction(
     );
     columns.push(pairs.iter().map(|k| residuals[k - 1]).collect());
     let y: Vec<f64> = pairs.iter().map(|k| exposure[rows[*k]]).collect();
-    let fit = least_squares(&columns, &y);
-    two_sided_p(fit.t(columns.len() - 1), fit.dof)
+    let fit = regress(&columns, &y, cancel)?;
+    Ok(two_sided_p(fit.t(columns.len() - 1), fit.dof))
 }

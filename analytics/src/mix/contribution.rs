@@ -49,7 +49,7 @@ pub struct ChannelResult {
     pub name: String,
     /// Outcome that would be missing had there been no exposure, in units of the outcome.
     pub contribution: Interval,
-    /// The same as a share of the outcome's total.
+    /// The part of it in rows with a known outcome, as a share of the known outcome's total.
     pub share: Interval,
     /// The same in money.
     pub value: Interval,
@@ -100,6 +100,7 @@ pub(super) fn read(
     let count = positions.len().max(1);
     let outcome: f64 = prepared.outcome.iter().filter(|v| v.is_finite()).sum();
     let mut totals = vec![Vec::with_capacity(count); channels];
+    let mut known = vec![Vec::with_capacity(count); channels];
     let mut values = vec![Vec::with_capacity(count); channels];
     let mut more = vec![Vec::with_capacity(count); channels];
     let mut by_period = vec![vec![Vec::with_capacity(count); n]; channels];
@@ -136,25 +137,31 @@ pub(super) fn read(
         for m in 0..channels {
             let state = &density.states[m];
             period.fill(0.0);
-            let (mut total, mut value) = (0.0, 0.0);
+            let (mut total, mut seen, mut value) = (0.0, 0.0, 0.0);
             for (g, by_group) in by_group[m].iter_mut().enumerate() {
                 let k = state.beta * state.factors[g] * prepared.unit[g];
                 let rows = g * n..(g + 1) * n;
-                let mut of_group = 0.0;
-                for ((all, saturated), worth) in period
+                let (mut of_group, mut seen_of_group) = (0.0, 0.0);
+                for (((all, saturated), worth), outcome) in period
                     .iter_mut()
                     .zip(&state.saturated[rows.clone()])
-                    .zip(&prepared.value[rows])
+                    .zip(&prepared.value[rows.clone()])
+                    .zip(&prepared.outcome[rows])
                 {
                     let sold = k * saturated;
                     *all += sold;
                     of_group += sold;
+                    if outcome.is_finite() {
+                        seen_of_group += sold;
+                    }
                     value += sold * worth;
                 }
                 total += of_group;
+                seen += seen_of_group;
                 by_group.push(of_group);
             }
             totals[m].push(total);
+            known[m].push(seen);
             values[m].push(value);
             for (all, v) in by_period[m].iter_mut().zip(&period) {
                 all.push(*v);
@@ -193,7 +200,7 @@ pub(super) fn read(
             ChannelResult {
                 name: design.channels[m].name.clone(),
                 contribution: of(&totals[m], 1.0),
-                share: of(&totals[m], 1.0 / outcome),
+                share: of(&known[m], 1.0 / outcome),
                 value: of(&values[m], 1.0),
                 spend,
                 roas: per_money.map(|k| of(&values[m], k)),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Read};
 use chrono::{Datelike, NaiveDate};
 
 use super::{
-    MixError,
+    LARGEST, MixError,
     density::{self, Design, Effect, Lift},
     prior::{Prior, Support},
     request::{self, Request, Scaling, Trend},
@@ -191,6 +191,7 @@ impl Prepared {
                     .collect::<Result<Vec<_>, _>>()?
             }
         };
+        check_spacing(&dates)?;
         let visible = periods.saturating_sub(hidden);
         let mut known = vec![0.0; rows];
         for g in 0..groups.len() {
@@ -200,8 +201,10 @@ impl Prepared {
             }
         }
         let observations = known.iter().sum::<f64>();
-        // Below this there is nothing to tell apart: every channel alone has three unknowns.
-        let needed = 3 * request.channels.len() + request.controls.len() + 5;
+        // Below this there is nothing to tell apart: every channel alone has three unknowns, every column one, and the noise
+        // needs a few rows of its own.
+        let needed =
+            (3 * request.channels.len() + 4).saturating_add(unknowns(request, groups.len()));
         if observations < needed as f64 {
             return Err(MixError::TooShort {
                 rows: observations as usize,
@@ -239,6 +242,7 @@ impl Prepared {
             Some(name) => finite(name, take(table.numbers(name)?))?,
             None => vec![1.0; rows],
         };
+        check_size(request, groups.len(), rows)?;
         let mut columns = baseline(request, &groups, periods, visible, &dates)?;
         for control in &request.controls {
             let mut values = finite(&control.column, take(table.numbers(&control.column)?))?;
@@ -253,7 +257,7 @@ impl Prepared {
                 prior: control.prior.unwrap_or(request.priors.control),
                 values,
                 shared: false,
-                spread: (control.varies && groups.len() > 1).then_some(request.priors.spread),
+                spread: differing(request.priors.spread, groups.len()).filter(|_| control.varies),
             });
         }
         let mean_size = size.iter().sum::<f64>() / size.len() as f64;
@@ -359,9 +363,7 @@ impl Prepared {
                     channel.saturation.parameters(),
                 )?,
                 effect,
-                spread: (groups.len() > 1
-                    && !matches!(channel.spread, Prior::Fixed { value } if value == 0.0))
-                .then_some(channel.spread),
+                spread: differing(channel.spread, groups.len()),
                 weight,
                 lifts,
             });
@@ -444,6 +446,36 @@ fn order(table: &Table, request: &Request) -> Result<(Vec<String>, Vec<usize>), 
     Ok((groups, order))
 }
 
+/// Refuses periods that are not one step apart, in months or in days. The step is that of most of them.
+fn check_spacing(dates: &[NaiveDate]) -> Result<(), MixError> {
+    let Some(first) = dates.first() else {
+        return Ok(());
+    };
+    let ends_month = |d: &NaiveDate| d.succ_opt().is_some_and(|next| next.day() == 1);
+    let monthly = dates.iter().all(|d| d.day() == first.day()) || dates.iter().all(ends_month);
+    let place = |d: &NaiveDate| {
+        if monthly {
+            12 * i64::from(d.year()) + i64::from(d.month())
+        } else {
+            i64::from(d.num_days_from_ce())
+        }
+    };
+    let steps: Vec<i64> = dates
+        .windows(2)
+        .map(|w| place(&w[1]) - place(&w[0]))
+        .collect();
+    let mut sorted = steps.clone();
+    sorted.sort_unstable();
+    let usual = sorted.get(sorted.len() / 2);
+    match steps.iter().position(|step| Some(step) != usual) {
+        Some(at) => Err(MixError::UnevenPeriods {
+            from: dates[at],
+            to: dates[at + 1],
+        }),
+        None => Ok(()),
+    }
+}
+
 fn sizes(
     table: &Table,
     request: &Request,
@@ -481,6 +513,55 @@ fn sizes(
         .collect()
 }
 
+/// The prior of a standard deviation between groups, where there is any difference: with one group there is none, and a standard
+/// deviation fixed at zero (or so small that its square is) means that all groups share the coefficient.
+fn differing(spread: Prior, groups: usize) -> Option<Prior> {
+    let none = matches!(spread, Prior::Fixed { value } if value < 1e-100);
+    (groups > 1 && !none).then_some(spread)
+}
+
+/// Columns of the baseline and the controls that have a coefficient of every group's own.
+fn differing_columns(request: &Request, groups: usize) -> usize {
+    differing(request.priors.spread, groups).map_or(0, |_| {
+        1 + request.controls.iter().filter(|c| c.varies).count()
+    })
+}
+
+/// Coefficients of the baseline and the controls.
+fn unknowns(request: &Request, groups: usize) -> usize {
+    let trend = match request.trend {
+        Trend::Constant => 1,
+        Trend::Linear => 2,
+        Trend::Knots(count) => count,
+    };
+    let season = request.season.map_or(0, |s| s.harmonics.saturating_mul(2));
+    // The first group's deviation is the others' mirror image.
+    let of_groups = (groups - 1).saturating_mul(differing_columns(request, groups));
+    [season, request.controls.len(), of_groups]
+        .into_iter()
+        .fold(trend, usize::saturating_add)
+}
+
+/// Refuses more columns of single groups than memory holds, see [`LARGEST`].
+fn check_size(request: &Request, groups: usize, rows: usize) -> Result<(), MixError> {
+    let in_baseline = differing_columns(request, groups);
+    let channels = request.channels.iter();
+    let of_channels = channels
+        .filter(|c| differing(c.spread, groups).is_some())
+        .count();
+    let columns = in_baseline + of_channels;
+    let held = groups.saturating_mul(rows).saturating_mul(in_baseline);
+    let own = groups.saturating_mul(columns);
+    if held > LARGEST || own.saturating_mul(own) > LARGEST {
+        return Err(MixError::TooManyGroups {
+            groups,
+            rows,
+            columns,
+        });
+    }
+    Ok(())
+}
+
 /// Constant or knots, linear trend and season. Knots lie where outcomes are seen.
 fn baseline(
     request: &Request,
@@ -490,7 +571,7 @@ fn baseline(
     dates: &[NaiveDate],
 ) -> Result<Vec<density::Column>, MixError> {
     let repeat = |values: Vec<f64>| values.repeat(groups.len());
-    let many = groups.len() > 1;
+    let spread = differing(request.priors.spread, groups.len());
     let mut columns = Vec::new();
     match request.trend {
         Trend::Constant | Trend::Linear => columns.push(density::Column {
@@ -498,7 +579,7 @@ fn baseline(
             prior: request.priors.intercept,
             values: repeat(vec![1.0; periods]),
             shared: true,
-            spread: many.then_some(request.priors.spread),
+            spread,
         }),
         Trend::Knots(count) => {
             if count == 0 || count > visible {
@@ -513,13 +594,13 @@ fn baseline(
                     spread: None,
                 });
             }
-            if many {
+            if spread.is_some() {
                 columns.push(density::Column {
                     name: "intercept".to_owned(),
                     prior: Prior::Fixed { value: 0.0 },
                     values: repeat(vec![1.0; periods]),
                     shared: true,
-                    spread: Some(request.priors.spread),
+                    spread,
                 });
             }
         }
@@ -617,33 +698,82 @@ fn check_priors(request: &Request) -> Result<(), MixError> {
         all.push((of("coefficient"), channel.coefficient));
         all.push((of("spread"), channel.spread));
         all.extend(channel.roi.map(|p| (of("roi"), p)));
-        let lists = channel
-            .adstock_priors
-            .iter()
-            .chain(&channel.saturation_priors);
-        all.extend(lists.map(|p| (of("shape"), *p)));
+        all.extend(shapes(channel).map(|shape| (of(&shape.0), shape.1)));
     }
     for (parameter, prior) in all {
         if let Some(defect) = prior.defect() {
             return Err(MixError::Prior { parameter, defect });
         }
     }
-    let above = |p: Prior| {
-        matches!(p.support(), Support::Positive)
-            || matches!(p.support(), Support::Point(v) if v >= 0.0)
+    let above = |p: Prior| match p.support() {
+        Support::Positive => true,
+        Support::Interval(low, _) | Support::Point(low) => low >= 0.0,
+        Support::Real => false,
     };
-    for (parameter, prior) in [
-        ("noise", request.priors.noise),
-        ("spread", request.priors.spread),
-    ] {
+    let refuse = |parameter: String, defect| Err(MixError::Prior { parameter, defect });
+    let noise = request.priors.noise;
+    if !above(noise) || noise.support() == Support::Point(0.0) {
+        return refuse(
+            "noise".to_owned(),
+            "a standard deviation's prior must lie above zero",
+        );
+    }
+    let spreads = request.channels.iter();
+    let spreads = spreads.map(|c| (format!("spread[{}]", c.name), c.spread));
+    for (parameter, prior) in
+        std::iter::once(("spread".to_owned(), request.priors.spread)).chain(spreads)
+    {
         if !above(prior) {
-            return Err(MixError::Prior {
-                parameter: parameter.to_owned(),
-                defect: "a standard deviation's prior must lie above zero",
-            });
+            return refuse(
+                parameter,
+                "a standard deviation's prior must not reach below zero",
+            );
+        }
+    }
+    for channel in &request.channels {
+        for (name, prior) in shapes(channel) {
+            let parameter = format!("{name}[{}]", channel.name);
+            let (is_share, may_be_zero) = match name.as_str() {
+                "adstock_alpha" => (true, channel.adstock == Adstock::Geometric),
+                // The lag of the peak may lie anywhere.
+                "adstock_theta" => continue,
+                _ => (false, false),
+            };
+            let end = match prior.support() {
+                Support::Interval(_, high) | Support::Point(high) => high,
+                Support::Positive | Support::Real => f64::INFINITY,
+            };
+            if is_share && !(above(prior) && end <= 1.0) {
+                return refuse(
+                    parameter,
+                    "a share that is carried over lies between zero and one",
+                );
+            }
+            if !above(prior) || (!may_be_zero && prior.support() == Support::Point(0.0)) {
+                return refuse(parameter, "this parameter of the curve must lie above zero");
+            }
         }
     }
     Ok(())
+}
+
+/// Names and priors of the parameters of a channel's curves that the request gives; lists of the wrong length are refused
+/// elsewhere.
+fn shapes(channel: &request::Channel) -> impl Iterator<Item = (String, Prior)> {
+    let of = |family: &'static str, names: &'static [&'static str], priors: &[Prior]| {
+        let named = names.iter().zip(priors.to_vec());
+        named.map(move |(name, prior)| (format!("{family}_{name}"), prior))
+    };
+    of(
+        "adstock",
+        channel.adstock.parameters(),
+        &channel.adstock_priors,
+    )
+    .chain(of(
+        "saturation",
+        channel.saturation.parameters(),
+        &channel.saturation_priors,
+    ))
 }
 
 fn finite(name: &str, values: Vec<f64>) -> Result<Vec<f64>, MixError> {
@@ -679,5 +809,54 @@ fn median_positive(values: &[f64]) -> f64 {
         0 => 0.0,
         _ if n % 2 == 1 => positive[n / 2],
         _ => 0.5 * (positive[n / 2 - 1] + positive[n / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dates(texts: &[&str]) -> Vec<NaiveDate> {
+        let date = |text: &&str| text.parse().expect("a date");
+        texts.iter().map(date).collect()
+    }
+
+    #[test]
+    fn weeks_months_and_their_ends_are_evenly_spaced() {
+        for even in [
+            dates(&[]),
+            dates(&["2026-01-05"]),
+            dates(&["2026-01-05", "2026-01-12", "2026-01-19"]),
+            dates(&["2026-01-01", "2026-02-01", "2026-03-01"]),
+            dates(&["2026-01-31", "2026-02-28", "2026-03-31"]),
+            dates(&["2024-12-31", "2025-12-31", "2026-12-31"]),
+        ] {
+            assert_eq!(check_spacing(&even), Ok(()), "{even:?}");
+        }
+    }
+
+    #[test]
+    fn a_gap_is_named_by_the_periods_around_it() {
+        let weeks = dates(&[
+            "2026-01-05",
+            "2026-01-12",
+            "2026-01-26",
+            "2026-02-02",
+            "2026-02-09",
+        ]);
+        let months = dates(&[
+            "2026-01-01",
+            "2026-02-01",
+            "2026-03-01",
+            "2026-05-01",
+            "2026-06-01",
+        ]);
+        for (uneven, at) in [(weeks, 1), (months, 2)] {
+            let (from, to) = (uneven[at], uneven[at + 1]);
+            assert_eq!(
+                check_spacing(&uneven),
+                Err(MixError::UnevenPeriods { from, to })
+            );
+        }
     }
 }

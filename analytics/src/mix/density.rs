@@ -23,6 +23,10 @@ use super::{
     prior::{Point, Prior, Support},
     transform::{self, Adstock, Saturation},
 };
+use crate::{
+    cancel::{Cancel, Cancelled},
+    linear::Cholesky,
+};
 
 /// Geometric carry-over of more lags than this runs as a recursion instead of a sum over lags.
 const RECURSION: usize = 16;
@@ -290,7 +294,9 @@ const NOWHERE: Point = Point {
 };
 
 impl<'a> Density<'a> {
-    pub(super) fn new(design: &'a Design) -> Self {
+    /// # Errors
+    /// [`Cancelled`], asked at every column.
+    pub(super) fn new(design: &'a Design, cancel: &dyn Cancel) -> Result<Self, Cancelled> {
         let mut next = 0;
         let mut slot = |prior: Prior| {
             let index = (!matches!(prior.support(), Support::Point(_))).then(|| {
@@ -385,8 +391,8 @@ impl<'a> Density<'a> {
                 moved.extend((0..design.groups).map(|g| (j, Some(g))));
             }
         }
-        let kernel = kernel_of(design, &moved, &spreads);
-        Self {
+        let kernel = kernel_of(design, &moved, &spreads, cancel)?;
+        Ok(Self {
             units: spreads
                 .iter()
                 .map(|s| vec![0.0; if s.is_some() { design.groups } else { 0 }])
@@ -415,7 +421,7 @@ impl<'a> Density<'a> {
             adjoint: vec![0.0; rows],
             scratch: vec![0.0; rows],
             lag_slopes: vec![0.0; longest],
-        }
+        })
     }
 
     /// Number of coordinates.
@@ -566,7 +572,15 @@ impl<'a> Density<'a> {
     /// Moves every standard deviation between groups to the root of the mean square that its deviations have under a normal with
     /// these variances of the coordinates (a step of the EM algorithm), chooses the form of the deviations by how much of their prior
     /// variance the data leave, and K by both. The coordinates follow: deviations and coefficients stay what they were.
-    pub(super) fn update_between(&mut self, q: &mut [f64], variances: &[f64]) {
+    ///
+    /// # Errors
+    /// [`Cancelled`], asked at every column of K.
+    pub(super) fn update_between(
+        &mut self,
+        q: &mut [f64],
+        variances: &[f64],
+        cancel: &dyn Cancel,
+    ) -> Result<(), Cancelled> {
         let groups = self.design.groups;
         self.place(q);
         // Coordinates of coefficients and deviations without the shift.
@@ -597,9 +611,10 @@ impl<'a> Density<'a> {
                 *u *= old / spread.reference;
             }
         }
-        self.kernel = kernel_of(self.design, &self.moved, &self.spreads);
+        self.kernel = kernel_of(self.design, &self.moved, &self.spreads, cancel)?;
         self.place(q);
         self.add_shift(q);
+        Ok(())
     }
 
     /// Priors of the shape parameters of channel `m` that are not known.
@@ -1082,7 +1097,8 @@ fn kernel_of(
     design: &Design,
     moved: &[(usize, Option<usize>)],
     spreads: &[Option<Spread>],
-) -> Vec<f64> {
+    cancel: &dyn Cancel,
+) -> Result<Vec<f64>, Cancelled> {
     let columns: Vec<Vec<f64>> = moved
         .iter()
         .map(|(j, g)| {
@@ -1103,14 +1119,36 @@ fn kernel_of(
             _ => noise * design.columns[*j].prior.precision(),
         })
         .collect();
-    let gram = crate::linear::Cholesky::of_gram(&columns, &ridge);
-    (0..moved.len())
-        .flat_map(|j| {
-            let mut unit = vec![0.0; moved.len()];
-            unit[j] = 1.0;
-            gram.solve(&unit)
-        })
-        .collect()
+    let gram = factor_of_gram(&columns, &ridge, cancel)?;
+    let mut kernel = Vec::with_capacity(moved.len() * moved.len());
+    let mut unit = vec![0.0; moved.len()];
+    for j in 0..moved.len() {
+        cancel.check()?;
+        unit[j] = 1.0;
+        kernel.extend(gram.solve(&unit));
+        unit[j] = 0.0;
+    }
+    Ok(kernel)
+}
+
+/// [`Cholesky::of_gram`], which may take seconds for many groups, asking before every column.
+pub(super) fn factor_of_gram(
+    columns: &[Vec<f64>],
+    diagonal: &[f64],
+    cancel: &dyn Cancel,
+) -> Result<Cholesky, Cancelled> {
+    let n = columns.len();
+    let mut matrix = vec![0.0; n * n];
+    for i in 0..n {
+        cancel.check()?;
+        for j in 0..=i {
+            let value = crate::linear::dot(&columns[i], &columns[j]);
+            matrix[i * n + j] = value;
+            matrix[j * n + i] = value;
+        }
+        matrix[i * n + i] += diagonal[i];
+    }
+    Ok(Cholesky::new(&matrix, n))
 }
 
 impl ChannelState {

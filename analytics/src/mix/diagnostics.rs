@@ -5,6 +5,8 @@
 
 use std::cmp::Ordering;
 
+use crate::cancel::{Cancel, Cancelled};
+
 /// R-hat and effective sample sizes of one quantity.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Convergence {
@@ -21,8 +23,10 @@ pub struct Convergence {
 /// Convergence of a quantity from its draws, chain by chain; chains of different length are cut to the shortest.
 ///
 /// Fewer than four draws in a chain, or draws that never change, give NaN.
-#[must_use]
-pub fn convergence(chains: &[&[f64]]) -> Convergence {
+///
+/// # Errors
+/// [`Cancelled`], asked at every lag.
+pub fn convergence(chains: &[&[f64]], cancel: &dyn Cancel) -> Result<Convergence, Cancelled> {
     let undefined = Convergence {
         rhat: f64::NAN,
         ess_bulk: f64::NAN,
@@ -31,7 +35,7 @@ pub fn convergence(chains: &[&[f64]]) -> Convergence {
     };
     let halves = Halves::split(chains);
     if halves.length < 2 || halves.values.iter().any(|v| !v.is_finite()) {
-        return undefined;
+        return Ok(undefined);
     }
     let mut order: Vec<u32> = (0..halves.values.len() as u32).collect();
     order.sort_unstable_by(|a, b| {
@@ -42,7 +46,7 @@ pub fn convergence(chains: &[&[f64]]) -> Convergence {
     let sorted = |i: usize| halves.values[order[i] as usize];
     let count = order.len();
     if sorted(0) == sorted(count - 1) {
-        return undefined;
+        return Ok(undefined);
     }
     let ranked = halves.normal_scores(&order);
     let at = |level: f64| {
@@ -63,17 +67,15 @@ pub fn convergence(chains: &[&[f64]]) -> Convergence {
             .unwrap_or(Ordering::Equal)
     });
     let folded = folded.normal_scores(&order);
-    let tail = [low, high]
-        .map(|cut| {
-            let mut below = halves.clone();
-            below
-                .values
-                .iter_mut()
-                .for_each(|v| *v = f64::from(u8::from(*v <= cut)));
-            below.effective_size()
-        })
-        .into_iter()
-        .fold(f64::INFINITY, f64::min);
+    let mut tail = f64::INFINITY;
+    for cut in [low, high] {
+        let mut below = halves.clone();
+        below
+            .values
+            .iter_mut()
+            .for_each(|v| *v = f64::from(u8::from(*v <= cut)));
+        tail = tail.min(below.effective_size(cancel)?);
+    }
     let mean = halves.values.iter().sum::<f64>() / count as f64;
     let variance = halves
         .values
@@ -81,12 +83,12 @@ pub fn convergence(chains: &[&[f64]]) -> Convergence {
         .map(|v| (v - mean) * (v - mean))
         .sum::<f64>()
         / (count as f64 - 1.0);
-    Convergence {
+    Ok(Convergence {
         rhat: ranked.rhat().max(folded.rhat()),
-        ess_bulk: ranked.effective_size(),
+        ess_bulk: ranked.effective_size(cancel)?,
         ess_tail: tail,
-        mcse_mean: (variance / halves.effective_size()).sqrt(),
-    }
+        mcse_mean: (variance / halves.effective_size(cancel)?).sqrt(),
+    })
 }
 
 /// Halves of chains, one after the other.
@@ -157,7 +159,7 @@ impl Halves {
         ((between / within + n - 1.0) / n).sqrt()
     }
 
-    fn effective_size(&self) -> f64 {
+    fn effective_size(&self, cancel: &dyn Cancel) -> Result<f64, Cancelled> {
         let (n, m) = (self.length, self.values.len() / self.length);
         let moments = self.moments();
         let centred: Vec<Vec<f64>> = self
@@ -171,7 +173,7 @@ impl Halves {
             total += variance(moments.iter().map(|x| x.0));
         }
         if total <= 0.0 {
-            return f64::NAN;
+            return Ok(f64::NAN);
         }
         let correlation = |lag: usize| {
             let covariance = centred
@@ -186,6 +188,7 @@ impl Halves {
         let mut left_over = 0.0;
         let mut lag = 0;
         loop {
+            cancel.check()?;
             let even = if lag == 0 { 1.0 } else { correlation(lag) };
             let odd = if lag + 1 < n {
                 correlation(lag + 1)
@@ -208,7 +211,7 @@ impl Halves {
         }
         let draws = (n * m) as f64;
         let time = -1.0 + 2.0 * pairs.iter().sum::<f64>() + left_over;
-        draws / time.max(1.0 / draws.log10())
+        Ok(draws / time.max(1.0 / draws.log10()))
     }
 }
 
@@ -302,7 +305,7 @@ pub fn normal_quantile(p: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng;
+    use crate::{cancel::never, rng};
 
     fn chains(persistence: f64, count: usize, length: usize, shift: f64) -> Vec<Vec<f64>> {
         (0..count)
@@ -318,7 +321,7 @@ mod tests {
 
     fn of(chains: &[Vec<f64>]) -> Convergence {
         let views: Vec<&[f64]> = chains.iter().map(Vec::as_slice).collect();
-        convergence(&views)
+        convergence(&views, &never).expect("never cancelled")
     }
 
     #[test]
@@ -369,10 +372,22 @@ mod tests {
     }
 
     #[test]
+    fn effective_sizes_stop_when_asked() {
+        let slow = chains(0.99, 2, 1000, 0.0);
+        let views: Vec<&[f64]> = slow.iter().map(Vec::as_slice).collect();
+        assert_eq!(convergence(&views, &|| true), Err(Cancelled));
+    }
+
+    #[test]
     fn chains_without_information() {
         assert!(of(&[vec![1.0; 100], vec![1.0; 100]]).rhat.is_nan());
         assert!(of(&[vec![1.0, 2.0]]).ess_bulk.is_nan());
-        assert!(convergence(&[]).rhat.is_nan());
+        assert!(
+            convergence(&[], &never)
+                .expect("never cancelled")
+                .rhat
+                .is_nan()
+        );
         assert!(of(&[vec![1.0, f64::NAN, 2.0, 3.0, 4.0]]).rhat.is_nan());
     }
 }

@@ -1,6 +1,6 @@
 //! One card that says whether a model can be used.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Confounding, Holdout, Parameter, contribution::ChannelResult};
 
@@ -24,10 +24,15 @@ pub struct Check {
     pub name: String,
     /// Verdict.
     pub verdict: Verdict,
-    /// The figure.
+    /// The figure; NaN where there is none, which JSON writes as `null`.
+    #[serde(deserialize_with = "figure")]
     pub value: f64,
     /// What it means, in a sentence.
     pub message: String,
+}
+
+fn figure<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 /// All checks and the worst verdict.
@@ -105,27 +110,37 @@ pub(super) fn card(facts: &Facts<'_>) -> Health {
         });
     };
     if facts.markov {
-        let of = |get: fn(&super::ConvergenceSummary) -> f64, worse: fn(f64, f64) -> f64, start| {
+        let of = |get: fn(&super::ConvergenceSummary) -> f64, worse: fn(f64, f64) -> f64| {
             facts
                 .parameters
                 .iter()
                 .filter_map(|p| p.convergence.as_ref())
                 .map(get)
-                .fold(
-                    start,
-                    |a: f64, b| if b.is_nan() { f64::NAN } else { worse(a, b) },
-                )
+                .reduce(|a: f64, b| {
+                    // Whatever comes after it, one figure that is no number leaves none.
+                    if a.is_nan() || b.is_nan() {
+                        f64::NAN
+                    } else {
+                        worse(a, b)
+                    }
+                })
+                // Without any figure there is no evidence, which is no pass.
+                .unwrap_or(f64::NAN)
         };
-        let rhat = of(|c| c.rhat, f64::max, 1.0);
+        let rhat = of(|c| c.rhat, f64::max);
         add(
             "rhat".to_owned(),
             grade(rhat, 1.01, 1.05),
             rhat,
             "largest R-hat; above 1.01 chains have not agreed yet: draw more",
         );
-        let bulk = of(|c| c.ess_bulk, f64::min, f64::INFINITY);
-        let tail = of(|c| c.ess_tail, f64::min, f64::INFINITY);
-        let ess = bulk.min(tail);
+        let bulk = of(|c| c.ess_bulk, f64::min);
+        let tail = of(|c| c.ess_tail, f64::min);
+        let ess = if bulk.is_nan() || tail.is_nan() {
+            f64::NAN
+        } else {
+            bulk.min(tail)
+        };
         add(
             "ess".to_owned(),
             grade(-ess, -400.0, -100.0),
@@ -187,16 +202,22 @@ pub(super) fn card(facts: &Facts<'_>) -> Health {
         }
     }
     if let Some(holdout) = facts.holdout {
-        let ratio = holdout.rmse / holdout.rmse_naive;
+        let ratio = holdout
+            .rmse_naive
+            .map_or(f64::NAN, |naive| holdout.rmse / naive);
         add(
             "holdout".to_owned(),
             if ratio.is_nan() {
-                Verdict::Pass
+                Verdict::Review
             } else {
                 grade(ratio, 1.0, 1.5)
             },
             ratio,
-            "error on unseen periods over that of repeating the year before",
+            if ratio.is_nan() {
+                "error on unseen periods; there is no year before to compare it with: look at the error itself"
+            } else {
+                "error on unseen periods over that of repeating the year before"
+            },
         );
         let gap = (holdout.coverage_80 - 0.8).abs();
         add(
@@ -234,5 +255,38 @@ pub(super) fn card(facts: &Facts<'_>) -> Health {
         wmape,
         residual_autocorrelation,
         checks,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_markov_chain_without_evidence_of_its_convergence_fails() {
+        let facts = Facts {
+            outcome: &[1.0, 2.0, 3.0],
+            fitted: &[1.0, 2.0, 3.0],
+            known: &[1.0; 3],
+            periods: 3,
+            parameters: &[],
+            divergences: 0,
+            draws: 1,
+            markov: true,
+            efficiency: None,
+            negative_baseline: 0.0,
+            channels: &[],
+            holdout: None,
+            confounding: &[],
+        };
+        let card = card(&facts);
+        for name in ["rhat", "ess"] {
+            let check = card
+                .checks
+                .iter()
+                .find(|c| c.name == name)
+                .expect("checked");
+            assert_eq!(check.verdict, Verdict::Fail, "{check:?}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Forecasts of periods that a fit has not seen, and how good they were.
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::{data::Prepared, density::Density, posterior::Sample};
@@ -26,8 +27,9 @@ pub struct Holdout {
     pub coverage_80: f64,
     /// Share of rows inside the 95 % interval.
     pub coverage_95: f64,
-    /// RMSE of the value one year (or, with less history, one hold-out length) before.
-    pub rmse_naive: f64,
+    /// RMSE of the value one year (or, with less history, one hold-out length) before, over the rows where that is known; `None`
+    /// where it is known for none. A year has as many periods as the spacing of the dates says, 52 where there are no dates.
+    pub rmse_naive: Option<f64>,
 }
 
 /// Scores the last `hidden` periods; `None` where none of their outcomes is known.
@@ -65,8 +67,10 @@ pub(super) fn score(
         }
     }
     let count = rows.len() as f64;
-    let year = if n > 52 + hidden { 52 } else { hidden };
+    let whole = year(&prepared.dates);
+    let year = if n > whole + hidden { whole } else { hidden };
     let (mut squares, mut naive, mut absolute, mut size, mut crps) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    let mut preceded = 0.0;
     let mut inside = [0.0; 3];
     for ((i, mean), draws) in rows.iter().zip(&means).zip(&mut draws) {
         let actual = prepared.outcome[*i];
@@ -83,12 +87,11 @@ pub(super) fn score(
         let t = i % n;
         // The same week a year before; a hold-out of more than a year would look at itself, so go back by whole years.
         let back = year * (1 + (t - (n - hidden)) / year);
-        let before = if back <= t {
-            prepared.outcome[i - back]
-        } else {
-            f64::NAN
-        };
-        naive += (actual - before) * (actual - before);
+        if back <= t && prepared.outcome[i - back].is_finite() {
+            let before = prepared.outcome[i - back];
+            naive += (actual - before) * (actual - before);
+            preceded += 1.0;
+        }
     }
     Ok(Some(Holdout {
         periods: hidden,
@@ -98,8 +101,19 @@ pub(super) fn score(
         coverage_50: inside[0] / count,
         coverage_80: inside[1] / count,
         coverage_95: inside[2] / count,
-        rmse_naive: (naive / count).sqrt(),
+        rmse_naive: (preceded > 0.0).then(|| (naive / preceded).sqrt()),
     }))
+}
+
+/// Periods of a year by the middle spacing of the dates: 52 for weeks, 12 for months; 52 where there are no two dates.
+fn year(dates: &[NaiveDate]) -> usize {
+    let mut days: Vec<i64> = dates
+        .windows(2)
+        .map(|w| (w[1] - w[0]).num_days().max(1))
+        .collect();
+    days.sort_unstable();
+    days.get(days.len() / 2)
+        .map_or(52, |days| (365.25 / *days as f64).round().max(1.0) as usize)
 }
 
 /// Mean |X − y| − ½ mean |X − X′| over sorted draws.
@@ -117,7 +131,23 @@ fn ranked_probability(sorted: &[f64], y: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::ranked_probability;
+    use chrono::{Days, Months, NaiveDate};
+
+    use super::{ranked_probability, year};
+
+    #[test]
+    fn a_year_has_as_many_periods_as_its_dates_say() {
+        let first = NaiveDate::from_ymd_opt(2023, 1, 1).expect("a date");
+        let weeks: Vec<_> = (0..60).map(|i| first + Days::new(7 * i)).collect();
+        let months: Vec<_> = (0..24).map(|i| first + Months::new(i)).collect();
+        let days: Vec<_> = (0..90).map(|i| first + Days::new(i)).collect();
+        let quarters: Vec<_> = (0..9).map(|i| first + Months::new(3 * i)).collect();
+        assert_eq!(year(&weeks), 52);
+        assert_eq!(year(&months), 12);
+        assert_eq!(year(&days), 365);
+        assert_eq!(year(&quarters), 4);
+        assert_eq!(year(&[]), 52);
+    }
 
     #[test]
     fn ranked_probability_of_a_normal() {

@@ -1,54 +1,8 @@
 //! The highest point of a posterior density and its curvature there.
 
-use argmin::{
-    core::{CostFunction, Error, Executor, Gradient},
-    solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS},
-};
-
-use std::cell::RefCell;
-
 use super::{density::Density, kernel};
 use crate::cancel::{Cancel, Cancelled};
-use crate::evaluations::Evaluations;
-
-struct Climb<'a, 'd> {
-    density: RefCell<(&'a mut Density<'d>, Vec<f64>)>,
-    frozen: &'a [usize],
-    scale: f64,
-    cancel: &'a dyn Cancel,
-    evaluations: Evaluations,
-}
-
-impl CostFunction for Climb<'_, '_> {
-    type Param = Vec<f64>;
-    type Output = f64;
-
-    fn cost(&self, q: &Vec<f64>) -> Result<f64, Error> {
-        self.cancel.check()?;
-        self.evaluations.take()?;
-        let (density, gradient) = &mut *self.density.borrow_mut();
-        let value = -self.scale * density.evaluate(q, gradient);
-        // Where nothing is finite a large number sends the line search back.
-        Ok(if value.is_finite() { value } else { 1e10 })
-    }
-}
-
-impl Gradient for Climb<'_, '_> {
-    type Param = Vec<f64>;
-    type Gradient = Vec<f64>;
-
-    fn gradient(&self, q: &Vec<f64>) -> Result<Vec<f64>, Error> {
-        self.cancel.check()?;
-        self.evaluations.take()?;
-        let (density, gradient) = &mut *self.density.borrow_mut();
-        density.evaluate(q, gradient);
-        for i in self.frozen {
-            gradient[*i] = 0.0;
-        }
-        let slope = |g: &f64| if g.is_finite() { -self.scale * g } else { 0.0 };
-        Ok(gradient.iter().map(slope).collect())
-    }
-}
+use crate::descent::{Limits, descend};
 
 /// Climbs from `start` by L-BFGS and returns the best point seen; `frozen` coordinates stay.
 ///
@@ -74,24 +28,19 @@ pub(super) fn climb(
             break;
         }
         // The first step of L-BFGS has the length of the gradient; a tenth is a careful one on these scales.
-        let problem = Climb {
-            density: RefCell::new((&mut *density, vec![0.0; best.len()])),
-            frozen,
-            scale: 0.1 / norm,
-            cancel,
-            evaluations: Evaluations::at_most(20_000),
+        let scale = 0.1 / norm;
+        let limits = Limits {
+            memory: 12,
+            steps: iterations,
+            evaluations: 10_000,
         };
-        let solver = LBFGS::new(MoreThuenteLineSearch::new(), 12);
-        let result = Executor::new(problem, solver)
-            .configure(|state| state.param(best.clone()).max_iters(iterations))
-            .run();
-        cancel.check()?;
-        if let Some(point) = result
-            .ok()
-            .and_then(|mut done| done.state.take_best_param())
-        {
-            best = point;
-        }
+        (_, best) = descend(best, limits, cancel, |q| {
+            let value = -scale * density.evaluate(q, &mut gradient);
+            for i in frozen {
+                gradient[*i] = 0.0;
+            }
+            (value, gradient.iter().map(|g| -scale * g).collect())
+        })?;
         if density.evaluate(&best, &mut gradient) - before < 1e-9 * before.abs() {
             break;
         }
@@ -145,15 +94,15 @@ pub(super) fn variances(
     set_apart(&mut curvature, d, frozen, |_| 1.0);
     let factor = crate::linear::Cholesky::new(&curvature, d);
     let mut unit = vec![0.0; d];
-    let variances = (0..d)
+    (0..d)
         .map(|i| {
+            cancel.check()?;
             unit[i] = 1.0;
             let variance = factor.quadratic(&unit);
             unit[i] = 0.0;
-            if variance > 0.0 { variance } else { 1.0 }
+            Ok(if variance > 0.0 { variance } else { 1.0 })
         })
-        .collect();
-    Ok(variances)
+        .collect()
 }
 
 /// Cuts coordinates off from all others and gives them a curvature of their own.
@@ -181,10 +130,11 @@ impl Normal {
         let d = mode.len();
         let mut curvature = curvature(density, &mode, cancel)?;
         set_apart(&mut curvature, d, apart, |k| 1.0 / (widths[k] * widths[k]));
-        let (values, vectors) = eigen(curvature, d);
+        let (values, vectors) = eigen(curvature, d, cancel)?;
         // Factor V · Λ^(−½) · Vᵀ: the symmetric root, so that coordinates stay near the ones they were.
         let mut factor = vec![0.0; d * d];
         for k in 0..d {
+            cancel.check()?;
             let scale = 1.0 / values[k].max(1.0 / (widest * widest)).sqrt();
             let v = &vectors[k * d..(k + 1) * d];
             for i in 0..d {
@@ -223,7 +173,14 @@ impl kernel::Wide for AddProduct<'_> {
 }
 
 /// Eigenvalues and eigenvectors (one after the other) of a symmetric matrix by cyclic Jacobi rotations.
-fn eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
+///
+/// Kept beside the decomposition of `faer`: the symmetric root of the curvature is where draws of a seed start from, and another
+/// order of rounding would give every seed other draws.
+fn eigen(
+    mut a: Vec<f64>,
+    n: usize,
+    cancel: &dyn Cancel,
+) -> Result<(Vec<f64>, Vec<f64>), Cancelled> {
     let mut v = vec![0.0; n * n];
     for i in 0..n {
         v[i * n + i] = 1.0;
@@ -238,6 +195,7 @@ fn eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
             break;
         }
         for p in 0..n {
+            cancel.check()?;
             for q in p + 1..n {
                 let (app, aqq, apq) = (a[p * n + p], a[q * n + q], a[p * n + q]);
                 if apq.abs() <= 1e-300 || apq * apq <= 1e-30 * (app * aqq).abs() {
@@ -257,7 +215,7 @@ fn eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
             }
         }
     }
-    ((0..n).map(|i| a[i * n + i]).collect(), v)
+    Ok(((0..n).map(|i| a[i * n + i]).collect(), v))
 }
 
 fn rotate_rows(a: &mut [f64], n: usize, p: usize, q: usize, c: f64, s: f64) {
@@ -273,6 +231,7 @@ fn rotate_rows(a: &mut [f64], n: usize, p: usize, q: usize, c: f64, s: f64) {
 #[cfg(test)]
 mod tests {
     use super::eigen;
+    use crate::cancel::{Cancelled, never};
 
     #[test]
     fn eigenvalues_of_a_known_matrix() {
@@ -286,7 +245,7 @@ mod tests {
                 a[(i - 1) * n + i] = -1.0;
             }
         }
-        let (mut values, vectors) = eigen(a.clone(), n);
+        let (mut values, vectors) = eigen(a.clone(), n, &never).expect("never cancelled");
         for k in 0..n {
             let v = &vectors[k * n..(k + 1) * n];
             for i in 0..n {
@@ -299,5 +258,6 @@ mod tests {
             let angle = (k + 1) as f64 * std::f64::consts::PI / (n + 1) as f64;
             assert!((value - (2.0 - 2.0 * angle.cos())).abs() < 1e-12);
         }
+        assert_eq!(eigen(a, n, &|| true), Err(Cancelled));
     }
 }

@@ -209,6 +209,11 @@ pub(super) fn summaries(
             let constant = all.first() == all.last();
             let views: Vec<&[f64]> = chains.iter().map(Vec::as_slice).collect();
             (!constant).then(|| {
+                let converged = if markov {
+                    Some(convergence(&views, cancel)?.into())
+                } else {
+                    None
+                };
                 Ok(Parameter {
                     name: name.clone(),
                     mean,
@@ -216,7 +221,7 @@ pub(super) fn summaries(
                     q05: quantile(&all, 0.05),
                     q50: quantile(&all, 0.5),
                     q95: quantile(&all, 0.95),
-                    convergence: markov.then(|| convergence(&views).into()),
+                    convergence: converged,
                 })
             })
         })

@@ -4,20 +4,13 @@
 //! Pereyra 1973; Lawson and Hanson 1974 for the signs). The profile's gradient needs no derivative of that solution, because it is
 //! an optimum. The search is L-BFGS from several starts.
 
-use std::cell::RefCell;
-
-use argmin::{
-    core::{CostFunction, Error, Executor, Gradient},
-    solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS},
-};
-
 use super::{
-    density::{Density, Design, Effect, Guess},
+    density::{Density, Design, Effect, Guess, factor_of_gram},
     prior::{Prior, Support},
 };
 use crate::{
     cancel::{Cancel, Cancelled},
-    evaluations::Evaluations,
+    descent::{Limits, descend},
     linear::{Cholesky, add_scaled, dot},
     rng,
 };
@@ -40,7 +33,7 @@ struct Linear {
 }
 
 impl Linear {
-    fn new(design: &Design) -> Self {
+    fn new(design: &Design, cancel: &dyn Cancel) -> Result<Self, Cancelled> {
         let n = design.periods;
         let known = |values: &[f64]| -> Vec<f64> {
             values
@@ -71,14 +64,14 @@ impl Linear {
                 }
             }
         }
-        let gram = Cholesky::of_gram(&columns, &penalty);
+        let gram = factor_of_gram(&columns, &penalty, cancel)?;
         let outcome = design.outcome.clone();
         let moments: Vec<f64> = columns.iter().map(|c| dot(c, &outcome)).collect();
         let prior = |effect: Effect| match effect {
             Effect::Coefficient(prior) => prior,
             Effect::Return(..) => Prior::HalfNormal { sd: 2.0 },
         };
-        Self {
+        Ok(Self {
             outcome_solution: gram.solve(&moments),
             gram,
             outcome,
@@ -95,7 +88,7 @@ impl Linear {
                 .map(|c| prior(c.effect).support() == Support::Real)
                 .collect(),
             observations: design.known.iter().sum(),
-        }
+        })
     }
 
     /// Coefficients of channels and columns, residual, and penalised sum of squares.
@@ -209,19 +202,16 @@ fn not_negative(matrix: &[f64], moments: &[f64], signed: &[bool]) -> Vec<f64> {
 }
 
 struct Profile<'p, 'd> {
-    density: RefCell<Density<'d>>,
+    density: Density<'d>,
     linear: &'p Linear,
     design: &'d Design,
     lengths: Vec<usize>,
-    scale: f64,
-    cancel: &'p dyn Cancel,
-    evaluations: Evaluations,
 }
 
 impl Profile<'_, '_> {
     /// Negative log posterior of the shapes, everything else at its optimum, and its gradient.
-    fn evaluate(&self, u: &[f64]) -> (f64, Vec<f64>) {
-        let density = &mut *self.density.borrow_mut();
+    fn evaluate(&mut self, u: &[f64]) -> (f64, Vec<f64>) {
+        let density = &mut self.density;
         let media = media(density, self.design, &self.lengths, u);
         let (betas, _, residual, squares) = self.linear.solve(&media);
         let n = self.linear.observations;
@@ -265,30 +255,6 @@ fn media(
         .collect()
 }
 
-impl CostFunction for Profile<'_, '_> {
-    type Param = Vec<f64>;
-    type Output = f64;
-
-    fn cost(&self, u: &Vec<f64>) -> Result<f64, Error> {
-        self.cancel.check()?;
-        self.evaluations.take()?;
-        let value = self.scale * self.evaluate(u).0;
-        Ok(if value.is_finite() { value } else { 1e10 })
-    }
-}
-
-impl Gradient for Profile<'_, '_> {
-    type Param = Vec<f64>;
-    type Gradient = Vec<f64>;
-
-    fn gradient(&self, u: &Vec<f64>) -> Result<Vec<f64>, Error> {
-        self.cancel.check()?;
-        self.evaluations.take()?;
-        let slope = |g: f64| if g.is_finite() { self.scale * g } else { 0.0 };
-        Ok(self.evaluate(u).1.into_iter().map(slope).collect())
-    }
-}
-
 /// The best guesses from `starts` searches, best first.
 ///
 /// # Errors
@@ -300,7 +266,7 @@ pub(super) fn search(
     cancel: &dyn Cancel,
 ) -> Result<Vec<Guess>, Cancelled> {
     let design = density.design;
-    let linear = Linear::new(design);
+    let linear = Linear::new(design, cancel)?;
     let lengths: Vec<usize> = (0..design.channels.len())
         .map(|m| density.shape_priors(m).count())
         .collect();
@@ -317,13 +283,10 @@ pub(super) fn search(
             .map(|p| p.coordinate(p.centre()) + spread * rng::normal(&mut stream))
             .collect();
         let mut profile = Profile {
-            density: RefCell::new(density.clone()),
+            density: density.clone(),
             linear: &linear,
             design,
             lengths: lengths.clone(),
-            scale: 1.0,
-            cancel,
-            evaluations: Evaluations::at_most(4_000),
         };
         let (value, gradient) = profile.evaluate(&u);
         let norm = dot(&gradient, &gradient).sqrt();
@@ -331,19 +294,21 @@ pub(super) fn search(
             found.push((value, u));
             continue;
         }
-        profile.scale = 0.3 / norm;
-        let solver = LBFGS::new(MoreThuenteLineSearch::new(), 8);
-        let result = Executor::new(profile, solver)
-            .configure(|state| state.param(u.clone()).max_iters(60))
-            .run();
-        cancel.check()?;
-        let (value, u) = match result.ok().and_then(|mut done| {
-            let cost = done.state.best_cost;
-            done.state.take_best_param().map(|u| (cost * norm / 0.3, u))
-        }) {
-            Some(better) if better.0.is_finite() => better,
-            _ => (value, u),
+        // The first step of L-BFGS has the length of the gradient; three tenths are a careful one on these scales.
+        let scale = 0.3 / norm;
+        let limits = Limits {
+            memory: 8,
+            steps: 60,
+            evaluations: 2_000,
         };
+        let (lowest, u) = descend(u, limits, cancel, |u| {
+            let (value, gradient) = profile.evaluate(u);
+            (
+                scale * value,
+                gradient.into_iter().map(|g| scale * g).collect(),
+            )
+        })?;
+        let value = lowest / scale;
         found.push((value, u));
     }
     found.retain(|(value, _)| value.is_finite());

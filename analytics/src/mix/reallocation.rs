@@ -21,8 +21,15 @@ pub struct Share {
 
 /// Moves money between channels until no move gains, each channel between `low` and `high` times its spend, the total as it was.
 ///
-/// The mean response curves of the fit are read as lines between their points; their concave envelope is filled from the best slope
-/// down, which is exact for concave curves. Channels without spend are left out. `None` where none has any.
+/// The mean response curves of the fit are read as straight lines between their points, and the concave envelope of those lines
+/// is filled from the best slope down. The split is therefore the best one of the polylines, not of the curves: [`super::fit`]
+/// gives points a tenth of the spend apart, so a channel ends at such a point, or between two of them where the money runs out,
+/// and may be off by up to a tenth of its spend. Where a curve is S-shaped, a channel that ends inside a stretch of its envelope is
+/// worth less than the envelope says; `value_to` is what the polyline says. Beyond the curve's last point, at twice the spend,
+/// nothing is known, and more money is taken to sell nothing more. For rules, certificates and curves of a given family see
+/// [`crate::allocation`].
+///
+/// Channels without spend are left out. `None` where none has any, or where `low` and `high` do not enclose one.
 #[must_use]
 pub fn reallocate(channels: &[ChannelResult], low: f64, high: f64) -> Option<Vec<Share>> {
     const STEPS: usize = 600;

@@ -1,6 +1,9 @@
 //! Ordinary least squares by Householder reflections: twice the digits of the normal equations.
 
-use crate::linear::{add_scaled, dot};
+use crate::{
+    cancel::{Cancel, Cancelled, never},
+    linear::{add_scaled, dot},
+};
 
 /// A least squares fit; columns that the ones before them explain have coefficient zero and an infinite error.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +32,18 @@ impl LeastSquares {
 /// Fits `y` on `columns` (Golub 1965). Rows are periods; all columns have the length of `y`.
 #[must_use]
 pub fn least_squares(columns: &[Vec<f64>], y: &[f64]) -> LeastSquares {
+    regress(columns, y, &never).expect("nobody asks to stop")
+}
+
+/// Like [`least_squares`], for many columns and rows.
+///
+/// # Errors
+/// [`Cancelled`], asked at every column.
+pub(super) fn regress(
+    columns: &[Vec<f64>],
+    y: &[f64],
+    cancel: &dyn Cancel,
+) -> Result<LeastSquares, Cancelled> {
     let (n, k) = (y.len(), columns.len());
     let mut q: Vec<Vec<f64>> = columns.to_vec();
     // Upper triangle, column after column, and which columns are independent.
@@ -37,6 +52,7 @@ pub fn least_squares(columns: &[Vec<f64>], y: &[f64]) -> LeastSquares {
     let mut target = y.to_vec();
     let norms: Vec<f64> = columns.iter().map(|c| dot(c, c).sqrt()).collect();
     for j in 0..k {
+        cancel.check()?;
         let row = pivots.len();
         let (_, below) = q[j].split_at(row.min(n));
         let norm = dot(below, below).sqrt();
@@ -88,6 +104,7 @@ pub fn least_squares(columns: &[Vec<f64>], y: &[f64]) -> LeastSquares {
     let mut squares = vec![0.0; rank];
     let mut unit = vec![0.0; rank];
     for i in 0..rank {
+        cancel.check()?;
         unit[i] = 1.0;
         for (s, x) in squares.iter_mut().zip(back(&unit)) {
             *s += x * x;
@@ -98,13 +115,13 @@ pub fn least_squares(columns: &[Vec<f64>], y: &[f64]) -> LeastSquares {
     for (j, s) in pivots.iter().zip(squares) {
         errors[*j] = sigma * s.sqrt();
     }
-    LeastSquares {
+    Ok(LeastSquares {
         coefficients,
         errors,
         residuals,
         sigma,
         dof,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -176,7 +176,30 @@ pub(super) fn sample(
             .collect()
     });
     results.sort_by_key(|(chain, _)| *chain);
-    results.into_iter().map(|(_, result)| result).collect()
+    let results = results.into_iter().map(|(_, result)| result).collect();
+    gather(results, cancel.is_cancelled())
+}
+
+/// The draws of all chains, or why there are none: that the caller asked to stop, else what made a chain fail. Chains that were
+/// stopped because of another one say nothing, and how many they are depends on the number of threads.
+fn gather(
+    results: Vec<Result<Draws, SamplerError>>,
+    cancelled: bool,
+) -> Result<Vec<Draws>, SamplerError> {
+    let (mut draws, mut failure) = (Vec::with_capacity(results.len()), None);
+    for result in results {
+        match (result, &failure) {
+            (Ok(of_chain), _) => draws.push(of_chain),
+            (Err(SamplerError::Cancelled), None) => failure = Some(SamplerError::Cancelled),
+            (Err(failed), None | Some(SamplerError::Cancelled)) => failure = Some(failed),
+            (Err(_), Some(SamplerError::Failed(_))) => {}
+        }
+    }
+    match failure {
+        None => Ok(draws),
+        Some(_) if cancelled => Err(SamplerError::Cancelled),
+        Some(why) => Err(why),
+    }
 }
 
 fn run(
@@ -241,4 +264,30 @@ fn run(
         }
     }
     Ok(draws)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_that_failed_is_told_from_those_it_stopped() {
+        let results = || {
+            vec![
+                Err(SamplerError::Cancelled),
+                Ok(Draws::default()),
+                Err(SamplerError::Failed("chain 2".to_owned())),
+                Err(SamplerError::Cancelled),
+                Err(SamplerError::Failed("chain 4".to_owned())),
+            ]
+        };
+        let failed = gather(results(), false);
+        assert!(matches!(failed, Err(SamplerError::Failed(why)) if why == "chain 2"));
+        assert!(matches!(
+            gather(results(), true),
+            Err(SamplerError::Cancelled)
+        ));
+        let whole = gather(vec![Ok(Draws::default()), Ok(Draws::default())], true);
+        assert_eq!(whole.expect("all chains ended").len(), 2);
+    }
 }

@@ -100,7 +100,7 @@ fn gradients_are_those_of_differences() {
     for groups in [1, 3] {
         let table = rich_table(groups, 60);
         let prepared = Prepared::new(&table, &rich_request(groups > 1), 2).expect("sound");
-        let mut density = Density::new(&prepared.design);
+        let mut density = Density::new(&prepared.design, &never).expect("not cancelled");
         let guess = projection::search(&density, 1, 1, &never).expect("not cancelled");
         for centred in [false, true] {
             if centred {
@@ -109,7 +109,9 @@ fn gradients_are_those_of_differences() {
                 let mut before = vec![0.0; prepared.design.rows()];
                 density.place(&q);
                 density.mean_into(&mut before);
-                density.update_between(&mut q, &variances);
+                density
+                    .update_between(&mut q, &variances, &never)
+                    .expect("not cancelled");
                 let mut after = before.clone();
                 density.place(&q);
                 density.mean_into(&mut after);
@@ -227,7 +229,8 @@ fn the_fast_fit_finds_the_truth_and_is_repeatable() {
         assert!(p.convergence.is_none());
     }
     let holdout = first.holdout.as_ref().expect("twelve weeks were set aside");
-    assert!(holdout.rmse < 0.7 * holdout.rmse_naive, "{holdout:?}");
+    let naive = holdout.rmse_naive.expect("a year before is known");
+    assert!(holdout.rmse < 0.7 * naive, "{holdout:?}");
     assert!(holdout.coverage_95 >= 0.75 && holdout.crps < holdout.rmse);
     assert_eq!(first, fit(&request, &table, 2, &never).expect("sound"));
     // As a file and back.
@@ -476,4 +479,268 @@ fn what_cannot_be_fitted_is_named() {
     ));
     assert!(toml::from_str::<Request>("outcome = 'y'\nchannels = []\nnonsense = 1").is_err());
     assert!(Table::from_csv("a,b\n1\n".as_bytes()).is_err());
+}
+
+/// A request on the groups of [`rich_table`] with one channel.
+fn grouped() -> Request {
+    Request {
+        group: Some("geo".to_owned()),
+        ..Request::new("y", "day", vec![Channel::of_spend("c0", "x0")])
+    }
+}
+
+#[test]
+fn a_spread_fixed_at_zero_means_that_groups_share_the_coefficient() {
+    let table = rich_table(3, 60);
+    let mut request = grouped();
+    request.priors.spread = Prior::Fixed { value: 0.0 };
+    for trend in [Trend::Constant, Trend::Knots(4)] {
+        request.trend = trend;
+        let fit = fit(&request, &table, 1, &never).expect("sound");
+        assert!(fit.fitted.iter().all(|v| v.is_finite()), "{trend:?}");
+        assert!(fit.baseline.mean.is_finite());
+        let numbers = fit.parameters.iter().map(|p| p.mean + p.sd);
+        assert!(numbers.into_iter().all(f64::is_finite));
+        assert!(fit.parameter("sd_intercept").is_none());
+    }
+}
+
+#[test]
+fn a_prior_outside_of_what_its_parameter_may_be_is_named() {
+    let table = example();
+    let refused = |change: &dyn Fn(&mut Channel)| {
+        let mut request = example_request("");
+        change(&mut request.channels[0]);
+        match fit(&request, &table, 1, &never) {
+            Err(MixError::Prior { parameter, .. }) => parameter,
+            other => panic!("{other:?}"),
+        }
+    };
+    let normal = Prior::Normal { mean: 1.0, sd: 1.0 };
+    let wide = Prior::Uniform {
+        low: 0.0,
+        high: 2.0,
+    };
+    assert_eq!(refused(&|c| c.spread = normal), "spread[x1]");
+    assert_eq!(
+        refused(&|c| c.adstock_priors = vec![wide]),
+        "adstock_alpha[x1]"
+    );
+    assert_eq!(
+        refused(&|c| c.adstock_priors = vec![Prior::HalfNormal { sd: 1.0 }]),
+        "adstock_alpha[x1]"
+    );
+    assert_eq!(
+        refused(&|c| c.saturation_priors = vec![normal]),
+        "saturation_lam[x1]"
+    );
+    assert_eq!(
+        refused(&|c| {
+            c.saturation = Saturation::Hill;
+            c.saturation_priors = vec![wide, Prior::Fixed { value: 0.0 }];
+        }),
+        "saturation_kappa[x1]"
+    );
+    assert_eq!(
+        refused(&|c| {
+            c.adstock = Adstock::WeibullPdf;
+            c.adstock_priors = vec![normal, wide];
+        }),
+        "adstock_k[x1]"
+    );
+}
+
+#[test]
+fn a_model_of_fixed_values_has_nothing_to_fit() {
+    let fixed = Prior::Fixed { value: 0.5 };
+    let mut request = Request::new(
+        "y",
+        "date_week",
+        vec![Channel {
+            adstock_priors: vec![fixed],
+            saturation_priors: vec![fixed],
+            coefficient: fixed,
+            ..Channel::of_spend("x1", "x1")
+        }],
+    );
+    request.priors.intercept = fixed;
+    request.priors.noise = fixed;
+    for method in [Method::default(), Method::sample()] {
+        request.method = method;
+        let stopped = fit(&request, &example(), 1, &never);
+        assert_eq!(stopped, Err(MixError::NothingToFit));
+    }
+}
+
+#[test]
+fn more_than_memory_holds_is_refused_before_it_is_asked_for() {
+    let table = example();
+    let huge = usize::MAX / 2;
+    for method in [
+        Method::Fast { draws: huge },
+        Method::Sample {
+            chains: huge,
+            warmup: 10,
+            draws: 10,
+            target_accept: 0.8,
+        },
+        Method::Sample {
+            chains: 1,
+            warmup: huge,
+            draws: 10,
+            target_accept: 0.8,
+        },
+    ] {
+        let request = Request {
+            method,
+            ..example_request("")
+        };
+        let refused = fit(&request, &table, 1, &never);
+        assert!(matches!(refused, Err(MixError::TooManyDraws { .. })));
+    }
+    // More lags than periods are as many as there are periods.
+    let mut request = example_request("");
+    request.channels[0].lags = huge;
+    assert!(fit(&request, &table.filter(|i| i < 60), 1, &never).is_ok());
+    let refused = fit(&grouped(), &rich_table(10_000, 14), 1, &never);
+    assert_eq!(
+        refused,
+        Err(MixError::TooManyGroups {
+            groups: 10_000,
+            rows: 140_000,
+            columns: 2
+        })
+    );
+}
+
+#[test]
+fn knots_seasons_and_groups_count_against_the_rows() {
+    let short = |change: &dyn Fn(&mut Request), table: &Table| {
+        let mut request = example_request("");
+        change(&mut request);
+        match fit(&request, table, 1, &never) {
+            Err(MixError::TooShort { rows, needed }) => (rows, needed),
+            other => panic!("{other:?}"),
+        }
+    };
+    let table = example().filter(|i| i < 40);
+    // Two channels of three, three controls, four waves, and four for the noise.
+    assert_eq!(
+        short(&|r| r.trend = Trend::Knots(40), &table),
+        (40, 6 + 3 + 4 + 4 + 40)
+    );
+    let many = Some(Season {
+        harmonics: usize::MAX,
+    });
+    assert_eq!(short(&|r| r.season = many, &table).0, 40);
+    let refused = fit(&grouped(), &rich_table(12, 1), 1, &never);
+    assert_eq!(
+        refused,
+        Err(MixError::TooShort {
+            rows: 11,
+            needed: 3 + 4 + 1 + 11
+        })
+    );
+}
+
+#[test]
+fn a_year_that_is_not_known_leaves_the_holdout_to_be_looked_at() {
+    let table = example();
+    let n = table.rows();
+    let run = |unknown: std::ops::Range<usize>| {
+        let mut y = table.numbers("y").expect("the outcome").to_vec();
+        y[unknown].fill(f64::NAN);
+        let request = example_request("holdout = 4");
+        fit(&request, &table.clone().with("y", y), 1, &never).expect("sound")
+    };
+    let verdict = |fit: &Fit| {
+        let mut checks = fit.health.checks.iter();
+        let check = checks.find(|c| c.name == "holdout").expect("a check");
+        (check.verdict, check.value)
+    };
+    // One of the four weeks a year before is not known: the other three are what is compared with.
+    let one = run(n - 56..n - 55);
+    let naive = one.holdout.as_ref().expect("four weeks").rmse_naive;
+    assert!(naive.is_some_and(|v| v.is_finite() && v > 0.0));
+    assert!(verdict(&one).1.is_finite());
+    let none = run(n - 56..n - 52);
+    assert_eq!(none.holdout.as_ref().expect("four weeks").rmse_naive, None);
+    let (found, value) = verdict(&none);
+    assert!(found == Verdict::Review && value.is_nan());
+    let text = serde_json::to_string(&none).expect("plain data");
+    let back: Fit = serde_json::from_str(&text).expect("a fit");
+    assert_eq!(back.holdout, none.holdout);
+    assert!(verdict(&back).1.is_nan());
+    assert_eq!(back.parameters, none.parameters);
+}
+
+#[test]
+fn one_figure_that_is_no_number_is_not_covered_by_those_after_it() {
+    let parameter = |rhat: f64, ess: f64| Parameter {
+        name: String::new(),
+        mean: 0.0,
+        sd: 1.0,
+        q05: 0.0,
+        q50: 0.0,
+        q95: 0.0,
+        convergence: Some(ConvergenceSummary {
+            rhat,
+            ess_bulk: 4000.0,
+            ess_tail: ess,
+            mcse_mean: 0.0,
+        }),
+    };
+    let card = health::card(&health::Facts {
+        outcome: &[1.0, 2.0, 3.0],
+        fitted: &[1.1, 2.0, 2.9],
+        known: &[1.0; 3],
+        periods: 3,
+        parameters: &[parameter(f64::NAN, f64::NAN), parameter(1.0, 4000.0)],
+        divergences: 0,
+        draws: 4000,
+        markov: true,
+        efficiency: None,
+        negative_baseline: 0.0,
+        channels: &[],
+        holdout: None,
+        confounding: &[],
+    });
+    for name in ["rhat", "ess"] {
+        let check = card.checks.iter().find(|c| c.name == name).expect(name);
+        assert!(check.value.is_nan(), "{check:?}");
+        assert_ne!(check.verdict, Verdict::Pass);
+    }
+}
+
+#[test]
+fn a_channels_share_is_of_the_rows_whose_outcome_is_known() {
+    let table = example();
+    let mut y = table.numbers("y").expect("the outcome").to_vec();
+    y[20..60].fill(f64::NAN);
+    let known: Vec<usize> = (0..y.len()).filter(|i| y[*i].is_finite()).collect();
+    let outcome: f64 = known.iter().map(|i| y[*i]).sum();
+    let fit = fit(&example_request(""), &table.with("y", y), 1, &never).expect("sound");
+    for channel in &fit.channels {
+        let sold: f64 = known.iter().map(|i| channel.by_period[*i].mean).sum();
+        let share = sold / outcome;
+        assert!((channel.share.mean / share - 1.0).abs() < 1e-9, "{share}");
+    }
+}
+
+#[test]
+fn a_fit_stops_wherever_it_is() {
+    let (request, table) = (example_request(""), example());
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let until = |last: usize| {
+        asked.store(0, std::sync::atomic::Ordering::Relaxed);
+        fit(&request, &table, 1, &|| {
+            asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= last
+        })
+    };
+    assert!(until(usize::MAX).is_ok());
+    let all = asked.load(std::sync::atomic::Ordering::Relaxed);
+    for share in [1, 5, 9, 10] {
+        let stopped = until((all - 1) * share / 10);
+        assert_eq!(stopped, Err(MixError::Cancelled(crate::cancel::Cancelled)));
+    }
 }

@@ -7,7 +7,7 @@ use domain::metric::Granularity;
 use polars::prelude::DataFrame;
 
 use super::{BrandInfo, MetricInfo, Panel, PanelError, Slice};
-use crate::series::cut;
+use crate::series::cut_only;
 
 impl Panel {
     /// Builds a panel from a long frame with the columns `project`, `brand`, `metric` (strings), `period` (dates, the
@@ -16,15 +16,13 @@ impl Panel {
     /// Rows of brands and metrics that are not described are left out.
     ///
     /// # Errors
-    /// [`PanelError`] when a column is missing or no row remains.
+    /// [`PanelError`] when a column is missing, no row remains, or a remaining one is refused by [`crate::series::cut`]: values of
+    /// days, for one, are not those of weeks.
     pub fn from_frame(
         table: &DataFrame,
         brands: Vec<BrandInfo>,
         metrics: Vec<MetricInfo>,
     ) -> Result<Self, PanelError> {
-        let series = cut(table, Granularity::Week).map_err(|error| PanelError::Frame {
-            reason: error.to_string(),
-        })?;
         let brand_of: BTreeMap<&str, usize> = brands
             .iter()
             .enumerate()
@@ -35,6 +33,12 @@ impl Panel {
             .enumerate()
             .map(|(i, m)| (m.key.as_str(), i))
             .collect();
+        let series = cut_only(table, Granularity::Week, |_, brand, metric| {
+            brand_of.contains_key(brand) && metric_of.contains_key(metric)
+        })
+        .map_err(|error| PanelError::Frame {
+            reason: error.to_string(),
+        })?;
         let known: Vec<_> = series
             .iter()
             .filter_map(|s| {

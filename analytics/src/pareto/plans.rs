@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{Front, ParetoError, Search, Settings};
 use crate::{
-    allocation::{self, AllocationError, Problem, Total},
+    allocation::{self, AllocationError, Grid, Problem, Total},
     cancel::Cancel,
 };
 
@@ -24,15 +24,23 @@ pub struct ExactPlan {
     pub value: f64,
     /// No plan of this total is worth more.
     pub bound: f64,
-    /// Price of the total.
+    /// Price of the total at this plan: what one more unit earns here.
     pub price: f64,
+    /// What no plan of this total is worth more than by Lagrangian duality alone, before curves that are not concave were split.
+    pub dual_bound: f64,
+    /// Rise of that bound per unit of the total. It holds at every total, which `price` does not.
+    pub dual_price: f64,
 }
 
 impl ExactPlan {
-    /// No plan that spends `total` is worth more: the Lagrangian at this plan's prices.
+    /// No plan that spends `total` is worth more: the Lagrangian over all spends within the bounds, at the prices of this total.
+    /// At this plan's own total the bound of the plan itself.
     #[must_use]
     pub fn bound_at(&self, total: f64) -> f64 {
-        self.bound + self.price * (total - self.total)
+        if total == self.total {
+            return self.bound;
+        }
+        self.dual_bound + self.dual_price * (total - self.total)
     }
 }
 
@@ -45,7 +53,7 @@ pub struct FrontPlan {
     pub total: f64,
     /// Value.
     pub value: f64,
-    /// What any plan of the same total could be worth more, at most.
+    /// What any plan of the same total could be worth more, at most; zero within rounding.
     pub gap: f64,
     /// The further objectives.
     pub others: Vec<f64>,
@@ -77,7 +85,7 @@ pub enum PlanFrontError {
 /// allow are left out.
 ///
 /// # Errors
-/// As [`allocation::solve`].
+/// As [`allocation::solve`]; weekly problems and scenarios have no fronts.
 pub fn exact(
     problem: &Problem,
     count: usize,
@@ -95,20 +103,38 @@ pub fn exact(
         let total = least + share * (most - least);
         let at = Problem {
             total: Total::Exactly(total),
-            ..problem.clone()
+            ..bounded(problem)
         };
-        let answer = allocation::solve(&at, &allocation::Settings::default(), cancel)?;
-        if let Some(plan) = answer.plan() {
+        let found = allocation::solve_priced(&at, &allocation::Settings::default(), cancel)?;
+        if let Some(found) = found {
+            let plan = found.plan;
+            // The sum differs from the total asked for by rounding.
+            let off = plan.total - total;
             plans.push(ExactPlan {
                 spend: plan.spend.concat(),
                 total: plan.total,
                 value: plan.value,
                 bound: plan.certificate.bound,
                 price: plan.certificate.price_of_total(),
+                dual_bound: found.bound + found.price * off,
+                dual_price: found.price,
             });
         }
     }
     Ok(plans)
+}
+
+/// The problem with its own upper bounds: unstated ones follow the total, and a bound from one total would not hold at another.
+fn bounded(problem: &Problem) -> Problem {
+    let most = match problem.total {
+        Total::Exactly(total) => total,
+        Total::Between { max, .. } => max,
+    };
+    let upper = problem.upper.clone().unwrap_or(Grid::Same(most));
+    Problem {
+        upper: Some(upper),
+        ..problem.clone()
+    }
 }
 
 /// A further objective of a plan, to be made small.
@@ -133,7 +159,7 @@ pub fn front(
             min: 0.0,
             max: upper.iter().sum(),
         },
-        ..problem.clone()
+        ..bounded(problem)
     };
     let judge = allocation::Judge::new(&free)?;
     let measure = |x: &[f64], f: &mut [f64]| -> f64 {
@@ -144,6 +170,8 @@ pub fn front(
         }
         judge.violation(x)
     };
+    let repair = |x: &mut [f64]| judge.repair(x);
+    let most = judge.most();
     let exact: Vec<ExactPlan> = match seeds {
         0 => Vec::new(),
         _ => fine.iter().step_by(BOUNDS_PER_SEED).cloned().collect(),
@@ -158,7 +186,7 @@ pub fn front(
             upper: &upper,
             objectives: 2 + others.len(),
             evaluate: &measure,
-            repair: None,
+            repair: Some(&repair),
         },
         &settings,
         cancel,
@@ -173,12 +201,19 @@ pub fn front(
             let bound = fine
                 .iter()
                 .map(|plan| plan.bound_at(total))
-                .fold(f64::INFINITY, f64::min);
+                .fold(most, f64::min);
+            // A gap below zero by more than rounding would be a false bound, and is left to be seen.
+            let gap = bound - value;
+            let rounding = 1e-8 * value.abs();
             FrontPlan {
                 spend: member.x.clone(),
                 total,
                 value,
-                gap: (bound - value).max(0.0),
+                gap: if (-rounding..0.0).contains(&gap) {
+                    0.0
+                } else {
+                    gap
+                },
                 others: member.objectives[2..].to_vec(),
             }
         })

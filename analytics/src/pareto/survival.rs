@@ -3,7 +3,13 @@
 use rand::Rng;
 
 use super::{Method, Population};
-use crate::rng::Stream;
+use crate::{
+    cancel::{Cancel, Cancelled},
+    rng::Stream,
+};
+
+/// Members that are looked at between two questions whether to stop.
+const QUESTION: usize = 256;
 
 /// The survivors and how they stand against each other in the next tournament: rank, then room (more is better).
 pub(super) struct Selected {
@@ -39,8 +45,9 @@ impl Survival {
         population: &Population,
         size: usize,
         random: &mut Stream,
-    ) -> Selected {
-        let ranks = ranks(population);
+        cancel: &dyn Cancel,
+    ) -> Result<Selected, Cancelled> {
+        let ranks = ranks(population, cancel)?;
         let most = ranks.iter().copied().max().unwrap_or(0);
         let mut fronts: Vec<Vec<usize>> = vec![Vec::new(); most + 1];
         for (i, rank) in ranks.iter().enumerate() {
@@ -59,12 +66,12 @@ impl Survival {
         let feasible = |i: &usize| population.violation[*i] == 0.0;
         match self.method {
             Method::Nsga3 { .. } if members.iter().chain(&last).all(feasible) => {
-                self.by_direction(population, &mut members, &last, size, random, &ranks)
+                Ok(self.by_direction(population, &mut members, &last, size, random, &ranks))
             }
             _ => {
                 let room = size - members.len();
                 if room > 0 && !last.is_empty() {
-                    members.extend(thin(population, &last, room));
+                    members.extend(thin(population, &last, room, cancel)?);
                 }
                 let mut standing = vec![(0, 0.0); members.len()];
                 // Crowding within each rank of the survivors.
@@ -76,7 +83,7 @@ impl Survival {
                         standing[i] = (ranks[members[i]], room);
                     }
                 }
-                Selected { members, standing }
+                Ok(Selected { members, standing })
             }
         }
     }
@@ -288,7 +295,7 @@ fn simplex(m: usize, divisions: usize) -> Vec<Vec<f64>> {
 }
 
 /// Rank of every member: 0 is not dominated. Members that break constraints come after all that do not, by how much.
-pub(super) fn ranks(population: &Population) -> Vec<usize> {
+pub(super) fn ranks(population: &Population, cancel: &dyn Cancel) -> Result<Vec<usize>, Cancelled> {
     let mut order: Vec<usize> = (0..population.len())
         .filter(|&i| population.violation[i] == 0.0)
         .collect();
@@ -305,7 +312,7 @@ pub(super) fn ranks(population: &Population) -> Vec<usize> {
     let count = if population.m == 2 {
         sweep(population, &order, &mut ranks)
     } else {
-        insert(population, &order, &mut ranks)
+        insert(population, &order, &mut ranks, cancel)?
     };
     let mut broken: Vec<usize> = (0..population.len())
         .filter(|&i| population.violation[i] > 0.0)
@@ -314,7 +321,7 @@ pub(super) fn ranks(population: &Population) -> Vec<usize> {
     for (k, i) in broken.into_iter().enumerate() {
         ranks[i] = count + k;
     }
-    ranks
+    Ok(ranks)
 }
 
 /// Two objectives: in order of the first, a member belongs to the first front whose last second objective is above its own
@@ -337,9 +344,17 @@ fn sweep(population: &Population, order: &[usize], ranks: &mut [usize]) -> usize
 }
 
 /// More objectives: each member, in lexicographic order, is compared with the fronts found so far (Zhang and others 2015).
-fn insert(population: &Population, order: &[usize], ranks: &mut [usize]) -> usize {
+fn insert(
+    population: &Population,
+    order: &[usize],
+    ranks: &mut [usize],
+    cancel: &dyn Cancel,
+) -> Result<usize, Cancelled> {
     let mut fronts: Vec<Vec<usize>> = Vec::new();
-    for &i in order {
+    for (done, &i) in order.iter().enumerate() {
+        if done.is_multiple_of(QUESTION) {
+            cancel.check()?;
+        }
         let f = population.f(i);
         let dominated = |front: &Vec<usize>| {
             front.iter().rev().any(|&j| {
@@ -355,7 +370,7 @@ fn insert(population: &Population, order: &[usize], ranks: &mut [usize]) -> usiz
         fronts[place].push(i);
         ranks[i] = place;
     }
-    fronts.len()
+    Ok(fronts.len())
 }
 
 /// Members of a front in order of each objective, as linked lists, so that a removal changes its neighbours only.
@@ -414,7 +429,12 @@ impl<'a> Crowd<'a> {
 }
 
 /// Keeps `room` members of a front, dropping the most crowded one by one.
-fn thin(population: &Population, front: &[usize], room: usize) -> Vec<usize> {
+fn thin(
+    population: &Population,
+    front: &[usize],
+    room: usize,
+    cancel: &dyn Cancel,
+) -> Result<Vec<usize>, Cancelled> {
     let m = population.m;
     let mut crowd = Crowd::new(population, front);
     // Distances of those still in, side by side, and where each of them is.
@@ -422,6 +442,9 @@ fn thin(population: &Population, front: &[usize], room: usize) -> Vec<usize> {
     let mut alive: Vec<usize> = (0..front.len()).collect();
     let mut place = alive.clone();
     while alive.len() > room {
+        if alive.len().is_multiple_of(QUESTION) {
+            cancel.check()?;
+        }
         let mut least = 0;
         for (i, d) in distance.iter().enumerate() {
             if *d < distance[least] {
@@ -450,5 +473,5 @@ fn thin(population: &Population, front: &[usize], room: usize) -> Vec<usize> {
             }
         }
     }
-    alive.into_iter().map(|i| front[i]).collect()
+    Ok(alive.into_iter().map(|i| front[i]).collect())
 }

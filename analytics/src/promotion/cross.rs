@@ -64,13 +64,13 @@ pub struct CrossPromotionEffect {
 /// take part. Ordered by affected brand, then driver brand, then promotion.
 ///
 /// # Errors
-/// When a column is missing or of the wrong type.
+/// When a column is missing or of the wrong type, or a series that is read is refused by [`crate::series::cut`].
 pub fn cross_promotion_effects(
     table: &DataFrame,
     category: &str,
     options: &Options,
 ) -> Result<Vec<CrossPromotionEffect>, PolarsError> {
-    let series = category_series(table, category, options.granularity)?;
+    let series = category_series(table, category, options)?;
     let brands: Vec<(&str, &Series)> = series
         .iter()
         .filter_map(|(name, metrics)| Some((name.as_str(), metrics.get(&options.outcome)?)))

@@ -11,7 +11,8 @@ const BLOCK: usize = 6;
 
 /// Draws deviations from the fitted parameters (shape, media, drivers, controls).
 ///
-/// Whitened residuals are resampled in moving blocks (Künsch 1989), inflated for the degrees of freedom the fit spent.
+/// Whitened residuals are resampled in moving blocks (Künsch 1989), each with a random sign, inflated for the degrees of
+/// freedom the fit spent.
 /// Each replicate takes one Gauss–Newton step from the optimum instead of a full refit (Davidson and MacKinnon 1999
 /// show the step to be enough for the bootstrap's order of accuracy); the weak priors are perturbed by their own
 /// spread, so that directions the data do not determine get their prior width instead of none.

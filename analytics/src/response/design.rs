@@ -3,13 +3,18 @@
 use chrono::Datelike;
 use domain::metric::MetricRole;
 
+use crate::cancel::{Cancel, Cancelled};
 use crate::inference::mean;
 use crate::linear::{Cholesky, dot, orthonormal, remove, whiten};
 use crate::panel::{Panel, bridged};
 
+use super::fit::SHAPE;
+
 /// Statistic beyond which a level shift or a one-off week is given its own column. With some 300 places to look at,
 /// a null series passes it in less than one case in a hundred.
 const NOTABLE: f64 = 4.5;
+/// Weeks that are needed for a column of every single rival.
+const WEEKS_PER_RIVAL: usize = 10;
 /// Most columns spent on shifts and one-off weeks.
 const MOST_NOTABLE: usize = 10;
 
@@ -39,6 +44,14 @@ pub(crate) struct Design {
     pub(crate) shifts: Vec<usize>,
     /// Weeks neutralised as one-off or absent.
     pub(crate) one_offs: Vec<usize>,
+}
+
+impl Design {
+    /// Regressors of siblings' media that leave a quarter of the weeks for what is not explained, at least one.
+    pub(crate) fn room(&self) -> usize {
+        let taken = self.controls.len() + MOST_NOTABLE + (SHAPE + 1) * self.media.len();
+        (self.y.len() * 3 / 4).saturating_sub(taken).max(1)
+    }
 }
 
 /// Collects a brand's series. `None` when the brand has no outcome or too few weeks.
@@ -135,7 +148,7 @@ fn own_controls(panel: &Panel, brand: usize) -> Vec<Vec<f64>> {
     out
 }
 
-/// Mean log price of the rivals and each rival's log media pressure.
+/// Mean log price of the rivals and each rival's log media pressure; their mean where there are too many for the weeks.
 fn rival_controls(panel: &Panel) -> Vec<Vec<f64>> {
     let mut out = Vec::new();
     for m in panel.with_role(MetricRole::Price) {
@@ -152,16 +165,26 @@ fn rival_controls(panel: &Panel) -> Vec<Vec<f64>> {
             ));
         }
     }
-    for m in panel.with_role(MetricRole::Exposure) {
-        for r in panel.rivals() {
-            out.extend(
-                panel
-                    .series(r, m)
-                    .and_then(bridged)
-                    .map(|p| logarithms(&p))
-                    .and_then(centred),
-            );
-        }
+    let pressures: Vec<Vec<Vec<f64>>> = panel
+        .with_role(MetricRole::Exposure)
+        .map(|m| {
+            let known = panel
+                .rivals()
+                .filter_map(|r| panel.series(r, m).and_then(bridged));
+            known.filter_map(|p| centred(logarithms(&p))).collect()
+        })
+        .collect();
+    let weeks = panel.weeks().len();
+    let count: usize = pressures.iter().map(Vec::len).sum();
+    if count * WEEKS_PER_RIVAL <= weeks {
+        out.extend(pressures.into_iter().flatten());
+    } else {
+        out.extend(pressures.into_iter().filter_map(|rivals| {
+            let mean = |t: usize| rivals.iter().map(|p| p[t]).sum::<f64>() / rivals.len() as f64;
+            (!rivals.is_empty())
+                .then(|| centred((0..weeks).map(mean).collect()))
+                .flatten()
+        }));
     }
     out
 }
@@ -200,7 +223,14 @@ pub(crate) fn step(n: usize, week: usize) -> Vec<f64> {
 /// An unmodelled shift looks like strong autocorrelation, and strong autocorrelation hides the shift. So candidates are
 /// looked for under several autocorrelations, and the best of each is judged by its likelihood ratio with the
 /// autocorrelation estimated anew with and without it.
-pub(crate) fn note_breaks(design: &mut Design, columns: &[Vec<f64>]) {
+///
+/// # Errors
+/// [`Cancelled`], asked at every candidate.
+pub(crate) fn note_breaks(
+    design: &mut Design,
+    columns: &[Vec<f64>],
+    cancel: &dyn Cancel,
+) -> Result<(), Cancelled> {
     let n = design.y.len();
     for _ in 0..MOST_NOTABLE {
         let mut all: Vec<Vec<f64>> = design.controls.iter().chain(columns).cloned().collect();
@@ -209,6 +239,7 @@ pub(crate) fn note_breaks(design: &mut Design, columns: &[Vec<f64>]) {
         for trial in [0.0, 0.5 * rho.max(0.0), rho] {
             let candidates = scan_breaks(design, &all, trial, n);
             for (week, shift) in candidates {
+                cancel.check()?;
                 all.push(if shift {
                     step(n, week)
                 } else {
@@ -235,6 +266,7 @@ pub(crate) fn note_breaks(design: &mut Design, columns: &[Vec<f64>]) {
             design.controls.push(impulse(n, week));
         }
     }
+    Ok(())
 }
 
 /// The best one-off week and the best level shift under a given autocorrelation.

@@ -2,7 +2,8 @@
 
 use polars::prelude::{DataFrame, DataType, PolarsError};
 
-use super::{BrandScore, MetricColumn, Options, score};
+use super::{BrandScore, MetricColumn, Options, ScoreError, score};
+use crate::cancel::Cancel;
 use domain::metric::{Direction, Section};
 
 /// A metric of the table.
@@ -24,6 +25,9 @@ pub enum ScoreFrameError {
     /// A column is missing or of the wrong type.
     #[error("the table must have the columns brand, metric (text) and value (number): {0}")]
     Table(#[from] PolarsError),
+    /// Its brands cannot be scored.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
 }
 
 /// Scores every brand of a long table with the columns `brand`, `metric` and `value`, one row per brand and metric.
@@ -32,11 +36,12 @@ pub enum ScoreFrameError {
 /// one counts.
 ///
 /// # Errors
-/// [`ScoreFrameError::Table`].
+/// [`ScoreFrameError`].
 pub fn score_frame(
     table: &DataFrame,
     metrics: &[MetricSpec],
     options: &Options,
+    cancel: &dyn Cancel,
 ) -> Result<Vec<(String, BrandScore)>, ScoreFrameError> {
     let brands = table.column("brand")?.str()?;
     let keys = table.column("metric")?.str()?;
@@ -48,6 +53,7 @@ pub fn score_frame(
     let mut columns: Vec<MetricColumn> = metrics
         .iter()
         .map(|m| MetricColumn {
+            key: m.key.clone(),
             direction: m.direction,
             section: m.section,
             weight: m.weight,
@@ -66,12 +72,14 @@ pub fn score_frame(
         }
     }
     let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-    Ok(names.into_iter().zip(score(&columns, options)).collect())
+    let scores = score(&columns, options, cancel)?;
+    Ok(names.into_iter().zip(scores).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::never;
     use polars::prelude::df;
 
     #[test]
@@ -92,7 +100,7 @@ mod tests {
             spec("sales", Direction::Direct),
             spec("rank", Direction::Indirect),
         ];
-        let scores = score_frame(&table, &metrics, &Options::default()).expect("scores");
+        let scores = score_frame(&table, &metrics, &Options::default(), &never).expect("scores");
         let names: Vec<&str> = scores.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["a", "b", "c"]);
         assert_eq!(scores[0].1.lines[0].normalised, Some(100.0));
@@ -103,6 +111,6 @@ mod tests {
     #[test]
     fn a_table_without_the_columns_is_refused() {
         let table = df!("brand" => ["a"], "value" => [1.0]).expect("a table");
-        assert!(score_frame(&table, &[], &Options::default()).is_err());
+        assert!(score_frame(&table, &[], &Options::default(), &never).is_err());
     }
 }

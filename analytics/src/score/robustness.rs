@@ -2,9 +2,16 @@
 
 use rand_distr::{Distribution, Gamma};
 
-use super::{BrandScore, MetricColumn};
+use super::{BrandScore, MetricColumn, unit_of_weights};
 use crate::cancel::{Cancel, Cancelled};
 use crate::rng::stream;
+
+/// Concentration from which drawn weights equal the given ones in every digit; a higher one is taken for this, so that no sum of
+/// drawn weights overflows.
+const EXACT: f64 = 1e36;
+
+/// Draws whose ranks are kept before they are counted brand by brand.
+const BLOCK: usize = 256;
 
 /// How to draw weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,7 +19,7 @@ pub struct DrawParams {
     /// Number of draws.
     pub draws: usize,
     /// How closely drawn weights keep to the given ones: weights are Dirichlet with this total, so a weight's share w has the
-    /// variance w (1 − w) ÷ (concentration + 1). `None` draws every weighting alike, whatever was given.
+    /// variance w (1 − w) ÷ (concentration + 1). Finite and above 0; `None` draws every weighting alike, whatever was given.
     pub concentration: Option<f64>,
     /// Seed.
     pub seed: u64,
@@ -33,54 +40,93 @@ impl Default for DrawParams {
 pub struct RankRange {
     /// Rank by the given weights, 1 = best; equal scores share a rank. `None` where the brand has no score.
     pub rank: Option<usize>,
-    /// Share of draws by rank: `shares[0]` is how often the brand was best.
-    pub shares: Vec<f64>,
+    /// The ranks that draws led to, the best first, each with its share of the draws, above 0 to 1. Of many brands one takes few ranks.
+    pub shares: Vec<(usize, f64)>,
     /// Best rank that at least one draw in forty reaches or beats.
     pub best: Option<usize>,
     /// Worst rank that at least one draw in forty reaches or exceeds.
     pub worst: Option<usize>,
 }
 
+impl RankRange {
+    /// Share of draws, 0 to 1, in which the brand had this rank.
+    #[must_use]
+    pub fn share(&self, rank: usize) -> f64 {
+        self.shares
+            .binary_search_by_key(&rank, |(rank, _)| *rank)
+            .map_or(0.0, |at| self.shares[at].1)
+    }
+}
+
+/// Why there are no ranks.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum RankError {
+    /// The caller asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// The concentration is not a number above 0.
+    #[error(
+        "the concentration {0} is not a finite number above 0; leave it out to draw every weighting alike"
+    )]
+    Concentration(f64),
+}
+
 /// Ranks of all brands under drawn weights (rank acceptability: Lahdelma and Salminen 2001). A metric of weight 0 stays out; a
 /// brand's absent metrics leave its other weights in proportion, as in the score.
 ///
 /// # Errors
-/// [`Cancelled`] when the caller asked to stop.
+/// [`RankError`].
 pub fn ranks(
     metrics: &[MetricColumn],
     scores: &[BrandScore],
     params: &DrawParams,
     cancel: &dyn Cancel,
-) -> Result<Vec<RankRange>, Cancelled> {
-    let brands = scores.len();
+) -> Result<Vec<RankRange>, RankError> {
+    if let Some(given) = params.concentration
+        && !(given.is_finite() && given > 0.0)
+    {
+        return Err(RankError::Concentration(given));
+    }
+    cancel.check()?;
     let used: Vec<usize> = (0..metrics.len())
         .filter(|&m| metrics[m].weight > 0.0)
         .collect();
-    let total: f64 = used.iter().map(|&m| metrics[m].weight).sum();
+    let unit = unit_of_weights(metrics.iter().map(|m| m.weight));
+    let total: f64 = used.iter().map(|&m| metrics[m].weight * unit).sum();
     let given: Vec<Option<f64>> = scores.iter().map(|s| s.value).collect();
-    let mut counts = vec![vec![0usize; brands]; brands];
+    // Points by brand and used metric, NaN where absent.
+    let points: Vec<f64> = scores
+        .iter()
+        .flat_map(|score| {
+            used.iter()
+                .map(|&m| score.lines[m].normalised.unwrap_or(f64::NAN))
+        })
+        .collect();
+    // How often a brand had a rank, by rank. A table of brands by ranks would be mostly zeros.
+    let mut counts: Vec<Vec<(u32, u32)>> = vec![Vec::new(); scores.len()];
     let shapes: Vec<f64> = used
         .iter()
         .map(|&m| {
-            params
-                .concentration
-                .map_or(1.0, |c| (c * metrics[m].weight / total).max(1e-6))
+            params.concentration.map_or(1.0, |c| {
+                (c.min(EXACT) * (metrics[m].weight * unit) / total).max(1e-6)
+            })
         })
         .collect();
     let mut rng = stream(params.seed, &[19]);
     let mut weights = vec![0.0; used.len()];
     let draws = if used.is_empty() { 0 } else { params.draws };
-    for _ in 0..draws {
+    let mut block: Vec<Option<u32>> = Vec::new();
+    for draw in 1..=draws {
         cancel.check()?;
         for (weight, shape) in weights.iter_mut().zip(&shapes) {
             *weight = Gamma::new(*shape, 1.0).map_or(0.0, |gamma| gamma.sample(&mut rng));
         }
-        let drawn: Vec<Option<f64>> = scores
-            .iter()
-            .map(|score| {
+        let drawn: Vec<Option<f64>> = points
+            .chunks_exact(used.len())
+            .map(|points| {
                 let (mut sum, mut known) = (0.0, 0.0);
-                for (&m, weight) in used.iter().zip(&weights) {
-                    if let Some(points) = score.lines[m].normalised {
+                for (points, weight) in points.iter().zip(&weights) {
+                    if !points.is_nan() {
                         sum += weight * points;
                         known += weight;
                     }
@@ -88,53 +134,78 @@ pub fn ranks(
                 (known > 0.0).then(|| sum / known)
             })
             .collect();
-        for (brand, rank) in ranked(&drawn).into_iter().enumerate() {
-            if let Some(rank) = rank {
-                counts[brand][rank - 1] += 1;
+        block.extend(ranked(&drawn));
+        if block.len() == BLOCK * scores.len() || draw == draws {
+            for (brand, counts) in counts.iter_mut().enumerate() {
+                cancel.check()?;
+                count(counts, block[brand..].iter().step_by(scores.len()));
             }
+            block.clear();
         }
     }
-    Ok(ranked(&given)
+    ranked(&given)
         .into_iter()
         .zip(counts)
         .map(|(rank, counts)| {
-            let of: usize = counts.iter().sum();
+            cancel.check()?;
+            let of: u32 = counts.iter().map(|(_, count)| count).sum();
             let tail = of.div_ceil(40);
-            let reached = |mut ranks: Box<dyn Iterator<Item = usize>>| {
-                let mut seen = 0;
-                ranks.find(|&r| {
-                    seen += counts[r];
-                    of > 0 && seen >= tail
-                })
-            };
-            let best = reached(Box::new(0..brands)).map(|r| r + 1);
-            let worst = reached(Box::new((0..brands).rev())).map(|r| r + 1);
-            RankRange {
-                rank,
+            Ok(RankRange {
+                rank: rank.map(|rank| rank as usize),
+                best: reached(counts.iter(), tail),
+                worst: reached(counts.iter().rev(), tail),
                 shares: counts
                     .iter()
-                    .map(|&c| if of > 0 { c as f64 / of as f64 } else { 0.0 })
+                    .map(|(rank, count)| (*rank as usize, f64::from(*count) / f64::from(of)))
                     .collect(),
-                best,
-                worst,
-            }
-        })
-        .collect())
-}
-
-fn ranked(scores: &[Option<f64>]) -> Vec<Option<usize>> {
-    scores
-        .iter()
-        .map(|own| {
-            own.map(|own| {
-                1 + scores
-                    .iter()
-                    .flatten()
-                    .filter(|other| **other > own)
-                    .count()
             })
         })
         .collect()
+}
+
+/// Adds ranks of one brand to their counts, which stay in the order of the ranks.
+fn count<'a>(counts: &mut Vec<(u32, u32)>, ranks: impl Iterator<Item = &'a Option<u32>>) {
+    let known = counts.len();
+    counts.extend(ranks.flatten().map(|rank| (*rank, 1)));
+    counts[known..].sort_unstable();
+    // Two runs in order, which this sort merges.
+    counts.sort_by_key(|(rank, _)| *rank);
+    counts.dedup_by(|next, kept| {
+        let is_same = next.0 == kept.0;
+        if is_same {
+            kept.1 += next.1;
+        }
+        is_same
+    });
+}
+
+/// The rank at which `tail` draws have been seen.
+fn reached<'a>(mut counts: impl Iterator<Item = &'a (u32, u32)>, tail: u32) -> Option<usize> {
+    let mut seen = 0;
+    let found = counts.find(|(_, count)| {
+        seen += count;
+        seen >= tail
+    });
+    found.map(|(rank, _)| *rank as usize)
+}
+
+/// Ranks by score, 1 = best; equal scores share a rank.
+fn ranked(scores: &[Option<f64>]) -> Vec<Option<u32>> {
+    let mut order: Vec<(f64, usize)> = scores
+        .iter()
+        .enumerate()
+        .filter_map(|(brand, score)| Some(((*score)?, brand)))
+        .collect();
+    order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    let mut ranks = vec![None; scores.len()];
+    let mut rank = 1;
+    for (place, (score, brand)) in order.iter().enumerate() {
+        if place > 0 && *score < order[place - 1].0 {
+            rank = place as u32 + 1;
+        }
+        ranks[*brand] = Some(rank);
+    }
+    ranks
 }
 
 /// A move of weight from one metric to another.
@@ -153,7 +224,7 @@ pub struct Shift {
 pub struct Swap {
     /// The smallest moves of weight after which the one behind is level, in the order they count most.
     pub shifts: Vec<Shift>,
-    /// Weight moved in all.
+    /// Weight moved in all, in the weights' unit; infinite where that many cannot be written.
     pub moved: f64,
     /// As a share of all weight.
     pub share: f64,
@@ -207,11 +278,10 @@ pub fn smallest_swap(
             _ => return Err(NoSwap::OtherMetrics),
         }
     }
-    let total: f64 = differences.iter().map(|(m, _)| metrics[*m].weight).sum();
-    let mut missing: f64 = -differences
-        .iter()
-        .map(|(m, d)| metrics[*m].weight * d)
-        .sum::<f64>();
+    let unit = unit_of_weights(metrics.iter().map(|m| m.weight));
+    let weight = |m: usize| metrics[m].weight * unit;
+    let total: f64 = differences.iter().map(|(m, _)| weight(*m)).sum();
+    let mut missing: f64 = -differences.iter().map(|(m, d)| weight(*m) * d).sum::<f64>();
     if missing <= 1e-12 * total {
         return Err(NoSwap::Level);
     }
@@ -220,20 +290,24 @@ pub fn smallest_swap(
     if best <= 0.0 {
         return Err(NoSwap::Dominated);
     }
-    let mut shifts = Vec::new();
+    let (mut shifts, mut moved) = (Vec::new(), 0.0);
     for (from, difference) in differences {
         let gain = best - difference;
         if missing <= 0.0 || gain <= 0.0 {
             break;
         }
-        let weight = metrics[from].weight.min(missing / gain);
-        missing -= weight * gain;
-        shifts.push(Shift { from, to, weight });
+        let shifted = weight(from).min(missing / gain);
+        missing -= shifted * gain;
+        moved += shifted;
+        shifts.push(Shift {
+            from,
+            to,
+            weight: shifted / unit,
+        });
     }
-    let moved = shifts.iter().map(|s| s.weight).sum();
     Ok(Swap {
         shifts,
-        moved,
+        moved: moved / unit,
         share: moved / total,
     })
 }
@@ -247,6 +321,7 @@ mod tests {
 
     fn column(weight: f64, values: &[f64]) -> MetricColumn {
         MetricColumn {
+            key: "m".into(),
             direction: Direction::Direct,
             section: Section::Marketplace,
             weight,
@@ -255,7 +330,7 @@ mod tests {
     }
 
     fn scores(metrics: &[MetricColumn]) -> Vec<BrandScore> {
-        score(metrics, &Options::default())
+        score(metrics, &Options::default(), &never).expect("plain numbers")
     }
 
     #[test]
@@ -340,25 +415,142 @@ mod tests {
             (found[1].rank, found[1].best, found[1].worst),
             (Some(3), Some(3), Some(3))
         );
-        assert_eq!(found[1].shares, [0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(found[1].shares, [(3, 1.0)]);
         assert_eq!(
             (found[3].rank, found[3].best, found[3].worst),
             (None, None, None)
         );
         for brand in &found[..3] {
-            assert!((brand.shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            let sum: f64 = brand.shares.iter().map(|(_, share)| share).sum();
+            assert!((sum - 1.0).abs() < 1e-12);
         }
-        assert!(found[0].shares[0] > 0.05 && found[2].shares[0] > 0.05);
+        assert!(found[3].shares.is_empty());
         assert_eq!(
             ranks(&metrics, &all, &DrawParams::default(), &never).expect("ranks"),
             found
         );
-        let any = DrawParams {
-            concentration: None,
+    }
+
+    #[test]
+    fn how_often_a_brand_is_first_is_the_share_of_weightings_that_put_it_there() {
+        let metrics = [
+            column(50.0, &[10.0, 4.0, 9.0]),
+            column(50.0, &[9.0, 3.0, 9.5]),
+        ];
+        let all = scores(&metrics);
+        // Brand 0 is ahead by `lead` on the first metric and behind brand 2 by `lag` on the second, so it is first where the first
+        // weight w has w · lead > (1 − w) · lag.
+        let points = |brand: usize, m: usize| all[brand].lines[m].normalised.expect("scored");
+        let (lead, lag) = (points(0, 0) - points(2, 0), points(2, 1) - points(0, 1));
+        let from = lag / (lead + lag);
+        assert!(from > 0.4 && from < 0.5);
+        // With two metrics w is Beta distributed: with parameters 1 and 1 where every weighting is alike, else with half the
+        // concentration twice. Share above `from`, by the midpoint rule.
+        let above = |shape: f64| {
+            let density = |w: f64| (w * (1.0 - w)).powf(shape - 1.0);
+            let cells = 100_000;
+            let (mut above, mut all) = (0.0, 0.0);
+            for cell in 0..cells {
+                let w = (f64::from(cell) + 0.5) / f64::from(cells);
+                all += density(w);
+                above += if w > from { density(w) } else { 0.0 };
+            }
+            above / all
+        };
+        assert!((above(1.0) - (1.0 - from)).abs() < 1e-5);
+        for (concentration, share) in [
+            (None, 1.0 - from),
+            (Some(50.0), above(25.0)),
+            (Some(4.0), above(2.0)),
+        ] {
+            let params = DrawParams {
+                draws: 20_000,
+                concentration,
+                ..DrawParams::default()
+            };
+            let found = ranks(&metrics, &all, &params, &never).expect("ranks");
+            let deviation = (share * (1.0 - share) / params.draws as f64).sqrt();
+            for (brand, expected) in [(0, share), (2, 1.0 - share)] {
+                let off = (found[brand].share(1) - expected) / deviation;
+                assert!(
+                    off.abs() < 3.0,
+                    "{concentration:?}, brand {brand}: {off} deviations"
+                );
+            }
+            assert_eq!(found[1].share(1), 0.0);
+        }
+    }
+
+    #[test]
+    fn a_concentration_that_is_no_number_above_zero_is_refused() {
+        let metrics = [column(1.0, &[1.0, 2.0])];
+        for concentration in [f64::INFINITY, f64::NAN, -5.0, 0.0] {
+            let params = DrawParams {
+                concentration: Some(concentration),
+                ..DrawParams::default()
+            };
+            let refused = ranks(&metrics, &scores(&metrics), &params, &never);
+            assert!(matches!(refused, Err(RankError::Concentration(_))));
+        }
+    }
+
+    #[test]
+    fn the_highest_concentration_and_the_largest_weights_give_the_ranks_of_the_score() {
+        let largest = f64::MAX;
+        let metrics = [
+            column(largest, &[10.0, 4.0, 8.0]),
+            column(0.5 * largest, &[5.0, 9.0, 5.5]),
+        ];
+        let all = scores(&metrics);
+        let params = DrawParams {
+            concentration: Some(f64::MAX),
+            draws: 100,
             ..DrawParams::default()
         };
-        let spread = ranks(&metrics, &all, &any, &never).expect("ranks");
-        assert!((spread[0].shares[0] - 0.5).abs() < 0.5 && spread[0].shares != found[0].shares);
+        let found = ranks(&metrics, &all, &params, &never).expect("ranks");
+        for brand in &found {
+            assert_eq!(brand.shares, [(brand.rank.expect("scored"), 1.0)]);
+        }
+        let swap = smallest_swap(&metrics, &all, 0, 1).expect("it can be turned round");
+        let small = [
+            column(2.0, &[10.0, 4.0, 8.0]),
+            column(1.0, &[5.0, 9.0, 5.5]),
+        ];
+        let expected =
+            smallest_swap(&small, &scores(&small), 0, 1).expect("it can be turned round");
+        assert!((swap.share - expected.share).abs() < 1e-12);
+        assert!((swap.moved / largest - expected.moved / 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn ten_thousand_brands_are_ranked_with_a_few_counts_each_and_a_stop_is_heard_among_the_draws() {
+        let values = |step: u32| -> Vec<f64> {
+            (0..10_000u32)
+                .map(|b| 1.0 + f64::from(b * step % 10_007))
+                .collect()
+        };
+        let metrics = [column(60.0, &values(7_919)), column(40.0, &values(104_729))];
+        let all = scores(&metrics);
+        let params = DrawParams {
+            draws: 20,
+            ..DrawParams::default()
+        };
+        let found = ranks(&metrics, &all, &params, &never).expect("ranks");
+        assert!(found.iter().all(|brand| brand.shares.len() <= 20));
+        for brand in [0, 5_000, 9_999] {
+            let value = |b: usize| all[b].value.expect("scored");
+            let better = (0..10_000).filter(|&b| value(b) > value(brand)).count();
+            assert_eq!(found[brand].rank, Some(1 + better));
+        }
+        let asked = std::cell::Cell::new(0);
+        let cancel = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 10
+        };
+        assert_eq!(
+            ranks(&metrics, &all, &params, &cancel),
+            Err(RankError::Cancelled(Cancelled))
+        );
     }
 
     #[test]
@@ -375,7 +567,7 @@ mod tests {
         for brand in ranks(&metrics, &all, &narrow, &never).expect("ranks") {
             let rank = brand.rank.expect("scored");
             assert_eq!(
-                (brand.best, brand.worst, brand.shares[rank - 1]),
+                (brand.best, brand.worst, brand.share(rank)),
                 (Some(rank), Some(rank), 1.0)
             );
         }
@@ -392,7 +584,7 @@ mod tests {
             ranks(&metrics, &scores(&metrics), &DrawParams::default(), &|| {
                 true
             }),
-            Err(Cancelled)
+            Err(RankError::Cancelled(Cancelled))
         );
     }
 }

@@ -136,6 +136,8 @@ mod tests {
             effect: Estimate::new(strength, 0.1, 100.0, 0.0),
             strength,
             variance_inflation: 1.0,
+            own_variation: 1.0,
+            variation: 1.0,
             draws: (0..101)
                 .map(|s| strength + 0.002 * (f64::from(s) - 50.0))
                 .collect(),

@@ -51,6 +51,41 @@ impl Default for ElasticityParams {
     }
 }
 
+impl ElasticityParams {
+    /// Refuses what is no number or lies outside its range. Comparisons with NaN are false, and all of these decide by comparing.
+    fn check(&self) -> Result<(), ElasticityError> {
+        let refuse = |name, wanted| Err(ElasticityError::Parameter { name, wanted });
+        if !(self.year.is_finite() && self.year >= 1.0) {
+            return refuse("year", "a number of periods, at least 1");
+        }
+        if !(0.0..=1.0).contains(&self.false_discovery_rate) {
+            return refuse("false_discovery_rate", "a share from 0 to 1");
+        }
+        if self.least_variation.is_nan() || self.least_variation < 0.0 {
+            return refuse("least_variation", "a number of at least 0");
+        }
+        if self.most_inflation.is_nan() || self.most_inflation < 1.0 {
+            return refuse("most_inflation", "a number of at least 1");
+        }
+        Ok(())
+    }
+
+    /// Waves a year that are taken out. Less than a year has no season that could be told from a trend.
+    fn waves(&self, length: usize) -> usize {
+        if length as f64 > 1.15 * self.year {
+            self.harmonics
+        } else {
+            0
+        }
+    }
+
+    /// Columns of constant, trend and season over so many periods.
+    fn columns(&self, length: usize) -> usize {
+        let season = self.waves(length).saturating_mul(2);
+        season.saturating_add(self.trend).saturating_add(1)
+    }
+}
+
 /// One entry of the matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Elasticity {
@@ -82,6 +117,14 @@ pub enum ElasticityError {
     /// There is no outcome or no driver.
     #[error("there is no outcome or no driver")]
     Empty,
+    /// A parameter with which every verdict would be wrong.
+    #[error("{name} must be {wanted}")]
+    Parameter {
+        /// The parameter.
+        name: &'static str,
+        /// What it must be.
+        wanted: &'static str,
+    },
     /// Series are not equally long.
     #[error("series of {expected} and of {got} periods cannot be put together")]
     Unequal {
@@ -107,8 +150,8 @@ pub enum ElasticityError {
 /// Ordered by outcome, then driver.
 ///
 /// # Errors
-/// [`ElasticityError::Empty`], [`ElasticityError::Unequal`]; [`ElasticityError::TooShort`] when fewer than ten periods would be
-/// left after one for each column; [`ElasticityError::Cancelled`].
+/// [`ElasticityError::Parameter`], [`ElasticityError::Empty`], [`ElasticityError::Unequal`]; [`ElasticityError::TooShort`] when
+/// fewer than ten periods would be left after one for each column; [`ElasticityError::Cancelled`].
 pub fn elasticities(
     outcomes: &[Vec<f64>],
     drivers: &[Vec<f64>],
@@ -116,6 +159,7 @@ pub fn elasticities(
     params: &ElasticityParams,
     cancel: &dyn Cancel,
 ) -> Result<Vec<Elasticity>, ElasticityError> {
+    params.check()?;
     let (Some(first), false) = (outcomes.first(), drivers.is_empty()) else {
         return Err(ElasticityError::Empty);
     };
@@ -136,6 +180,14 @@ pub fn elasticities(
         })
         .collect();
     let n = usable.len();
+    // Before the columns are made: there may be more of them than fit into memory.
+    let asked = params.columns(expected);
+    if asked >= n {
+        return Err(ElasticityError::TooShort {
+            usable: n,
+            regressors: asked.saturating_add(drivers.len()),
+        });
+    }
     let mut rest: Vec<Vec<f64>> = calendar(expected, &usable, params);
     rest.extend(
         controls
@@ -238,13 +290,7 @@ fn calendar(length: usize, usable: &[usize], params: &ElasticityParams) -> Vec<V
                 .collect()
         })
         .collect();
-    // Less than a year has no season that could be told from a trend.
-    let harmonics = if length as f64 > 1.15 * params.year {
-        params.harmonics
-    } else {
-        0
-    };
-    for harmonic in 1..=harmonics {
+    for harmonic in 1..=params.waves(length) {
         let angle = |t: usize| std::f64::consts::TAU * harmonic as f64 * t as f64 / params.year;
         columns.push(usable.iter().map(|&t| angle(t).sin()).collect());
         columns.push(usable.iter().map(|&t| angle(t).cos()).collect());
@@ -397,6 +443,47 @@ mod tests {
             .map(|l| l.iter().map(|v| (3.0 + v).exp()).collect())
             .collect();
         (outcomes, drivers)
+    }
+
+    #[test]
+    fn parameters_that_would_make_every_verdict_wrong_are_refused() {
+        let (outcomes, drivers) = market(1);
+        let usual = ElasticityParams::default();
+        let refusal = |params: ElasticityParams| {
+            elasticities(&outcomes, &drivers, &[], &params, &never).expect_err("out of range")
+        };
+        for rate in [7.0, -0.1, f64::NAN] {
+            let params = ElasticityParams {
+                false_discovery_rate: rate,
+                ..usual
+            };
+            assert!(matches!(
+                refusal(params),
+                ElasticityError::Parameter {
+                    name: "false_discovery_rate",
+                    ..
+                }
+            ));
+        }
+        for year in [0.0, -52.0, f64::NAN, f64::INFINITY] {
+            let params = ElasticityParams { year, ..usual };
+            assert!(matches!(
+                refusal(params),
+                ElasticityError::Parameter { name: "year", .. }
+            ));
+        }
+        for params in [
+            ElasticityParams {
+                trend: usize::MAX,
+                ..usual
+            },
+            ElasticityParams {
+                harmonics: usize::MAX,
+                ..usual
+            },
+        ] {
+            assert!(matches!(refusal(params), ElasticityError::TooShort { .. }));
+        }
     }
 
     #[test]

@@ -2,10 +2,8 @@
 
 use domain::synergy::Verdict;
 
-use super::{CrossEffect, variance_inflation};
+use super::CrossEffect;
 use crate::inference::benjamini_hochberg;
-use crate::linear::{dot, orthonormal, remove};
-use crate::response::BrandModel;
 
 /// When a pair counts as known.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,7 +29,7 @@ impl Default for VerdictParams {
 /// Why the data cannot tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unidentified {
-    /// The driver hardly varies.
+    /// The driver hardly varies beside trend, season and the other controls.
     HardlyVaries,
     /// The driver moves with other things in the regression.
     MovesWithOthers,
@@ -44,48 +42,25 @@ pub struct JudgedPair {
     pub effect: CrossEffect,
     /// Benjamini–Hochberg q-value in the family of all pairs that can be told; 1 for the others.
     pub q_value: f64,
-    /// Root mean square of what of the driver moves on its own, as a share of the driver's root mean square.
-    pub own_variation: f64,
     /// The conclusion.
     pub verdict: Verdict,
     /// Why the data cannot tell, where they cannot.
     pub reason: Option<Unidentified>,
 }
 
-/// Judges `effects` as [`effects`](super::effects) estimated them from the same `models`.
+/// Judges every pair as [`effects`](super::effects) estimated it, in the order given.
 ///
 /// Whether a pair can be told is decided by the regressors alone, before its effect is looked at, so leaving the others out of
 /// the family keeps its false-discovery rate.
 #[must_use]
-pub fn verdicts(
-    models: &[BrandModel],
-    effects: &[CrossEffect],
-    params: &VerdictParams,
-) -> Vec<JudgedPair> {
+pub fn verdicts(effects: Vec<CrossEffect>, params: &VerdictParams) -> Vec<JudgedPair> {
     let mut judged: Vec<JudgedPair> = effects
-        .iter()
-        .filter_map(|effect| {
-            let model = models.iter().find(|m| m.brand() == effect.affected)?;
-            let k = model
-                .driver_brands
-                .iter()
-                .position(|&d| d == effect.driver)?;
-            let position = model.fitted.driver_position(&model.design) + k;
-            let own_variation = own_variation(model, position);
-            let reason = if own_variation.is_nan() || own_variation < params.least_variation {
-                Some(Unidentified::HardlyVaries)
-            } else if variance_inflation(model, position) > params.most_inflation {
-                Some(Unidentified::MovesWithOthers)
-            } else {
-                None
-            };
-            Some(JudgedPair {
-                effect: effect.clone(),
-                q_value: 1.0,
-                own_variation,
-                verdict: Verdict::NotIdentifiable,
-                reason,
-            })
+        .into_iter()
+        .map(|effect| JudgedPair {
+            reason: unidentified(&effect, params),
+            effect,
+            q_value: 1.0,
+            verdict: Verdict::NotIdentifiable,
         })
         .collect();
     let p: Vec<f64> = judged
@@ -96,30 +71,152 @@ pub fn verdicts(
     let identified = judged.iter_mut().filter(|pair| pair.reason.is_none());
     for (pair, q) in identified.zip(benjamini_hochberg(&p)) {
         pair.q_value = q;
-        pair.verdict = if q > params.false_discovery_rate {
-            Verdict::NoEvidence
-        } else if pair.effect.strength < 0.0 {
-            Verdict::Cannibalisation
-        } else {
-            Verdict::Halo
-        };
+        pair.verdict = pair.verdict_at(params.false_discovery_rate);
     }
     judged
 }
 
-/// How much of a column of a regression is left when the others are taken out, relative to the column; NaN for a column of zeros.
-fn own_variation(model: &BrandModel, position: usize) -> f64 {
-    let jacobian = &model.fitted.jacobian;
-    let others: Vec<Vec<f64>> = jacobian
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| *i != position)
-        .map(|(_, c)| c.clone())
-        .collect();
-    let mut rest = jacobian[position].clone();
-    let all = dot(&rest, &rest);
-    remove(&mut rest, &orthonormal(&others));
-    // Whitening takes the same part from a level that does not move as from one that does; undo it on the level.
-    let level = (1.0 - model.fitted.rho).powi(2).max(1e-12);
-    (dot(&rest, &rest) / all * level).sqrt()
+impl JudgedPair {
+    /// The conclusion at another false-discovery rate than the one it was judged at.
+    #[must_use]
+    pub fn verdict_at(&self, false_discovery_rate: f64) -> Verdict {
+        if self.reason.is_some() {
+            Verdict::NotIdentifiable
+        } else if self.q_value > false_discovery_rate {
+            Verdict::NoEvidence
+        } else if self.effect.strength < 0.0 {
+            Verdict::Cannibalisation
+        } else {
+            Verdict::Halo
+        }
+    }
+}
+
+fn unidentified(effect: &CrossEffect, params: &VerdictParams) -> Option<Unidentified> {
+    let hardly = |variation: f64| variation.is_nan() || variation < params.least_variation;
+    if hardly(effect.variation) {
+        Some(Unidentified::HardlyVaries)
+    } else if hardly(effect.own_variation) || effect.variance_inflation > params.most_inflation {
+        Some(Unidentified::MovesWithOthers)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::never;
+    use crate::market::{Row, World};
+    use crate::panel::Panel;
+    use crate::response::{ResponseParams, fit_all};
+    use crate::series;
+    use crate::synergy::effects;
+
+    /// The pairs of a simulated world after `value` has replaced the values of its rows.
+    fn judged(value: impl Fn(&[Row], &Row) -> f64) -> (Panel, Vec<JudgedPair>) {
+        let world = World::planted(3);
+        let (brands, metrics) = world.description();
+        let rows = world.rows(0, world.weeks());
+        let text = |f: &dyn Fn(&Row) -> &'static str| {
+            rows.iter()
+                .map(|r| f(r).to_owned())
+                .collect::<Vec<String>>()
+        };
+        let periods: Vec<_> = rows.iter().map(|r| r.period).collect();
+        let frame = series::frame(
+            text(&|r| r.project),
+            text(&|r| r.brand),
+            text(&|r| r.metric),
+            &periods,
+            rows.iter().map(|r| value(&rows, r)).collect(),
+        )
+        .unwrap();
+        let panel = Panel::from_frame(&frame, brands, metrics).unwrap();
+        let params = ResponseParams::default();
+        let models = fit_all(&panel, &params, 1, &never, &mut |_| {}).unwrap();
+        let pairs = verdicts(effects(&models, &params), &VerdictParams::default());
+        (panel, pairs)
+    }
+
+    fn is_spend(row: &Row) -> bool {
+        row.metric.starts_with("spend")
+    }
+
+    #[test]
+    fn what_is_planted_is_told_and_nothing_is_unidentifiable_in_an_ordinary_world() {
+        let (panel, pairs) = judged(|_, row| row.value);
+        let truth = World::planted(3).truth();
+        let key = |b: usize| panel.brands()[b].key.as_str();
+        for (planted, verdict) in [
+            (truth.cannibal, Verdict::Cannibalisation),
+            (truth.halo, Verdict::Halo),
+        ] {
+            let planted = planted.unwrap();
+            let pair = pairs
+                .iter()
+                .find(|p| {
+                    key(p.effect.driver) == planted.driver
+                        && key(p.effect.affected) == planted.affected
+                })
+                .unwrap();
+            assert_eq!(pair.verdict, verdict);
+        }
+        assert!(pairs.iter().all(|p| p.reason.is_none()));
+    }
+
+    #[test]
+    fn two_brands_that_are_alike_move_with_each_other_and_one_that_does_not_move_hardly_varies() {
+        let own: Vec<String> = {
+            let (brands, _) = World::planted(3).description();
+            brands
+                .into_iter()
+                .filter(|b| b.own)
+                .map(|b| b.key)
+                .collect()
+        };
+        let (twin, still) = (own[1].clone(), own[2].clone());
+        let first = own[0].clone();
+        let (panel, pairs) = judged(|rows, row| {
+            if row.brand == twin {
+                rows.iter()
+                    .find(|r| {
+                        r.brand == first
+                            && (r.metric, r.project, r.period)
+                                == (row.metric, row.project, row.period)
+                    })
+                    .map_or(f64::NAN, |r| r.value)
+            } else if is_spend(row) && row.brand == still {
+                1_000.0
+            } else {
+                row.value
+            }
+        });
+        let reasons = |brand: &str| -> Vec<Option<Unidentified>> {
+            pairs
+                .iter()
+                .filter(|p| {
+                    let of = |b: usize| panel.brands()[b].key.as_str();
+                    of(p.effect.driver) == brand
+                        && ![&first, &twin, &still]
+                            .map(String::as_str)
+                            .contains(&of(p.effect.affected))
+                })
+                .map(|p| p.reason)
+                .collect()
+        };
+        assert!(!reasons(&twin).is_empty());
+        assert!(
+            reasons(&twin)
+                .iter()
+                .all(|r| *r == Some(Unidentified::MovesWithOthers)),
+            "{:?}",
+            reasons(&twin)
+        );
+        assert!(
+            reasons(&still)
+                .iter()
+                .all(|r| *r == Some(Unidentified::HardlyVaries))
+        );
+    }
 }

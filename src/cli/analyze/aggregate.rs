@@ -6,11 +6,11 @@ use analytics::aggregate::{self, AggregateError, Aggregation, FileFormat};
 use clap::{Args, ValueEnum};
 use domain::{Error, metric::Granularity};
 
-use super::{Destination, Outcome, work};
+use super::{Destination, Outcome, note, work};
 
 const EXAMPLE: &str = "\
-The file is read in batches: ten million rows take some seconds and little memory. A row whose value is empty is counted and
-left out.
+The file is read in batches: ten million rows take some seconds and little memory. A row whose value is not known (an empty
+cell, NA or NaN) is counted and left out; any other value that is not a finite number is refused.
 
 Example:
   digi-cadence analyze aggregate examples/analyze/aggregate/daily.csv --date date --by brand,metric --value value --per month
@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// Column of dates or times
     #[arg(long, value_name = "COLUMN", default_value = "date")]
     date: String,
-    /// Columns of text or whole numbers that make the groups
+    /// Columns of text or whole numbers that make the groups; in CSV 0042 and 42 are two groups
     #[arg(
         long,
         value_name = "COLUMN,COLUMN",
@@ -104,19 +104,60 @@ pub(super) fn run(arguments: Arguments) -> Outcome {
     destination.write(&text)?;
     let (rows, without_value, without_group) = left_out;
     if without_value + without_group > 0 {
-        eprintln!(
+        note(&format!(
             "{rows} rows; {without_value} without a value and {without_group} without a date or a group are left out"
-        );
+        ));
     }
     Ok(())
 }
 
 fn refused(path: &Path, error: &AggregateError) -> Error {
-    let code = match error {
-        AggregateError::File(_) | AggregateError::Path(_) => "file.unreadable",
-        AggregateError::Column { .. } | AggregateError::NoKeys => "file.malformed",
-        AggregateError::Cancelled(_) => "runtime.cancelled",
+    let (code, advice) = match error {
+        AggregateError::Unreadable(_) | AggregateError::Path(_) => (
+            "file.unreadable",
+            "check the path, and that it is a file".to_owned(),
+        ),
+        AggregateError::Malformed(_) => (
+            "file.malformed",
+            "give a Parquet file, or CSV in UTF-8 with a header, commas, and double quotes around a cell that holds a comma"
+                .to_owned(),
+        ),
+        AggregateError::Empty => (
+            "file.empty",
+            "give a file with rows, in CSV below a header".to_owned(),
+        ),
+        AggregateError::NoColumn { there, .. } => ("file.column_missing", columns(there)),
+        AggregateError::ColumnTwice(_) => (
+            "file.column_repeated",
+            "rename one of them in the file".to_owned(),
+        ),
+        AggregateError::NotANumber { .. } => (
+            "file.not_a_number",
+            "write it like 1234.5; leave the cell empty where the value is not known".to_owned(),
+        ),
+        AggregateError::NotADate { .. } => (
+            "file.not_a_time",
+            "write it like 2026-03-31, with or without a time of the day after it".to_owned(),
+        ),
+        AggregateError::Column { .. } => (
+            "file.malformed",
+            "name other columns with --date, --by and --value".to_owned(),
+        ),
+        AggregateError::Key { .. } | AggregateError::NoKeys => (
+            "file.malformed",
+            "name other columns with --by, or rename them in the file".to_owned(),
+        ),
+        AggregateError::Cancelled(_) => ("runtime.cancelled", "start it again".to_owned()),
     };
-    Error::invalid(code, format!("{}: {error}", path.display()))
-        .advise("check the path, the names of the columns and what they hold")
+    Error::invalid(code, format!("{}: {error}", path.display())).advise(advice)
+}
+
+/// What to do when a column is not among those that are there.
+fn columns(there: &[String]) -> String {
+    match there {
+        [one] if one.contains([';', '\t']) => {
+            "columns are separated by commas here, and the file uses another sign".to_owned()
+        }
+        _ => format!("there are {}", there.join(", ")),
+    }
 }

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{
     Csv, Destination, Failure, Format, Outcome, Threads, cell,
     file::{self, CsvFile},
+    note,
     work::{self, Watch},
 };
 
@@ -82,14 +83,14 @@ pub(super) fn run(format: Format, arguments: Arguments) -> Outcome {
     if let Some(fitted) = &fitted {
         let error =
             |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |v| format!("{v:.4}"));
-        eprintln!(
+        note(&format!(
             "fitted {} trees to {} rows; root mean squared error on the last {} rows, before they were learnt from: {} (of their predecessors' mean: {})",
             fitted.model.trees().len(),
             fitted.rows,
             fitted.holdout_rows,
             error(fitted.holdout_error),
             error(fitted.holdout_error_of_mean),
-        );
+        ));
     }
     if format == Format::Json {
         let mut document = match &found {

@@ -6,22 +6,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use analytics::aggregate::UNKNOWN;
 use domain::Error;
+use serde_json::error::Category;
 
-/// Cells that mean "not known".
-const UNKNOWN: [&str; 5] = ["", "NA", "na", "NaN", "nan"];
-
-/// A file's text.
+/// A file's text, without the byte order mark that some editors put in front.
 ///
 /// # Errors
 /// `file.unreadable`.
 pub(super) fn text(path: &Path) -> Result<String, Error> {
     let bytes =
         std::fs::read(path).map_err(|e| unreadable(path, &format!("cannot be read: {e}")))?;
-    String::from_utf8(bytes).map_err(|error| {
+    let mut text = String::from_utf8(bytes).map_err(|error| {
         let line = 1 + count_lines(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
         unreadable(path, &format!("line {line} is not UTF-8"))
-    })
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
 }
 
 fn unreadable(path: &Path, why: &str) -> Error {
@@ -39,8 +42,23 @@ fn count_lines(bytes: &[u8]) -> usize {
 /// `file.unreadable`, `file.malformed` with line and column.
 pub(super) fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
     serde_json::from_str(&text(path)?).map_err(|error| {
-        // serde_json ends its message with line and column.
-        Error::invalid("file.malformed", format!("{}: {error}", path.display()))
+        let place = format!("line {} column {}", error.line(), error.column());
+        // serde_json ends its message with the place, which stands in front here as in every refusal of a file.
+        let whole = error.to_string();
+        let what = whole.strip_suffix(&place).unwrap_or(&whole);
+        let what = what.trim_end().trim_end_matches(" at");
+        let advice = match error.classify() {
+            Category::Data => "correct what stands there; --help describes the fields",
+            Category::Eof => "the file ends too early: close every quote, bracket and brace, or save it again",
+            Category::Syntax | Category::Io => {
+                "correct the JSON there: keys in double quotes, a comma between entries and none after the last, no comments"
+            }
+        };
+        Error::invalid(
+            "file.malformed",
+            format!("{}, {place}: {what}", path.display()),
+        )
+        .advise(advice)
     })
 }
 

@@ -25,6 +25,9 @@ channel's contribution, return on spend and response curve with 90 % intervals, 
 and a health card. The scales, priors and parameter names are those of PyMC-Marketing, so posteriors can be compared number by
 number.";
 
+/// Fewest draws of a chain, or of the normal: below that there is neither a convergence nor an interval to speak of.
+const LEAST_DRAWS: u32 = 4;
+
 /// `digi-cadence analyze fit`
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
@@ -40,7 +43,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     sample: bool,
     /// Draws that count: of each chain, or of the normal
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(i64::from(LEAST_DRAWS)..))]
     draws: Option<u32>,
     /// Draws of each chain before those that count
     #[arg(long, value_name = "N")]
@@ -110,6 +113,16 @@ fn adjust(request: &mut Request, arguments: &Arguments) -> Result<(), Error> {
             wanted(arguments.warmup, warmup);
             wanted(arguments.draws, draws);
         }
+    }
+    let (Method::Fast { draws } | Method::Sample { draws, .. }) = &request.method;
+    if *draws < LEAST_DRAWS as usize {
+        return Err(Error::invalid(
+            "mix.model_invalid",
+            format!("{}: {draws} draws tell nothing", arguments.config.display()),
+        )
+        .advise(format!(
+            "at least {LEAST_DRAWS} are needed, and 1000 of each chain are usual"
+        )));
     }
     request.holdout = arguments.holdout.unwrap_or(request.holdout);
     request.seed = arguments.seed.unwrap_or(request.seed);

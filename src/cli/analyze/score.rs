@@ -2,13 +2,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    fmt::Display,
     path::{Path, PathBuf},
 };
 
 use analytics::score::{
     self, Absent, BrandScore, Method, MetricColumn, Options,
     robustness::{DrawParams, NoSwap, RankRange, Swap, ranks, smallest_swap},
-    scalers::Scalers,
+    scalers::{ScalerError, Scalers},
 };
 use clap::{Args, ValueEnum};
 use domain::{
@@ -69,7 +70,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = DrawParams::default().draws)]
     draws: usize,
     /// How closely drawn weights keep to the given ones; 0 draws every weighting alike
-    #[arg(long, value_name = "N", default_value_t = 50.0)]
+    #[arg(long, value_name = "N", default_value_t = 50.0, value_parser = concentration, allow_negative_numbers = true)]
     concentration: f64,
     /// Seed of the draws
     #[arg(long, value_name = "N", default_value_t = DrawParams::default().seed)]
@@ -100,6 +101,13 @@ impl From<Rule> for Method {
             Rule::MinMax => Self::MinMax,
             Rule::RobustZ => Self::RobustZ,
         }
+    }
+}
+
+fn concentration(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err(format!("{text:?} is not a finite number from 0")),
     }
 }
 
@@ -180,6 +188,7 @@ fn score(arguments: &Arguments, cancel: &dyn Fn() -> bool) -> Result<Scored, Fai
         .iter()
         .map(|metric| {
             Ok(MetricColumn {
+                key: metric.key.clone(),
                 direction: metric.direction,
                 section: metric.section,
                 weight: metric.weight,
@@ -200,28 +209,39 @@ fn score(arguments: &Arguments, cancel: &dyn Fn() -> bool) -> Result<Scored, Fai
         },
         leave_one_out: arguments.leave_one_out,
     };
+    let cancel = || cancel();
+    let unusable = |error: &dyn Display| Error::invalid("score.data_unusable", error.to_string());
     let scores = match &arguments.frozen {
-        None => score::score(&columns, &options),
+        None => score::score(&columns, &options, &cancel).map_err(|error| unusable(&error))?,
         Some(path) => {
             let scalers: Scalers = file::json(path)?;
             method = scalers.method;
-            scalers.score(&columns).map_err(|error| {
-                Error::invalid(
-                    "score.scalers_unfit",
-                    format!("{}: {error}", path.display()),
-                )
-                .advise("the definitions must list the metrics that were frozen, in that order")
-            })?
+            scalers
+                .score(&columns, &cancel)
+                .map_err(|error| match error {
+                    ScalerError::Score(error) => unusable(&error),
+                    error => Error::invalid(
+                        "score.scalers_unfit",
+                        format!("{}: {error}", path.display()),
+                    )
+                    .advise(
+                        "the definitions must list the metrics that were frozen, in that order",
+                    ),
+                })?
         }
     };
-    let scalers = (arguments.freeze.is_some()).then(|| Scalers::freeze(&columns, &options));
+    let scalers = arguments
+        .freeze
+        .as_ref()
+        .map(|_| Scalers::freeze(&columns, &options, &cancel))
+        .transpose()
+        .map_err(|error| unusable(&error))?;
     let params = DrawParams {
         draws: arguments.draws,
         concentration: (arguments.concentration > 0.0).then_some(arguments.concentration),
         seed: arguments.seed,
     };
-    let ranges = ranks(&columns, &scores, &params, &|| cancel())
-        .map_err(|error| Error::invalid("score.data_unusable", error.to_string()))?;
+    let ranges = ranks(&columns, &scores, &params, &cancel).map_err(|error| unusable(&error))?;
     let mut order: Vec<usize> = (0..brands.len()).collect();
     let value = |brand: usize| scores[brand].value.unwrap_or(f64::NEG_INFINITY);
     order.sort_by(|a, b| value(*b).total_cmp(&value(*a)).then(a.cmp(b)));
@@ -296,7 +316,7 @@ fn csv(scored: &Scored) -> String {
             .chain([
                 rank(range.best),
                 rank(range.worst),
-                maybe(range.shares.first().copied()),
+                cell(range.share(1)),
                 share,
                 said,
             ]),
@@ -312,6 +332,7 @@ fn document(scored: &Scored) -> Value {
         .zip(&scored.swaps)
         .map(|(brand, swap)| {
             let (score, range) = (&scored.scores[*brand], &scored.ranges[*brand]);
+            let shares = range.shares.iter().map(|(rank, share)| json!({ "rank": rank, "share": share }));
             let lines = scored.metrics.iter().zip(&score.lines).map(|(metric, line)| {
                 let mut line = json!(line);
                 line["metric"] = json!(metric.key);
@@ -321,7 +342,7 @@ fn document(scored: &Scored) -> Value {
                 "brand": scored.brands[*brand], "rank": range.rank, "score": score.value, "band": score.band,
                 "coverage": score.coverage, "base": score.base, "sections": score.sections,
                 "metrics": lines.collect::<Vec<_>>(),
-                "ranks": { "best": range.best, "worst": range.worst, "shares": range.shares },
+                "ranks": { "best": range.best, "worst": range.worst, "shares": shares.collect::<Vec<_>>() },
                 "swap_with_the_one_before": swap.as_ref().map(|swap| match swap {
                     Ok(swap) => json!({
                         "weight": swap.moved, "share": swap.share,

@@ -1,13 +1,14 @@
-//! `analyze scores|forecasts|promotions|synergies|plan`: one analysis on the stored data, printed. Scores, forecasts and promotions are computed here and now and
-//! stored nowhere; synergies and the plan are what the agents compute, after a cycle of theirs.
+//! `analyze scores|forecasts|promotions|synergies|plan`: one analysis on the stored data, printed. Scores (by the agents' own
+//! computation), forecasts and promotions are computed here and now and stored nowhere; synergies and the plan are what the agents
+//! compute, after a cycle of theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use analytics::{
     forecast::{self, Model},
-    promotion, score, series,
+    promotion, series,
 };
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use clap::Args;
 use domain::{
     Error, ErrorKind,
@@ -26,80 +27,176 @@ use crate::{
     config::Config,
 };
 
+/// Rows of a table where nobody says how many.
+const ROWS: usize = 120;
+
 /// The options of every analysis of stored data.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+struct Asked {
     /// Organisation by name or id [default: the only one]
     #[arg(long, value_name = "NAME")]
     organisation: Option<String>,
+    /// Most rows to print, as a table or as JSON [default: 120 of a table, all of them as JSON]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+impl Asked {
+    fn rows(&self, format: Format) -> usize {
+        self.limit.unwrap_or(match format {
+            Format::Table => ROWS,
+            Format::Json => usize::MAX,
+        })
+    }
+}
+
+/// The values that are looked at.
+#[derive(Debug, Args)]
+struct Slice {
     /// Only this project (a category, a market, a shop)
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
     /// Key of the outcome metric [default: the first one with that role]
     #[arg(long, value_name = "KEY")]
     metric: Option<String>,
-    /// Fewest periods with a value other than zero that a series needs
-    #[arg(long, default_value_t = 40, value_name = "N")]
-    min_periods: usize,
-    /// Periods ahead for forecasts, weeks for the plan
-    #[arg(long, default_value_t = 4, value_name = "N")]
-    horizon: u32,
-    /// Rows to print
-    #[arg(long, default_value_t = 120, value_name = "N")]
-    limit: usize,
+    /// Fewest periods with a value other than zero that a series needs [default: 40]
+    #[arg(long, value_name = "N")]
+    min_periods: Option<usize>,
 }
 
-/// An analysis of stored data.
-#[derive(Clone, Copy, Debug)]
+impl Slice {
+    fn min_periods(&self) -> usize {
+        self.min_periods.unwrap_or(40)
+    }
+}
+
+/// `digi-cadence analyze scores`
+#[derive(Debug, Args)]
+pub(super) struct Scores {
+    #[command(flatten)]
+    asked: Asked,
+    /// Only this project (a category, a market, a shop) [default: the whole portfolio]
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+}
+
+/// `digi-cadence analyze forecasts`
+#[derive(Debug, Args)]
+pub(super) struct Forecasts {
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    slice: Slice,
+    /// Periods ahead
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    horizon: u32,
+}
+
+/// `digi-cadence analyze promotions`
+#[derive(Debug, Args)]
+pub(super) struct Promotions {
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    slice: Slice,
+}
+
+/// `digi-cadence analyze synergies`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+--project, --metric and --min-periods are for promotions, where no media spend is known: the effects of media are those that the
+agents find over the whole portfolio.")]
+pub(super) struct Synergies {
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    slice: Slice,
+}
+
+/// `digi-cadence analyze plan`
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    asked: Asked,
+    /// Weeks that the plan is for
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    horizon: u32,
+}
+
+/// An analysis of stored data with its options.
+#[derive(Debug)]
 pub(super) enum What {
-    Scores,
-    Forecasts,
-    Promotions,
-    Synergies,
-    Plan,
+    Scores(Scores),
+    Forecasts(Forecasts),
+    Promotions(Promotions),
+    Synergies(Synergies),
+    Plan(Plan),
 }
 
 /// Runs an analysis.
-pub(super) async fn run(
-    config: Config,
-    format: Format,
-    what: What,
-    arguments: Arguments,
-) -> Outcome {
+pub(super) async fn run(config: Config, format: Format, what: What) -> Outcome {
     let database = Database::open(&config).await?;
-    let organisation = app::organisation(&database.system(), arguments.organisation.as_deref())
+    let asked = match &what {
+        What::Scores(arguments) => &arguments.asked,
+        What::Forecasts(arguments) => &arguments.asked,
+        What::Promotions(arguments) => &arguments.asked,
+        What::Synergies(arguments) => &arguments.asked,
+        What::Plan(arguments) => &arguments.asked,
+    };
+    let rows = asked.rows(format);
+    let organisation = app::organisation(&database.system(), asked.organisation.as_deref())
         .await?
         .ok_or_else(|| {
             Error::not_found("organisation.unknown", "there is no such organisation")
                 .advise("import a file first")
         })?;
     match what {
-        What::Scores => scores(
-            &load(&database, &organisation, &arguments).await?,
-            format,
-            &arguments,
-        ),
-        What::Forecasts => {
-            forecasts(
-                load(&database, &organisation, &arguments).await?,
-                format,
-                &arguments,
-            )
-            .await
+        What::Scores(arguments) => {
+            let project = arguments.project.as_deref();
+            scores(&database, &organisation, project, format, rows).await
         }
-        What::Promotions => promotions(
-            &load(&database, &organisation, &arguments).await?,
-            format,
-            &arguments,
-        ),
-        What::Synergies if !knows_spend(&database, &organisation).await? => cross_promotions(
-            &load(&database, &organisation, &arguments).await?,
-            format,
-            &arguments,
-        ),
-        What::Synergies | What::Plan => {
-            thought(&config, &database, &organisation, format, what, &arguments).await
+        What::Forecasts(arguments) => {
+            let slice = &arguments.slice;
+            let loaded = load(&database, &organisation, slice).await?;
+            let series = loaded.series(slice.min_periods());
+            forecasts(&loaded, series, arguments.horizon, format, rows).await
         }
+        What::Promotions(Promotions { slice, .. }) => {
+            let loaded = load(&database, &organisation, &slice).await?;
+            promotions(&loaded, &slice, format, rows)
+        }
+        What::Synergies(Synergies { slice, .. }) => {
+            if !knows_spend(&database, &organisation).await? {
+                let loaded = load(&database, &organisation, &slice).await?;
+                return cross_promotions(&loaded, &slice, format, rows);
+            }
+            unused(&slice)?;
+            let engine = Engine::start(&config, &database).await?;
+            let result = synergies(&engine, &database, &organisation, format, rows).await;
+            result.and(engine.stop(&config).await)
+        }
+        What::Plan(Plan { horizon, .. }) => {
+            let engine = Engine::start(&config, &database).await?;
+            let result = plan(&engine, &database, &organisation, horizon, format, rows).await;
+            result.and(engine.stop(&config).await)
+        }
+    }
+}
+
+/// Refuses options that would change nothing: with media spend the agents look at the whole portfolio.
+fn unused(slice: &Slice) -> Result<(), Error> {
+    let given = [
+        ("--project", slice.project.is_some()),
+        ("--metric", slice.metric.is_some()),
+        ("--min-periods", slice.min_periods.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(Error::invalid(
+            "analysis.option_unused",
+            format!("{option} has no meaning here: media spend is known, and its effects are found over the whole portfolio"),
+        )
+        .advise(format!("leave {option} out"))),
+        None => Ok(()),
     }
 }
 
@@ -123,7 +220,7 @@ struct Loaded {
 async fn load(
     database: &Database,
     organisation: &Organisation,
-    arguments: &Arguments,
+    slice: &Slice,
 ) -> Result<Loaded, Failure> {
     let scope = database
         .storage
@@ -144,7 +241,7 @@ async fn load(
         .collect();
     let outcome = metrics
         .values()
-        .find(|m| match &arguments.metric {
+        .find(|m| match &slice.metric {
             Some(key) => m.key == *key,
             None => m.role == MetricRole::Outcome,
         })
@@ -155,26 +252,12 @@ async fn load(
                 .advise(format!("there are {}", keys.join(", ")))
         })?;
     let mut query = ValueQuery::default();
-    if let Some(name) = &arguments.project {
-        let id = projects
-            .iter()
-            .find(|(_, n)| *n == name)
-            .map(|(id, _)| *id)
-            .ok_or_else(|| {
-                Error::not_found("project.unknown", format!("there is no project {name:?}")).advise(
-                    format!(
-                        "there are {}",
-                        projects.values().cloned().collect::<Vec<_>>().join(", ")
-                    ),
-                )
-            })?;
-        query.projects = Some(vec![id]);
+    if let Some(name) = &slice.project {
+        query.projects = Some(vec![named(&projects, name)?]);
     }
     let table = scope.values().table(&query).await?;
     if table.is_empty() {
-        return Err(Error::not_found("values.none", "there are no values")
-            .advise("import a file first")
-            .into());
+        return Err(no_values().into());
     }
     let brands = scope
         .brands()
@@ -190,6 +273,20 @@ async fn load(
         table,
         outcome,
     })
+}
+
+/// A project by its name.
+fn named(projects: &BTreeMap<ProjectId, String>, name: &str) -> Result<ProjectId, Error> {
+    let found = projects.iter().find(|(_, known)| *known == name);
+    found.map(|(id, _)| *id).ok_or_else(|| {
+        let known: Vec<&str> = projects.values().map(String::as_str).collect();
+        Error::not_found("project.unknown", format!("there is no project {name:?}"))
+            .advise(format!("there are {}", known.join(", ")))
+    })
+}
+
+fn no_values() -> Error {
+    Error::not_found("values.none", "there are no values").advise("import a file first")
 }
 
 impl Loaded {
@@ -237,74 +334,65 @@ fn dense(values: &BTreeMap<NaiveDate, f64>, granularity: Granularity) -> Vec<f64
         .collect()
 }
 
-/// Length of the window a score looks at.
-const SCORED_DAYS: u64 = 91;
-
-fn scores(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
-    let last = loaded
-        .table
-        .period
-        .iter()
-        .max()
-        .copied()
-        .unwrap_or_default();
-    let from = last - Days::new(SCORED_DAYS);
-    let brands: BTreeSet<BrandId> = (0..loaded.table.len())
-        .filter(|row| loaded.table.period[*row] > from)
-        .map(|row| loaded.table.brand[row])
-        .collect();
-    let units = loaded.metrics.values().find(|m| m.counts_units());
-    // Per period the projects' slices are put together, then the periods are averaged.
-    let values = |metric: &MetricDefinition| -> Vec<f64> {
-        let series = loaded.table.over_projects(metric, units.map(|m| m.id));
-        let level = |brand| {
-            let recent = series.get(brand).into_iter().flatten();
-            let recent = recent.filter(|(period, _)| **period > from);
-            let (n, sum) = recent.fold((0.0, 0.0), |(n, sum), (_, value)| (n + 1.0, sum + value));
-            sum / n
-        };
-        brands.iter().map(level).collect()
+async fn scores(
+    database: &Database,
+    organisation: &Organisation,
+    project: Option<&str>,
+    format: Format,
+    rows: usize,
+) -> Outcome {
+    let principal = Principal::system(organisation.id);
+    let names = brand_names(database, &principal).await?;
+    let project = match project {
+        None => None,
+        Some(name) => {
+            let grant = principal.grant(Permission::PortfolioRead)?;
+            let projects = database.storage.scope(&grant).projects().list().await?;
+            let projects = projects.into_iter().map(|p| (p.id, p.name)).collect();
+            Some(named(&projects, name)?)
+        }
     };
-    let columns: Vec<score::MetricColumn> = loaded
-        .metrics
-        .values()
-        .filter(|m| m.weight > 0.0)
-        .map(|m| score::MetricColumn {
-            direction: m.direction,
-            section: m.section,
-            weight: m.weight,
-            values: values(m),
-        })
-        .collect();
-    let mut scored: Vec<(&str, score::BrandScore)> = brands
-        .iter()
-        .map(|b| loaded.brand(*b))
-        .zip(score::score(&columns, &score::Options::default()))
-        .collect();
-    scored.sort_by(|a, b| {
-        b.1.value
-            .unwrap_or(-1.0)
-            .total_cmp(&a.1.value.unwrap_or(-1.0))
-            .then_with(|| a.0.cmp(b.0))
-    });
+    let scored = agents::analysis::scores_now(&database.storage, &principal, project).await?;
+    if scored.is_empty() {
+        return Err(no_values().into());
+    }
     let mut table = Table::new(["brand", "score", "band", "coverage"]);
     let mut document = Vec::new();
-    for (brand, score) in scored.iter().take(arguments.limit) {
+    for score in scored.iter().take(rows) {
+        let brand = names.get(&score.brand).map_or("", String::as_str);
         table.row([
-            (*brand).to_owned(),
+            brand.to_owned(),
             score.value.map_or_else(|| "–".to_owned(), |v| figure(v, 1)),
             json!(score.band).as_str().unwrap_or("–").to_owned(),
             format!("{:.0} %", 100.0 * score.coverage),
         ]);
-        document.push(json!({ "brand": brand, "score": score.value, "band": score.band, "coverage": score.coverage }));
+        document.push(json!({
+            "brand": brand, "period": score.period, "score": score.value, "band": score.band, "coverage": score.coverage,
+        }));
     }
     show(format, &table, &document)
 }
 
-async fn forecasts(loaded: Loaded, format: Format, arguments: &Arguments) -> Outcome {
-    let series = loaded.series(arguments.min_periods);
+/// Why a series has no backtest, though its values can be used.
+fn no_backtest(values: &[f64]) -> String {
+    let mut known = values.iter().filter(|v| v.is_finite());
+    let first = known.next();
+    if known.all(|value| Some(value) == first) {
+        "its values never change".to_owned()
+    } else {
+        format!("{} periods are too short for a backtest", values.len())
+    }
+}
+
+async fn forecasts(
+    loaded: &Loaded,
+    series: Vec<(String, String, Vec<f64>)>,
+    horizon: u32,
+    format: Format,
+    rows: usize,
+) -> Outcome {
     let season = loaded.outcome.granularity.per_year();
-    let options = forecast::Options::new(arguments.horizon.max(1) as usize, season);
+    let options = forecast::Options::new(horizon as usize, season);
     let progress = Progress::new(series.len() as u64, "forecasting");
     let mut table = Table::new([
         "project",
@@ -315,58 +403,89 @@ async fn forecasts(loaded: Loaded, format: Format, arguments: &Arguments) -> Out
         "naive MASE",
         "against naive",
         "in 80 %",
+        "why not",
     ]);
     let mut document = Vec::new();
-    let (mut better, mut ratios) = (0, Vec::new());
+    let (count, mut better, mut ratios) = (series.len(), 0, Vec::new());
     for (index, (project, brand, values)) in series.into_iter().enumerate() {
         progress.to(index as u64, &brand);
         let length = values.len();
-        let report = tokio::task::spawn_blocking(move || forecast::backtest(&values, &options))
+        let backtest = move || match forecast::backtest(&values, &options) {
+            Ok(Some(report)) => Ok(report),
+            Ok(None) => Err(no_backtest(&values)),
+            Err(error) => Err(error.to_string()),
+        };
+        let report = tokio::task::spawn_blocking(backtest)
             .await
-            .map_err(|error| {
-                Error::new(ErrorKind::Internal, "analysis.failed", error.to_string())
-            })?;
-        let Ok(Some(report)) = report else {
-            document.push(json!({ "project": project, "brand": brand, "periods": length, "champion": Value::Null }));
-            continue;
+            .map_err(failed)?;
+        let measured = report.and_then(|report| match report.score(report.champion).copied() {
+            Some(champion) => Ok((report, champion)),
+            None => Err("no model could be measured".to_owned()),
+        });
+        let nothing = || "–".to_owned();
+        let (row, told) = match measured {
+            Err(reason) => (
+                [
+                    nothing(),
+                    nothing(),
+                    nothing(),
+                    nothing(),
+                    nothing(),
+                    reason.clone(),
+                ],
+                json!({ "project": project, "brand": brand, "periods": length, "champion": Value::Null, "reason": reason }),
+            ),
+            Ok((report, champion)) => {
+                let naive = report.score(Model::Naive).and_then(|n| n.accuracy.mase);
+                if let Some(ratio) = champion.against_naive {
+                    better += usize::from(ratio < 1.0);
+                    ratios.push(ratio);
+                }
+                let number = |value: Option<f64>| value.map_or_else(nothing, |v| figure(v, 3));
+                let row = [
+                    report.champion.name().to_owned(),
+                    number(champion.accuracy.mase),
+                    number(naive),
+                    number(champion.against_naive),
+                    format!("{:.0} %", 100.0 * champion.accuracy.coverage80),
+                    String::new(),
+                ];
+                let told = json!({
+                    "project": project, "brand": brand, "periods": length, "champion": report.champion.name(),
+                    "mase": champion.accuracy.mase, "naive_mase": naive, "against_naive": champion.against_naive,
+                    "coverage80": champion.accuracy.coverage80, "folds": report.folds,
+                });
+                (row, told)
+            }
         };
-        let (Some(champion), naive) = (report.score(report.champion), report.score(Model::Naive))
-        else {
-            continue;
-        };
-        if let Some(ratio) = champion.against_naive {
-            better += usize::from(ratio < 1.0);
-            ratios.push(ratio);
+        if document.len() < rows {
+            let [champion, mase, naive, ratio, covered, reason] = row;
+            let periods = length.to_string();
+            table.row([
+                project, brand, periods, champion, mase, naive, ratio, covered, reason,
+            ]);
+            document.push(told);
         }
-        let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |v| figure(v, 3));
-        table.row([
-            project.clone(),
-            brand.clone(),
-            length.to_string(),
-            report.champion.name().to_owned(),
-            number(Some(champion.accuracy.mase)),
-            number(naive.map(|n| n.accuracy.mase)),
-            number(champion.against_naive),
-            format!("{:.0} %", 100.0 * champion.accuracy.coverage80),
-        ]);
-        document.push(json!({
-            "project": project, "brand": brand, "periods": length, "champion": report.champion.name(),
-            "mase": champion.accuracy.mase, "naive_mase": naive.map(|n| n.accuracy.mase),
-            "against_naive": champion.against_naive, "coverage80": champion.accuracy.coverage80, "folds": report.folds,
-        }));
     }
     progress.done();
     show(format, &table, &document)?;
     if format == Format::Table {
-        let mean = ratios.iter().sum::<f64>() / ratios.len().max(1) as f64;
-        say(&format!(
-            "\n{} series; better than naive in {better} of {}; mean error against naive {}",
-            document.len(),
-            ratios.len(),
-            figure(mean, 3)
-        ))?;
+        say(&format!("\n{}", summary(count, better, &ratios)))?;
     }
     Ok(())
+}
+
+/// What a backtest of so many series comes to: errors as shares of those of the naive forecast, where those are known.
+fn summary(series: usize, better: usize, ratios: &[f64]) -> String {
+    if ratios.is_empty() {
+        return format!("{series} series; none could be measured against naive");
+    }
+    let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    format!(
+        "{series} series; better than naive in {better} of {}; mean error against naive {}",
+        ratios.len(),
+        figure(mean, 3)
+    )
 }
 
 /// What the promotion analyses read: the table with names in it, the options, and the projects.
@@ -377,7 +496,7 @@ struct Promoted {
 }
 
 impl Promoted {
-    fn new(loaded: &Loaded, arguments: &Arguments) -> Result<Self, Failure> {
+    fn new(loaded: &Loaded, slice: &Slice) -> Result<Self, Failure> {
         let drivers: Vec<&str> = loaded
             .metrics
             .values()
@@ -403,7 +522,7 @@ impl Promoted {
         let key = |id: &MetricId| loaded.metrics.get(id).map(|m| m.key.clone());
         Ok(Self {
             options: promotion::Options {
-                min_active: arguments.min_periods,
+                min_active: slice.min_periods(),
                 granularity: loaded.outcome.granularity,
                 ..promotion::Options::weekly(&loaded.outcome.key, &drivers)
             },
@@ -445,8 +564,8 @@ fn verdict(verdict: promotion::Verdict) -> String {
         .replace('_', " ")
 }
 
-fn promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
-    let promoted = Promoted::new(loaded, arguments)?;
+fn promotions(loaded: &Loaded, slice: &Slice, format: Format, rows: usize) -> Outcome {
+    let promoted = Promoted::new(loaded, slice)?;
     let mut printed = Table::new([
         "project",
         "brand",
@@ -462,18 +581,19 @@ fn promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome
         let effects = promotion::promotion_effects(&promoted.frame, project, &promoted.options)
             .map_err(failed)?;
         for effect in effects {
-            if document.len() < arguments.limit {
-                printed.row([
-                    project.clone(),
-                    effect.brand.clone(),
-                    effect.driver.clone(),
-                    percent(effect.effect),
-                    format!("{} … {}", percent(effect.low95), percent(effect.high95)),
-                    figure(effect.t, 2),
-                    format!("{:.3}", effect.q),
-                    verdict(effect.verdict),
-                ]);
+            if document.len() == rows {
+                break;
             }
+            printed.row([
+                project.clone(),
+                effect.brand.clone(),
+                effect.driver.clone(),
+                percent(effect.effect),
+                format!("{} … {}", percent(effect.low95), percent(effect.high95)),
+                figure(effect.t, 2),
+                format!("{:.3}", effect.q),
+                verdict(effect.verdict),
+            ]);
             let mut row = json!(effect);
             row["project"] = json!(project);
             document.push(row);
@@ -483,8 +603,8 @@ fn promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome
 }
 
 /// Effects of one brand's promotions on another's sales, those told from chance first.
-fn cross_promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> Outcome {
-    let promoted = Promoted::new(loaded, arguments)?;
+fn cross_promotions(loaded: &Loaded, slice: &Slice, format: Format, rows: usize) -> Outcome {
+    let promoted = Promoted::new(loaded, slice)?;
     let mut found = Vec::new();
     for project in &promoted.projects {
         let effects =
@@ -505,20 +625,18 @@ fn cross_promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> O
         "verdict",
     ]);
     let mut document = Vec::new();
-    for (project, effect) in &found {
-        if document.len() < arguments.limit {
-            printed.row([
-                (*project).clone(),
-                effect.driver_brand.clone(),
-                effect.driver.clone(),
-                effect.affected.clone(),
-                percent(effect.effect),
-                format!("{} … {}", percent(effect.low95), percent(effect.high95)),
-                figure(effect.t, 2),
-                format!("{:.3}", effect.q),
-                verdict(effect.verdict),
-            ]);
-        }
+    for (project, effect) in found.iter().take(rows) {
+        printed.row([
+            (*project).clone(),
+            effect.driver_brand.clone(),
+            effect.driver.clone(),
+            effect.affected.clone(),
+            percent(effect.effect),
+            format!("{} … {}", percent(effect.low95), percent(effect.high95)),
+            figure(effect.t, 2),
+            format!("{:.3}", effect.q),
+            verdict(effect.verdict),
+        ]);
         let mut row = json!(effect);
         row["project"] = json!(project);
         document.push(row);
@@ -527,28 +645,10 @@ fn cross_promotions(loaded: &Loaded, format: Format, arguments: &Arguments) -> O
     if found.is_empty() && format == Format::Table {
         say(&format!(
             "\nno pair to look at: it takes two brands of one project with sales in at least {} periods (--min-periods)",
-            arguments.min_periods
+            slice.min_periods()
         ))?;
     }
     Ok(())
-}
-
-/// What the agents know, after a cycle of theirs on the data as it is.
-async fn thought(
-    config: &Config,
-    database: &Database,
-    organisation: &Organisation,
-    format: Format,
-    what: What,
-    arguments: &Arguments,
-) -> Outcome {
-    let engine = Engine::start(config, database).await?;
-    let result = match what {
-        What::Synergies => synergies(&engine, database, organisation, format, arguments).await,
-        _ => plan(&engine, database, organisation, format, arguments).await,
-    };
-    let stopped = engine.stop(config).await;
-    result.and(stopped)
 }
 
 async fn brand_names(
@@ -572,7 +672,7 @@ async fn synergies(
     database: &Database,
     organisation: &Organisation,
     format: Format,
-    arguments: &Arguments,
+    rows: usize,
 ) -> Outcome {
     let principal = Principal::system(organisation.id);
     engine.agents.run_all(&principal).await?;
@@ -582,6 +682,8 @@ async fn synergies(
     found
         .effects
         .sort_by(|a, b| a.q_value.total_cmp(&b.q_value));
+    let nothing = found.effects.is_empty();
+    found.effects.truncate(rows);
     let mut table = Table::new([
         "driver",
         "affected",
@@ -590,7 +692,7 @@ async fn synergies(
         "q",
         "verdict",
     ]);
-    for effect in found.effects.iter().take(arguments.limit) {
+    for effect in &found.effects {
         table.row([
             name(&effect.driver),
             name(&effect.affected),
@@ -608,7 +710,7 @@ async fn synergies(
         ]);
     }
     show(format, &table, &found)?;
-    if found.effects.is_empty() && format == Format::Table {
+    if nothing && format == Format::Table {
         say("\nno pair to look at: it takes own brands with a stated margin and media spend")?;
     }
     Ok(())
@@ -618,8 +720,9 @@ async fn plan(
     engine: &Engine,
     database: &Database,
     organisation: &Organisation,
+    horizon: u32,
     format: Format,
-    arguments: &Arguments,
+    rows: usize,
 ) -> Outcome {
     let principal = Principal::system(organisation.id);
     engine.agents.run_all(&principal).await?;
@@ -634,11 +737,12 @@ async fn plan(
         .into_iter()
         .map(|c| (c.id, c.name))
         .collect();
-    let plan = engine
+    let mut plan = engine
         .agents
         .plans()
-        .optimise(&principal, arguments.horizon, None)
+        .optimise(&principal, horizon, None)
         .await?;
+    plan.lines.truncate(rows);
     let mut table = Table::new([
         "brand",
         "channel",
@@ -648,7 +752,7 @@ async fn plan(
     ]);
     let number =
         |value: &dyn std::fmt::Display| figure(value.to_string().parse().unwrap_or(f64::NAN), 0);
-    for line in plan.lines.iter().take(arguments.limit) {
+    for line in &plan.lines {
         table.row([
             names.get(&line.brand).cloned().unwrap_or_default(),
             channels.get(&line.channel).cloned().unwrap_or_default(),
@@ -670,4 +774,46 @@ async fn plan(
         ))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backtest_without_a_ratio_claims_no_mean() {
+        assert_eq!(
+            summary(3, 0, &[]),
+            "3 series; none could be measured against naive"
+        );
+        assert_eq!(
+            summary(3, 1, &[0.5, 1.5]),
+            "3 series; better than naive in 1 of 2; mean error against naive 1.000"
+        );
+    }
+
+    #[test]
+    fn a_series_without_a_backtest_says_why() {
+        assert_eq!(
+            no_backtest(&[5.0, f64::NAN, 5.0]),
+            "its values never change"
+        );
+        assert_eq!(
+            no_backtest(&[5.0, 6.0]),
+            "2 periods are too short for a backtest"
+        );
+    }
+
+    #[test]
+    fn options_that_would_change_nothing_are_refused_by_name() {
+        let mut slice = Slice {
+            project: None,
+            metric: None,
+            min_periods: None,
+        };
+        assert!(unused(&slice).is_ok());
+        slice.min_periods = Some(40);
+        let refused = unused(&slice).expect_err("it would change nothing");
+        assert!(refused.to_string().contains("--min-periods"), "{refused}");
+    }
 }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::{
     Csv, Destination, Failure, Format, Outcome, cell,
     file::CsvFile,
-    maybe,
+    maybe, number,
     time::Times,
     work::{self, Watch},
 };
@@ -49,16 +49,16 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     ignore: Vec<String>,
     /// Degree of the trend
-    #[arg(long, value_name = "N", default_value_t = ElasticityParams::default().trend)]
-    trend: usize,
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(..=10))]
+    trend: u8,
     /// Waves a year of the season
-    #[arg(long, value_name = "N", default_value_t = ElasticityParams::default().harmonics)]
-    harmonics: usize,
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(..=100))]
+    harmonics: u8,
     /// Periods of a year
-    #[arg(long, value_name = "N", default_value_t = ElasticityParams::default().year)]
+    #[arg(long, value_name = "N", default_value_t = ElasticityParams::default().year, value_parser = number::periods)]
     year: f64,
     /// Largest q of an effect that counts as found
-    #[arg(long, value_name = "SHARE", default_value_t = ElasticityParams::default().false_discovery_rate)]
+    #[arg(long, value_name = "SHARE", default_value_t = ElasticityParams::default().false_discovery_rate, value_parser = number::share)]
     false_discovery_rate: f64,
     #[command(flatten)]
     destination: Destination,
@@ -195,8 +195,8 @@ fn reason(e: &Elasticity) -> Option<&'static str> {
 
 fn estimate(panel: &Panel, arguments: &Arguments, watch: &Watch) -> Result<Vec<Effects>, Failure> {
     let params = ElasticityParams {
-        trend: arguments.trend,
-        harmonics: arguments.harmonics,
+        trend: usize::from(arguments.trend),
+        harmonics: usize::from(arguments.harmonics),
         year: arguments.year,
         false_discovery_rate: arguments.false_discovery_rate,
         ..ElasticityParams::default()
@@ -215,7 +215,7 @@ fn estimate(panel: &Panel, arguments: &Arguments, watch: &Watch) -> Result<Vec<E
             let refusal = Error::invalid("synergy.data_unusable", format!("{}: {error}", path.display()));
             match error {
                 ElasticityError::TooShort { .. } => refusal.advise(
-                    "logarithms need positive values: add a small amount to a driver that is often zero, or leave out brands and drivers with --ignore",
+                    "logarithms need positive values: add a small amount to a driver that is often zero, leave out brands and drivers with --ignore, or lower --trend and --harmonics",
                 ),
                 _ => refusal,
             }
@@ -275,6 +275,9 @@ fn indices(entries: &[Elasticity], outcomes: &[Vec<f64>]) -> Vec<Option<f64>> {
                         effect: Estimate::new(value, error, e.elasticity.dof, 0.0),
                         strength: value,
                         variance_inflation: e.variance_inflation,
+                        own_variation: e.own_variation,
+                        // Of the logarithm, like everything here; what is left after the controls alone is not known.
+                        variation: f64::NAN,
                         draws: Vec::new(),
                     }
                 })
@@ -299,8 +302,30 @@ fn read(arguments: &Arguments) -> Result<Panel, Error> {
         .iter()
         .map(|name| file.column(name))
         .collect::<Result<Vec<_>, _>>()?;
-    for name in &arguments.ignore {
-        file.column(name)?;
+    for (option, names) in [
+        ("--controls", &arguments.controls),
+        ("--ignore", &arguments.ignore),
+    ] {
+        for name in names {
+            if [brand, week, outcome].contains(&file.column(name)?) {
+                return Err(Error::invalid(
+                    "synergy.data_unusable",
+                    format!("{option} names {name:?}, which every row needs"),
+                )
+                .advise("name columns of drivers or controls there"));
+            }
+        }
+    }
+    if let Some(twice) = arguments
+        .controls
+        .iter()
+        .find(|name| arguments.ignore.contains(name))
+    {
+        return Err(Error::invalid(
+            "synergy.data_unusable",
+            format!("--controls and --ignore both name {twice:?}"),
+        )
+        .advise("a column either enters as it is or is left out"));
     }
     let drivers: Vec<usize> = (0..file.header().len())
         .filter(|c| {
@@ -309,6 +334,13 @@ fn read(arguments: &Arguments) -> Result<Panel, Error> {
                 && !arguments.ignore.contains(&file.header()[*c])
         })
         .collect();
+    if drivers.is_empty() {
+        return Err(Error::invalid(
+            "synergy.data_unusable",
+            format!("{}: there is no driver", file.name()),
+        )
+        .advise("one more column is needed than brand, week, outcome and those of --controls and --ignore"));
+    }
     let (mut brands, mut rows): (Vec<String>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
     let mut known: HashMap<&str, usize> = HashMap::new();
     for row in 0..file.rows() {

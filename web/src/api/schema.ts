@@ -2588,7 +2588,7 @@ export interface components {
              * @description Values that were held out.
              */
             holdout_rows: number;
-            /** @description Whether the model beats that guess. Where it does not, the effects say nothing. */
+            /** @description Whether the models beat that guess by more than chance does. Where they do not, the effects say nothing. */
             is_better_than_mean: boolean;
             /**
              * @description The outcome.
@@ -3570,9 +3570,9 @@ export interface components {
             rmse: number;
             /**
              * Format: double
-             * @description The same of the value one year before.
+             * @description The same of the value one year before; absent where that is not known.
              */
-            rmse_naive: number;
+            rmse_naive?: number;
         };
         /**
          * MixInterval

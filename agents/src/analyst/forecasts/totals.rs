@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use analytics::cancel::Cancel;
 use analytics::forecast::{
     self, Options, Step,
-    reconcile::{Hierarchy, Method, ReconcileError, reconcile},
+    reconcile::{Hierarchy, Method, ReconcileError, reconcile_cancellable},
     refresh::Tracker,
 };
 use chrono::NaiveDate;
@@ -213,11 +214,16 @@ impl Layout {
         node: &Node,
         options: &Options,
         made: &BTreeMap<BrandId, (Series, Vec<ForecastPoint>)>,
+        stop: &dyn Cancel,
     ) -> Option<Base> {
         let known = node.brand.and_then(|brand| made.get(&brand));
         let steps = match known.filter(|(series, _)| same(&series.values, &node.values)) {
             Some((_, points)) => points.iter().map(step).collect(),
-            None => forecast::forecast(&node.values, options).ok()?.steps,
+            None => {
+                forecast::forecast_cancellable(&node.values, options, None, stop)
+                    .ok()?
+                    .steps
+            }
         };
         let (past, recent) = node.values.split_at(node.values.len() - self.errors);
         let one = Options {
@@ -225,7 +231,7 @@ impl Layout {
             folds: 0,
             ..*options
         };
-        let mut tracker = Tracker::fit(past, &one).ok()?;
+        let mut tracker = Tracker::fit_cancellable(past, &one, stop).ok()?;
         let mut errors = Vec::with_capacity(recent.len());
         for value in recent {
             let expected = tracker.forecast(1).first()?.mean;
@@ -241,7 +247,11 @@ impl Layout {
     }
 
     /// Makes the nodes' forecasts agree.
-    pub(super) fn agree(&self, bases: &[Base]) -> Result<Agreed, ReconcileError> {
+    pub(super) fn agree(
+        &self,
+        bases: &[Base],
+        stop: &dyn Cancel,
+    ) -> Result<Agreed, ReconcileError> {
         let leaves = self.parts.len();
         let sums = self.nodes[leaves..].iter().map(|n| n.members.clone());
         let hierarchy = Hierarchy::new(leaves, sums.collect())?;
@@ -257,11 +267,14 @@ impl Layout {
         } else {
             (Method::BottomUp, "bottom_up")
         };
-        let mut values = reconcile(&hierarchy, &means, &errors, method, positive)?.values;
+        let agree = |rows: &[Vec<f64>], positive: bool| {
+            reconcile_cancellable(&hierarchy, rows, &errors, method, positive, stop)
+        };
+        let mut values = agree(&means, positive)?.values;
         exactly(&mut values, leaves, &self.nodes);
         // The sums hold for what happened, so errors are reconciled like forecasts: their spread afterwards is the spread
         // of the reconciled forecasts, with everything that the nodes' errors have in common.
-        let after = reconcile(&hierarchy, &errors, &errors, method, false)?.values;
+        let after = agree(&errors, false)?.values;
         let width: Vec<f64> = errors
             .iter()
             .zip(&after)
@@ -388,6 +401,7 @@ pub(super) fn apply(agreed: &Agreed, forecasts: &mut [Forecast]) {
 mod tests {
     use std::sync::Arc;
 
+    use analytics::cancel::never;
     use chrono::Days;
     use domain::series::MetricTable;
 
@@ -441,11 +455,11 @@ mod tests {
             .iter()
             .map(|node| {
                 layout
-                    .base(node, &options, &BTreeMap::new())
+                    .base(node, &options, &BTreeMap::new(), &never)
                     .expect("known values")
             })
             .collect();
-        let agreed = layout.agree(&bases).expect("sound");
+        let agreed = layout.agree(&bases, &never).expect("sound");
         (layout, agreed)
     }
 
@@ -540,7 +554,7 @@ mod tests {
                     .collect(),
             })
             .collect();
-        for total in layout.agree(&bases).expect("sound").totals {
+        for total in layout.agree(&bases, &never).expect("sound").totals {
             let width = total.points[0].interval80.high - total.points[0].interval80.low;
             assert!((width - 2.0).abs() < 1e-9, "{total:?}");
         }

@@ -3,7 +3,7 @@
 use analytics::{
     cancel::Cancel,
     score::{
-        Options,
+        MetricColumn, Options,
         change::{ChangeError, change},
         robustness::{DrawParams, NoSwap, ranks, smallest_swap},
         score,
@@ -84,7 +84,7 @@ pub struct MetricChange {
 pub enum UnexplainedChange {
     /// There is no score now or before.
     NotScored,
-    /// Coverage changed, and more than twenty metrics changed with it.
+    /// More than twenty metrics changed their weight, appeared or vanished.
     TooMany,
 }
 
@@ -160,13 +160,20 @@ pub(crate) fn explain(
     let find = |id: BrandId| brands.iter().position(|b| b.id == id);
     let place = find(question.brand).ok_or_else(unknown)?;
     let options = Options::default();
-    let scores = score(&columns, &options);
+    let scored = |columns: &[MetricColumn]| {
+        score(columns, &options, cancel).map_err(|error| Error::Analysis(error.to_string()))
+    };
+    let scores = scored(&columns)?;
     let (old_brands, old_columns) = at(since);
-    let old_scores = score(&old_columns, &options);
+    let old_scores = scored(&old_columns)?;
     let old = old_brands.iter().position(|b| b.id == question.brand);
     let explained = old.map_or(Err(ChangeError::NotScored), |old| {
-        change((&old_columns, &old_scores[old]), (&columns, &scores[place]))
+        let before = (old_columns.as_slice(), &old_scores[old]);
+        change(before, (&columns, &scores[place]), cancel)
     });
+    if let Err(ChangeError::Cancelled(stopped)) = explained {
+        return Err(Error::Analysis(stopped.to_string()));
+    }
     let draws = DrawParams {
         seed,
         ..DrawParams::default()
@@ -221,13 +228,13 @@ pub(crate) fn explain(
         changes,
         unexplained: explained.err().map(|why| match why {
             ChangeError::TooMany { .. } => UnexplainedChange::TooMany,
-            // The metrics of both are the same by construction.
-            ChangeError::NotScored | ChangeError::OtherMetrics { .. } => {
-                UnexplainedChange::NotScored
-            }
+            // The metrics of both are the same by construction, and a stop has been passed on.
+            ChangeError::NotScored
+            | ChangeError::OtherMetrics { .. }
+            | ChangeError::Cancelled(_) => UnexplainedChange::NotScored,
         }),
         rank: standing.rank.map(count),
-        rank_shares: standing.shares,
+        rank_shares: (1..=brands.len()).map(|r| standing.share(r)).collect(),
         best_rank: standing.best.map(count),
         worst_rank: standing.worst.map(count),
         swap,

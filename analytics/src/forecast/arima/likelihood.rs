@@ -507,6 +507,7 @@ pub(super) fn log_likelihood(squares: f64, n: usize) -> f64 {
 mod tests {
     use super::*;
     use crate::forecast::levenberg_marquardt::solve;
+    use crate::rng;
 
     fn shape(p: usize, q: usize, seasonal_p: usize, seasonal_q: usize, period: usize) -> Shape {
         Shape {
@@ -519,14 +520,10 @@ mod tests {
     }
 
     fn values(n: usize) -> Vec<f64> {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        (0..n)
-            .map(|t| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5 + 0.3 * (t as f64 * 0.7).sin()
-            })
+        let noise = rng::normals(&mut rng::stream(1, &[]), n);
+        let parts = noise.iter().enumerate();
+        parts
+            .map(|(t, e)| 0.3 * e + 0.3 * (t as f64 * 0.7).sin())
             .collect()
     }
 

@@ -68,7 +68,7 @@ pub fn auto(
     values: &[f64],
     regressors: &[Vec<f64>],
     search: &Search,
-    cancel: &impl Cancel,
+    cancel: &dyn Cancel,
 ) -> Result<Fitted, ArimaError> {
     check(values, regressors)?;
     let n = values.len();
@@ -204,7 +204,7 @@ impl Walk<'_> {
     }
 
     /// Estimates a candidate that was not tried before; whether it is the best so far.
-    fn attempt(&mut self, candidate: Candidate) -> bool {
+    fn attempt(&mut self, candidate: Candidate, cancel: &dyn Cancel) -> bool {
         if !self.admits(candidate)
             || self.tried.contains(&candidate)
             || self.tried.len() >= self.search.models
@@ -225,7 +225,7 @@ impl Walk<'_> {
             .iter()
             .map(|(_, estimate, _)| transfer(estimate, shape))
             .collect();
-        let Some(estimate) = data.estimate(shape, &starts, QUICK, self.treatment) else {
+        let Some(estimate) = data.estimate(shape, &starts, QUICK, self.treatment, cancel) else {
             return false;
         };
         let Some(aicc) = data.aicc(&estimate) else {
@@ -243,7 +243,7 @@ impl Walk<'_> {
         true
     }
 
-    fn run(&mut self, cancel: &impl Cancel) -> Result<(), ArimaError> {
+    fn run(&mut self, cancel: &dyn Cancel) -> Result<(), ArimaError> {
         let constant = self.with.is_some();
         let seasonal = usize::from(self.base.period > 1);
         let start = |p, q, seasonal_p, seasonal_q, constant| Candidate {
@@ -261,7 +261,7 @@ impl Walk<'_> {
             start(2, 2, seasonal, seasonal, constant),
         ] {
             cancel.check()?;
-            self.attempt(candidate);
+            self.attempt(candidate, cancel);
         }
         'walk: loop {
             let Some((here, _, _)) = &self.best else {
@@ -270,7 +270,7 @@ impl Walk<'_> {
             let here = *here;
             for candidate in neighbours(here) {
                 cancel.check()?;
-                if self.attempt(candidate) {
+                if self.attempt(candidate, cancel) {
                     continue 'walk;
                 }
             }
@@ -290,7 +290,7 @@ impl Walk<'_> {
     /// The best model with its exact maximum of the likelihood.
     fn finalists(
         &mut self,
-        cancel: &impl Cancel,
+        cancel: &dyn Cancel,
     ) -> Result<Option<(Candidate, Estimate)>, ArimaError> {
         let mut finalists = std::mem::take(&mut self.earlier);
         finalists.extend(self.best.take());
@@ -308,7 +308,7 @@ impl Walk<'_> {
             };
             let start = std::slice::from_ref(&estimate.free);
             let finer = data
-                .estimate(estimate.shape, start, THOROUGH, Treatment::Settling)
+                .estimate(estimate.shape, start, THOROUGH, Treatment::Settling, cancel)
                 .filter(|finer| self.is_sound(data, finer))
                 .unwrap_or(estimate);
             let aicc = data.aicc(&finer).unwrap_or(f64::INFINITY);
@@ -316,13 +316,14 @@ impl Walk<'_> {
                 best = Some((candidate, finer, aicc));
             }
         }
+        cancel.check()?;
         Ok(best
             .map(|(candidate, estimate, _)| (candidate, estimate))
-            .or_else(|| self.simplest()))
+            .or_else(|| self.simplest(cancel)))
     }
 
     /// The model without coefficients, with a constant where that can be estimated.
-    fn simplest(&self) -> Option<(Candidate, Estimate)> {
+    fn simplest(&self, cancel: &dyn Cancel) -> Option<(Candidate, Estimate)> {
         [true, false].into_iter().find_map(|constant| {
             let candidate = Candidate {
                 p: 0,
@@ -332,7 +333,8 @@ impl Walk<'_> {
                 constant,
             };
             let data = self.data(constant)?;
-            let estimate = data.estimate(self.shape(candidate), &[], QUICK, Treatment::Settling)?;
+            let shape = self.shape(candidate);
+            let estimate = data.estimate(shape, &[], QUICK, Treatment::Settling, cancel)?;
             Some((candidate, estimate))
         })
     }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::cancel::{Cancelled, never};
+use crate::rng;
 
 fn golden() -> (Value, Vec<f64>) {
     let fixture: Value =
@@ -22,18 +23,9 @@ fn numbers(list: &Value) -> Vec<f64> {
         .collect()
 }
 
-/// Standard normal draws from a seed: xorshift and the sum of twelve uniforms.
+/// Standard normal draws from a seed.
 fn noise(n: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut uniform = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1u64 << 53) as f64
-    };
-    (0..n)
-        .map(|_| (0..12).map(|_| uniform()).sum::<f64>() - 6.0)
-        .collect()
+    rng::normals(&mut rng::stream(seed, &[]), n)
 }
 
 #[test]
