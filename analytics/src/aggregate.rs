@@ -42,6 +42,10 @@ const WAITING: usize = 2;
 /// Cells of a CSV file that mean "not known", in columns of numbers and dates.
 pub const UNKNOWN: [&str; 5] = ["", "NA", "na", "NaN", "nan"];
 
+/// Begins a comment, and no line that anybody writes. Where a file may have comments polars finds the ends of its lines in less than
+/// half the time: what it does without them needs a nightly compiler to be fast.
+const NO_COMMENT: &str = "\0no line begins like this\0";
+
 /// Columns of the result beside the keys.
 const FIGURES: [&str; 6] = ["period", "sum", "mean", "count", "min", "max"];
 
@@ -216,6 +220,7 @@ pub fn aggregate(
                 let values = Schema::from_iter([(aggregation.value.as_str().into(), values)]);
                 let source = LazyCsvReader::new(unmapped(path)?)
                     .with_glob(false)
+                    .with_comment_prefix(Some(NO_COMMENT.into()))
                     .with_infer_schema_length(Some(0))
                     .with_dtype_overwrite(Some(std::sync::Arc::new(values)))
                     .finish()?;

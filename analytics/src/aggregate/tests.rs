@@ -444,3 +444,13 @@ fn a_file_is_found_by_way_of_the_folder_above() {
     let found = aggregate(&around, FileFormat::Csv, &monthly(), &never).unwrap();
     assert_eq!(found.rows, 8);
 }
+
+#[test]
+fn no_line_is_taken_for_a_comment() {
+    let lines = ["#", "//", "\u{0}", "\u{0}\u{0}", "%", ";", "--"]
+        .map(|start| format!("{start},cost,2024-01-01,1\n"));
+    let text = format!("brand,metric,date,value\n{}", lines.concat());
+    let file = File::new("comments.csv", text.as_bytes());
+    let found = aggregate(&file.0, FileFormat::Csv, &monthly(), &never).unwrap();
+    assert_eq!((found.rows, found.frame.height()), (7, 7));
+}
