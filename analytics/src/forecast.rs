@@ -326,10 +326,10 @@ pub fn backtest(values: &[f64], options: &Options) -> Result<Option<Backtest>, F
     backtest_cancellable(values, options, &never)
 }
 
-/// As [`backtest`], until `cancel` says to stop.
+/// As [`backtest()`], until `cancel` says to stop.
 ///
 /// # Errors
-/// As [`backtest`]; [`ForecastError::Cancelled`].
+/// As [`backtest()`]; [`ForecastError::Cancelled`].
 pub fn backtest_cancellable(
     values: &[f64],
     options: &Options,
