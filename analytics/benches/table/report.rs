@@ -268,9 +268,10 @@ impl Table {
 /// All rows as a page, a table per topic.
 fn page(rows: &[Row]) -> String {
     let mut page = String::from(
-        "# Measured\n\nWhat `make bench` printed on a machine with two cores: our figure, the reference's, what ours has to reach and whether it \
-         does. *Measured*: the reference ran\nbeside ours in the same run. *Stored*: it was measured earlier on the same kind of machine. Data sets \
-         that may not be shipped are read from `$DIGI_BENCH_DATA`;\nwithout them their rows are not measured, and never met.\n",
+        "# Measured\n\n\
+         What `make bench` printed on a machine with two cores: our figure, the reference's, what ours has to reach and whether it does.\n\
+         *Measured*: the reference ran beside ours in the same run. *Stored*: it was measured earlier on the same kind of machine. Data sets\n\
+         that may not be shipped are read from `$DIGI_BENCH_DATA`; without them their rows are not measured, and never met.\n",
     );
     for topic in rows.chunk_by(|a, b| a.topic == b.topic) {
         // Writing to a string does not fail.
