@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub use crate::{
+    analyst::cleaning::cleaned,
     analyst::correlations::{
         CorrelationPair, CorrelationVerdict, Correlations, NotCompared, NotComparedReason,
         RunsAhead,

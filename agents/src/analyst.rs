@@ -4,6 +4,7 @@
 //! wait for the same result, found by the data's digest and by what the values mean: roles, definitions, names. Only the newest
 //! snapshot of an organisation is kept.
 
+pub(crate) mod cleaning;
 pub(crate) mod correlations;
 pub(crate) mod drivers;
 pub(crate) mod forecasts;
@@ -44,6 +45,7 @@ use crate::{
     observe::{Snapshot, observe},
     view::View,
 };
+use cleaning::Cleaned;
 use correlations::Correlations;
 use drivers::Drivers;
 use forecasts::Forecasts;
@@ -81,9 +83,11 @@ type Answers<K, T> = Mutex<BTreeMap<K, Once<T>>>;
 struct Desk {
     digest: String,
     meaning: u64,
-    table: OnceCell<Arc<MetricTable>>,
+    /// The values as they are stored.
+    stored: OnceCell<Arc<MetricTable>>,
+    cleaned: OnceCell<Cleaned>,
     quality: OnceCell<Arc<Quality>>,
-    /// The table without the values that must not be acted on.
+    /// The cleaned table without the values that must not be acted on.
     trusted: OnceCell<Arc<MetricTable>>,
     scan: OnceCell<Option<Arc<Scanned>>>,
     /// By weeks ahead.
@@ -151,7 +155,7 @@ impl Analyst {
         }
     }
 
-    /// What is true now. The values are read once per digest.
+    /// What is true now. The values are read once per digest, and cleaned once per meaning of them.
     pub(crate) async fn snapshot(&self, principal: &Principal) -> Result<Arc<Snapshot>, Error> {
         let org = principal.org();
         let known = |digest: &str| {
@@ -162,13 +166,24 @@ impl Analyst {
             desks
                 .get(&org)
                 .filter(|desk| desk.digest == digest)
-                .and_then(|desk| desk.table.get().cloned())
+                .and_then(|desk| desk.stored.get().cloned())
         };
-        let snapshot = observe(&self.storage, principal, known).await?;
-        let desk = self.desk(&snapshot.view);
+        let stored = observe(&self.storage, principal, known).await?;
+        let desk = self.desk(&stored.view);
         // Whoever was first keeps its table; the others are equal by digest.
-        let _ = desk.table.set(Arc::clone(&snapshot.table));
-        Ok(Arc::new(snapshot))
+        let _ = desk.stored.set(Arc::clone(&stored.table));
+        if !cleaning::is_wanted(&stored.view.metrics) {
+            return Ok(Arc::new(stored));
+        }
+        let clean = || async {
+            let (table, metrics) = (Arc::clone(&stored.table), stored.view.metrics.clone());
+            let work =
+                move |task: TaskHandle| cleaning::apply(&table, &metrics, &|| task.is_cancelled());
+            let cleaned = self.run(ANALYSIS, "cleaning of the data", work).await?;
+            cleaned.map_err(|cancelled| Error::Analysis(cancelled.to_string()))
+        };
+        let cleaned = desk.cleaned.get_or_try_init(clean).await?.clone();
+        Ok(Arc::new(cleaned.seen(stored)))
     }
 
     /// The quality of every series of a snapshot.

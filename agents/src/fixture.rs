@@ -11,6 +11,7 @@ use domain::{
     },
     project::Project,
     provenance::Provenance,
+    quality::{Cleaning, QualityLimits},
     recommendation::{Action, Move, Recommendation, State},
 };
 use runtime::compute::Compute;
@@ -364,6 +365,8 @@ pub(crate) fn definition(
         weight: 1.0,
         granularity: Granularity::Week,
         channel,
+        cleaning: Cleaning::default(),
+        quality: QualityLimits::default(),
     }
 }
 

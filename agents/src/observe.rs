@@ -14,7 +14,7 @@ use domain::{
 use rust_decimal::prelude::ToPrimitive;
 use storage::{Executor, Storage, ValueQuery};
 
-use crate::{Error, view::View};
+use crate::{Error, analyst::cleaning::Changes, view::View};
 
 /// Weeks over which spending counts as what is spent now. A year, so that neither season nor flighting decides.
 pub(crate) const CURRENT_WEEKS: u64 = 52;
@@ -24,8 +24,10 @@ pub(crate) const CURRENT_WEEKS: u64 = 52;
 pub(crate) struct Snapshot {
     /// The portfolio.
     pub view: View,
-    /// Every value of every brand, corrections applied.
+    /// Every value of every brand, corrections applied, and cleaned where the metric has rules.
     pub table: Arc<MetricTable>,
+    /// What the rules changed in it.
+    pub changes: Arc<Changes>,
     /// Number of distinct weeks of the outcome.
     pub weeks: u64,
 }
@@ -42,7 +44,8 @@ impl Snapshot {
     }
 }
 
-/// Looks at the whole portfolio. `known` hands over the values of a digest that were read before.
+/// Looks at the whole portfolio as it is stored: nothing is cleaned yet. `known` hands over the values of a digest that were read
+/// before.
 ///
 /// # Errors
 /// When the database cannot be reached.
@@ -99,7 +102,12 @@ pub(crate) async fn observe(
         metrics,
         current,
     };
-    Ok(Snapshot { view, table, weeks })
+    Ok(Snapshot {
+        view,
+        table,
+        changes: Arc::default(),
+        weeks,
+    })
 }
 
 /// Mean weekly spend by own brand and channel over the last [`CURRENT_WEEKS`] weeks with data.

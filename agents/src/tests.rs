@@ -8,6 +8,7 @@ use domain::{
     clock::SystemClock,
     event::{EventKind, NewEvent},
     quality::Verdict,
+    quality::{Cleaning, QualityLimits},
     recommendation::{Kind, State},
     run::{RunState, Trigger},
 };
@@ -279,6 +280,48 @@ on_both! {
         let last = analyst.snapshot(&system).await.expect("read");
         assert_eq!(last.view.digest, before.view.digest, "no value changed");
         assert!(analyst.quality(&last).await.expect("made").fails(house.alder, house.spend, None), "a health metric may not");
+        stage.strike().await;
+    }
+
+    async fn a_metric_s_rules_count_as_soon_as_they_are_set_and_leave_what_is_stored(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let (house, system) = (stage.house, stage.house.system());
+        house.stick(&db, house.units).await;
+        let analyst = &stage.agents.inner.analyst;
+        let grant = system.grant(Permission::MetricWrite).expect("held");
+        let define = |cleaning: Cleaning, quality: QualityLimits| {
+            let role = domain::metric::MetricRole::Outcome;
+            let ruled = domain::metric::MetricDefinition {
+                cleaning,
+                quality,
+                ..crate::fixture::definition(house.units, "units", role, None)
+            };
+            db.unit(&grant, move |u| {
+                let ruled = ruled.clone();
+                Box::pin(async move { u.metrics().define(&ruled).await })
+            })
+        };
+        let stored = || async { db.scope(&grant).values().table(&storage::ValueQuery::default()).await.expect("read") };
+        let (before, kept) = (analyst.snapshot(&system).await.expect("read"), stored().await);
+        assert!(analyst.quality(&before).await.expect("made").fails(house.alder, house.units, None), "units stand still");
+
+        let rules = Cleaning { stuck_tail: 6, ..Cleaning::default() };
+        assert_eq!(define(rules, QualityLimits::default()).await.expect("defined"), 2);
+        let ruled = analyst.snapshot(&system).await.expect("read");
+        assert_eq!(ruled.view.digest, before.view.digest, "no value changed");
+        assert_eq!(ruled.table.len() + 7, before.table.len(), "seven of the eight stuck weeks are left out");
+        let quality = analyst.quality(&ruled).await.expect("made");
+        assert!(!quality.fails(house.alder, house.units, None));
+        let told = quality.series().iter().find(|s| (s.brand, s.metric) == (house.alder, house.units)).expect("checked");
+        assert!(told.findings.iter().any(|f| f.text.starts_with("has 7 values changed by the metric's cleaning rules")), "{told:?}");
+        assert!(Arc::ptr_eq(&ruled.table, &analyst.snapshot(&system).await.expect("known").table), "cleaned once");
+
+        let off = QualityLimits { stuck: Some(0), ..QualityLimits::default() };
+        assert_eq!(define(Cleaning::default(), off).await.expect("defined"), 3);
+        let loose = analyst.snapshot(&system).await.expect("read");
+        assert_eq!(loose.table, before.table);
+        assert!(!analyst.quality(&loose).await.expect("made").fails(house.alder, house.units, None), "the check is off");
+        assert_eq!(stored().await, kept);
         stage.strike().await;
     }
 

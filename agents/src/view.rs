@@ -245,6 +245,7 @@ pub(crate) mod tests_support {
     use domain::{
         id::{OrgId, PlanId},
         metric::{Direction, Granularity, MetricUnit, Section},
+        quality::{Cleaning, QualityLimits},
     };
 
     use super::*;
@@ -285,6 +286,8 @@ pub(crate) mod tests_support {
             weight: 5.0,
             granularity: Granularity::Week,
             channel: on.map(channel),
+            cleaning: Cleaning::default(),
+            quality: QualityLimits::default(),
         }
     }
 

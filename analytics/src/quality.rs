@@ -6,8 +6,8 @@
 pub mod change_point;
 pub mod cleaning;
 
-use domain::metric::MetricRole;
 pub use domain::quality::Verdict;
+use domain::{metric::MetricRole, quality::QualityLimits};
 use serde::{Deserialize, Serialize};
 
 use self::change_point::{LevelShift, level_shifts};
@@ -80,6 +80,33 @@ impl Criteria {
                 level_shift: None,
                 ..usual
             },
+        }
+    }
+
+    /// The same with what an organisation set otherwise.
+    #[must_use]
+    pub fn with(self, set: &QualityLimits) -> Self {
+        /// A limit of nothing switches its check off.
+        fn switched<T: PartialEq + Default + Copy, U>(
+            set: Option<T>,
+            usual: Option<U>,
+            as_limit: impl Fn(T) -> U,
+        ) -> Option<U> {
+            match set {
+                Some(limit) => (limit != T::default()).then(|| as_limit(limit)),
+                None => usual,
+            }
+        }
+        let count = |set: Option<u32>, usual| set.map_or(usual, |limit| limit as usize);
+        Self {
+            min_history: count(set.min_history, self.min_history),
+            max_absent: set.max_absent.unwrap_or(self.max_absent),
+            max_age: count(set.max_age, self.max_age),
+            outlier: switched(set.outlier, self.outlier, |limit| limit),
+            max_outliers: set.max_outliers.unwrap_or(self.max_outliers),
+            stuck: switched(set.stuck, self.stuck, |limit| limit as usize),
+            max_duplicates: self.max_duplicates,
+            level_shift: switched(set.level_shift, self.level_shift, |limit| limit),
         }
     }
 }
@@ -421,6 +448,39 @@ mod tests {
                 findings: vec![]
             }
         );
+    }
+
+    #[test]
+    fn what_an_organisation_sets_goes_before_what_is_usual_for_the_role() {
+        let usual = Criteria::of(MetricRole::Outcome);
+        assert_eq!(usual.with(&QualityLimits::default()), usual);
+        let set = QualityLimits {
+            min_history: Some(2),
+            max_absent: Some(0.5),
+            max_age: Some(9),
+            outlier: Some(0.0),
+            max_outliers: Some(0.1),
+            stuck: Some(0),
+            level_shift: Some(4.0),
+        };
+        assert_eq!(
+            usual.with(&set),
+            Criteria {
+                min_history: 2,
+                max_absent: 0.5,
+                max_age: 9,
+                outlier: None,
+                max_outliers: 0.1,
+                stuck: None,
+                level_shift: Some(4.0),
+                ..usual
+            }
+        );
+        let watched = Criteria::of(MetricRole::Spend).with(&QualityLimits {
+            stuck: Some(8),
+            ..QualityLimits::default()
+        });
+        assert_eq!((watched.stuck, watched.outlier), (Some(8), None));
     }
 
     #[test]

@@ -92,6 +92,91 @@ mirror_enum! {
     }
 }
 
+mirror_enum! {
+    /// What becomes of absent values between known ones.
+    GapRule of domain::quality::GapRule {
+        /// They stay absent.
+        None,
+        /// A straight line between the neighbours.
+        Linear,
+        /// A straight line between the neighbours freed from their season, with the season of the place put back.
+        Seasonal,
+        /// Zero: the source leaves out what did not happen.
+        Zero,
+    }
+}
+
+mirror_enum! {
+    /// What becomes of values far from what trend and season let one expect.
+    OutlierRule of domain::quality::OutlierRule {
+        /// They stay.
+        None,
+        /// They are brought back to the limit.
+        Cap,
+        /// They are replaced by what was expected.
+        Expected,
+    }
+}
+
+mirror! {
+    /// Rules by which a metric's series are cleaned before they are used, in this order. The stored values stay as they are, and
+    /// every series whose values were changed says so in its quality.
+    Cleaning both_ways domain::quality::Cleaning {
+        /// A series that ends in at least this many equal non-zero values loses all of them but the first: the feed has stuck. 0
+        /// leaves it, otherwise at least 3.
+        #[oai(default)]
+        stuck_tail: u32,
+        /// Outliers.
+        #[oai(default = "leave_outliers")]
+        outliers: OutlierRule,
+        /// Robust standard deviations from which a value is an outlier, at least 3.
+        #[oai(default = "usual_outlier_limit")]
+        outlier_limit: f64,
+        /// Gaps.
+        #[oai(default = "leave_gaps")]
+        gaps: GapRule,
+        /// Longest gap that is filled, in periods; a longer one stays absent, unless absent means zero.
+        #[oai(default = "usual_longest_gap")]
+        longest_gap: u32,
+    }
+}
+
+fn leave_outliers() -> OutlierRule {
+    OutlierRule::None
+}
+
+fn leave_gaps() -> GapRule {
+    GapRule::None
+}
+
+fn usual_outlier_limit() -> f64 {
+    domain::quality::Cleaning::default().outlier_limit
+}
+
+fn usual_longest_gap() -> u32 {
+    domain::quality::Cleaning::default().longest_gap
+}
+
+mirror! {
+    /// Limits of the quality check; what is absent is as usual for the metric's role.
+    QualityLimits both_ways domain::quality::QualityLimits {
+        /// Fewest known values; below it a series must not be acted on.
+        min_history: Option<u32>,
+        /// Share of absent values inside a series above which it is reviewed; at three times that it must not be acted on.
+        max_absent: Option<f64>,
+        /// Periods since the last known value above which it is reviewed; at four times that it must not be acted on.
+        max_age: Option<u32>,
+        /// Robust standard deviations from which a value is an outlier; 0 switches the check off.
+        outlier: Option<f64>,
+        /// Share of outliers above which it is reviewed; at five times that it must not be acted on.
+        max_outliers: Option<f64>,
+        /// Equal non-zero values in a row that look stuck, at least 3; 0 switches the check off.
+        stuck: Option<u32>,
+        /// Standard deviations of the noise from which a change of level is told; 0 switches the check off.
+        level_shift: Option<f64>,
+    }
+}
+
 mirror! {
     /// One version of a metric's definition.
     MetricDefinition of domain::metric::MetricDefinition {
@@ -119,6 +204,10 @@ mirror! {
         granularity: Granularity,
         /// The channel, for spend and exposure.
         channel: Option<Id<ChannelId>>,
+        /// How its series are cleaned before they are used.
+        cleaning: Cleaning,
+        /// Limits of the quality check that differ from the usual ones of its role.
+        quality: QualityLimits,
     }
 }
 
@@ -150,6 +239,26 @@ pub(crate) struct MetricCreate {
     pub(crate) granularity: Granularity,
     /// The channel, for spend and exposure.
     pub(crate) channel: Option<Id<ChannelId>>,
+    /// How its series are cleaned before they are used; absent leaves them as they are. Not for spend.
+    pub(crate) cleaning: Option<Cleaning>,
+    /// Limits of the quality check that differ from the usual ones of its role.
+    pub(crate) quality: Option<QualityLimits>,
+}
+
+/// Refuses rules and limits that cannot be meant; the first problem is told.
+fn sound(
+    cleaning: &domain::quality::Cleaning,
+    quality: &domain::quality::QualityLimits,
+    role: domain::metric::MetricRole,
+) -> Result<(), domain::Error> {
+    let problems = cleaning.problems(role).into_iter();
+    match problems.chain(quality.problems()).next() {
+        None => Ok(()),
+        Some(problem) => {
+            let message = format!("{} {}", problem.field, problem.message);
+            Err(domain::Error::invalid("metric.rules", message).advise(problem.advice))
+        }
+    }
 }
 
 /// Metric definitions.
@@ -193,7 +302,12 @@ impl MetricApi {
             weight,
             granularity,
             channel,
+            cleaning,
+            quality,
         } = body.0;
+        let cleaning = cleaning.back().unwrap_or_default();
+        let quality = quality.back().unwrap_or_default();
+        sound(&cleaning, &quality, role.back())?;
         let org = caller.user.org;
         let made = self
             .0
@@ -213,6 +327,8 @@ impl MetricApi {
                     weight,
                     granularity: granularity.back(),
                     channel: channel.back(),
+                    cleaning,
+                    quality,
                 };
                 Box::pin(async move {
                     if let Some(known) = u.metrics().by_key(&definition.key).await? {

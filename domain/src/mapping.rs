@@ -12,6 +12,7 @@ use crate::{
     brand::BrandRole,
     currency::{self, Rates},
     metric::{Direction, Granularity, MetricRole, MetricUnit, Section},
+    quality::{Cleaning, QualityLimits},
 };
 
 /// How one kind of file is read.
@@ -354,6 +355,12 @@ pub struct MetricColumn {
     /// Value of a cell that means "no value"; absent leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub na_value: Option<f64>,
+    /// How its series are cleaned before they are used. Like name and weight it is taken when the metric is first defined.
+    #[serde(default, skip_serializing_if = "Cleaning::is_default")]
+    pub cleaning: Cleaning,
+    /// Limits of the quality check that differ from the usual ones of its role; taken when the metric is first defined.
+    #[serde(default, skip_serializing_if = "QualityLimits::is_default")]
+    pub quality: QualityLimits,
 }
 
 /// What a number in a file counts.
@@ -644,6 +651,10 @@ impl Mapping {
                     "name the channel that the money goes to",
                 );
             }
+            let cleaning = metric.cleaning.problems(metric.role);
+            for problem in cleaning.into_iter().chain(metric.quality.problems()) {
+                say(at(problem.field), problem.message, problem.advice);
+            }
         }
         for (what, message) in self.rates.iter().flat_map(Rates::problems) {
             say(
@@ -767,6 +778,21 @@ mod tests {
         let mut mapping = sound();
         mapping.metric[0].scale = Scale::Percent;
         assert_eq!(mapping.problems()[0].field, "metric[0].scale");
+    }
+
+    #[test]
+    fn rules_and_limits_that_cannot_be_meant_are_problems_of_their_metric() {
+        let mut mapping = sound();
+        mapping.metric[0].cleaning.stuck_tail = 1;
+        mapping.metric[0].quality.max_absent = Some(5.0);
+        let fields: Vec<String> = mapping.problems().into_iter().map(|p| p.field).collect();
+        assert_eq!(
+            fields,
+            [
+                "metric[0].cleaning.stuck_tail",
+                "metric[0].quality.max_absent"
+            ]
+        );
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use chrono::{Datelike, Days, Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{BrandId, ChannelId, MetricId, ProjectId};
+use crate::{
+    id::{BrandId, ChannelId, MetricId, ProjectId},
+    quality::{Cleaning, QualityLimits},
+};
 
 /// The four sections of the product's brand score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -154,6 +157,12 @@ pub struct MetricDefinition {
     pub granularity: Granularity,
     /// The channel, for spend and exposure.
     pub channel: Option<ChannelId>,
+    /// How its series are cleaned before they are used; the stored values stay as they are.
+    #[serde(default, skip_serializing_if = "Cleaning::is_default")]
+    pub cleaning: Cleaning,
+    /// Limits of the quality check that differ from the usual ones of its role.
+    #[serde(default, skip_serializing_if = "QualityLimits::is_default")]
+    pub quality: QualityLimits,
 }
 
 impl MetricDefinition {
@@ -229,6 +238,8 @@ mod tests {
             weight: 1.0,
             granularity: Granularity::Week,
             channel: None,
+            cleaning: Cleaning::default(),
+            quality: QualityLimits::default(),
         }
     }
 

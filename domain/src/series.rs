@@ -99,7 +99,10 @@ pub struct Point {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::{Direction, Granularity, MetricUnit, Section};
+    use crate::{
+        metric::{Direction, Granularity, MetricUnit, Section},
+        quality::{Cleaning, QualityLimits},
+    };
 
     #[test]
     fn a_price_is_averaged_over_the_units_sold_in_each_project_and_week() {
@@ -116,6 +119,8 @@ mod tests {
             weight: 1.0,
             granularity: Granularity::Week,
             channel: None,
+            cleaning: Cleaning::default(),
+            quality: QualityLimits::default(),
         };
         let units = metric("units", MetricRole::Outcome, MetricUnit::Count);
         let price = metric("price", MetricRole::Price, MetricUnit::Currency);

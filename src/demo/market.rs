@@ -18,6 +18,7 @@ use domain::{
     brand::BrandRole,
     mapping::{DateRule, FileFormat, Mapping, MetricColumn, NameRule, RoleRule, Scale, ValueRules},
     metric::{Direction, Granularity, MetricUnit},
+    quality::{Cleaning, QualityLimits},
 };
 use serde::{Deserialize, Serialize};
 
@@ -359,6 +360,8 @@ fn metric_column(metric: &Metric) -> MetricColumn {
         max: None,
         levels: BTreeMap::new(),
         na_value: None,
+        cleaning: Cleaning::default(),
+        quality: QualityLimits::default(),
     }
 }
 

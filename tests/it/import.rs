@@ -108,6 +108,29 @@ storage::testkit::on_both! {
         assert_eq!(number(&changed, "/batch/counts/updated"), 1);
     }
 
+    async fn a_metric_s_rule_changes_what_is_analysed_and_not_what_is_stored(database: TestDatabase) {
+        let home = Home::new(database);
+        let mut csv = String::from("week,brand,sales,raw\n");
+        let monday = chrono::NaiveDate::from_ymd_opt(2024, 1, 1).expect("a date");
+        for week in 0..60 {
+            // The feed stands still for the last eight weeks.
+            let value = if week < 52 { 100 + week * 7 % 13 } else { 120 };
+            csv.push_str(&format!("{},A,{value},{value}\n", monday + chrono::Days::new(7 * week)));
+        }
+        let raw = "[[metric]]\ncolumn = 'raw'\nkey = 'raw'\nsection = 'marketplace'\nrole = 'health'\nunit = 'count'\n";
+        let mapping = format!("{MAPPING}[metric.cleaning]\nstuck_tail = 6\n{raw}");
+        assert_eq!(number(&run(&home, &csv, &mapping), "/changed"), 120);
+        let periods = |metric: &str| {
+            let told = json(home.digi(&["--output", "json", "analyze", "forecasts", "--metric", metric]));
+            number(&told, "/0/periods")
+        };
+        assert_eq!((periods("sales"), periods("raw")), (53, 60));
+        assert_eq!(number(&run(&home, &csv, &mapping), "/changed"), 0, "the values are stored as they came");
+        let wrong = mapping.replace("stuck_tail = 6", "stuck_tail = 2");
+        let refused = home.digi(&["import", &home.write("a.csv", &csv).display().to_string(), "--mapping", &home.write("b.toml", &wrong).display().to_string()]).output().expect("it runs");
+        assert!(said(&refused).contains("metric[0].cleaning.stuck_tail: is less than 3"), "{}", said(&refused));
+    }
+
     async fn a_file_that_is_too_large_for_its_limits_is_refused_and_harms_nothing(database: TestDatabase) {
         let home = Home::new(database);
         let mut csv = String::from("week,brand,sales\n");

@@ -544,6 +544,7 @@ mod tests {
         Snapshot {
             view: a_view(),
             table: Arc::new(table),
+            changes: Arc::default(),
             weeks,
         }
     }

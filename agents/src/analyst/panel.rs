@@ -163,6 +163,7 @@ mod tests {
         Snapshot {
             view,
             table: std::sync::Arc::new(table),
+            changes: std::sync::Arc::default(),
             weeks: 3,
         }
     }

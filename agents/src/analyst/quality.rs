@@ -26,7 +26,7 @@ use domain::{
 use serde_json::{Value, json};
 
 use super::{
-    forecasts, provenance,
+    cleaning, forecasts, provenance,
     runs::{self, SeriesRows},
 };
 use crate::{
@@ -104,41 +104,35 @@ fn check_one(
     metric: &MetricDefinition,
     until: NaiveDate,
 ) -> SeriesQuality {
-    let (table, granularity) = (&snapshot.table, metric.granularity);
-    let known: BTreeMap<NaiveDate, f64> = one
-        .rows
-        .clone()
-        .map(|row| (granularity.start_of(table.period[row]), table.value[row]))
-        .collect();
-    let first = known.keys().next().copied().unwrap_or(until);
-    let periods: Vec<NaiveDate> = (0..)
-        .map(|n| granularity.add(first, n))
-        .take_while(|period| *period <= until)
-        .collect();
-    let values: Vec<f64> = periods
-        .iter()
-        .map(|period| known.get(period).copied().unwrap_or(f64::NAN))
-        .collect();
-    let report = check(
-        &values,
-        forecasts::season(granularity),
-        0,
-        &Criteria::of(metric.role),
-    );
+    let granularity = metric.granularity;
+    let (periods, values) = one.dense(&snapshot.table, granularity, Some(until));
+    let criteria = Criteria::of(metric.role).with(&metric.quality);
+    let report = check(&values, forecasts::season(granularity), 0, &criteria);
     let name = |at: usize| periods[at].to_string();
+    let mut findings: Vec<QualityFinding> = report
+        .findings
+        .iter()
+        .map(|(verdict, finding)| QualityFinding {
+            verdict: *verdict,
+            text: finding.sentence(name),
+        })
+        .collect();
+    // Whoever relies on a value that was not delivered like that is told so.
+    let changed = cleaning::sentence(snapshot.changes.of(one));
+    findings.extend(changed.map(|text| QualityFinding {
+        verdict: Verdict::Review,
+        text,
+    }));
     SeriesQuality {
         project: one.project,
         brand: one.brand,
         metric: one.metric,
-        verdict: report.verdict,
-        findings: report
-            .findings
+        verdict: findings
             .iter()
-            .map(|(verdict, finding)| QualityFinding {
-                verdict: *verdict,
-                text: finding.sentence(name),
-            })
-            .collect(),
+            .map(|finding| finding.verdict)
+            .max()
+            .unwrap_or(Verdict::Pass),
+        findings,
     }
 }
 
@@ -411,11 +405,16 @@ pub(crate) fn suspects(snapshot: &Snapshot) -> Vec<Suspect> {
                 .iter()
                 .filter(|o| o.distance.abs() >= SUSPECT_FROM && !lively.contains(&o.at))
             {
+                let period = first + Days::new(7 * outlier.at as u64);
+                // A rule has answered for this value, which is not the stored one.
+                if snapshot.changes.touches(series, period) {
+                    continue;
+                }
                 suspects.push(Suspect {
                     project: series.project,
                     brand: series.brand,
                     metric: series.metric,
-                    period: first + Days::new(7 * outlier.at as u64),
+                    period,
                     value: outlier.value,
                     expected: outlier.expected.is_finite().then_some(outlier.expected),
                     deviation: outlier.distance.abs(),
@@ -483,6 +482,7 @@ mod tests {
         Snapshot {
             view,
             table: Arc::new(table),
+            changes: Arc::default(),
             weeks: 60,
         }
     }
@@ -617,6 +617,40 @@ mod tests {
         );
         assert_eq!(verdicts.considered[0].reason, POOR_DATA);
         assert!(verdicts.considered[0].detail.contains("same value 107"));
+    }
+
+    #[test]
+    fn a_value_that_a_rule_has_answered_for_is_no_suspect_any_more() {
+        let mut jumped = snapshot();
+        let mut table = MetricTable::clone(&jumped.table);
+        let row = (0..table.len())
+            .find(|row| {
+                (table.brand[*row], table.metric[*row]) == (brand("Birch"), metric("reviews"))
+            })
+            .expect("a row");
+        table.value[row + 20] = 9_000.0;
+        let period = table.period[row + 20];
+        jumped.table = Arc::new(table);
+        let found = |snapshot: &Snapshot| -> Vec<(NaiveDate, f64)> {
+            let suspects = suspects(snapshot).into_iter();
+            suspects
+                .filter(|s| s.metric == metric("reviews"))
+                .map(|s| (s.period, s.value))
+                .collect()
+        };
+        assert_eq!(found(&jumped), [(period, 9_000.0)]);
+        let reviews = jumped
+            .view
+            .metrics
+            .iter_mut()
+            .find(|m| m.id == metric("reviews"));
+        let cleaning = &mut reviews.expect("defined").cleaning;
+        cleaning.outliers = domain::quality::OutlierRule::Cap;
+        // Capped where it would still be a suspect: it is not the stored value, and nobody is asked to correct it.
+        cleaning.outlier_limit = 20.0;
+        let cleaned = cleaning::apply(&jumped.table, &jumped.view.metrics, &never);
+        let cleaned = cleaned.expect("nobody asks to stop").seen(jumped);
+        assert_eq!(found(&cleaned), []);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The values of a table, series by series. The storage returns rows ordered by brand, metric, project and period, so a series
 //! is a stretch of neighbouring rows and nothing has to be looked up.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use chrono::{Days, NaiveDate};
 use domain::{
     id::{BrandId, MetricId, ProjectId},
+    metric::Granularity,
     series::MetricTable,
 };
 
@@ -50,6 +51,31 @@ impl SeriesRows {
             }
         }
         values
+    }
+
+    /// Every period from the first value to `until` (to the last value where nothing is given), with its value, absent ones as NaN.
+    pub(crate) fn dense(
+        &self,
+        table: &MetricTable,
+        granularity: Granularity,
+        until: Option<NaiveDate>,
+    ) -> (Vec<NaiveDate>, Vec<f64>) {
+        let rows = self.rows.clone();
+        let known: BTreeMap<NaiveDate, f64> = rows
+            .map(|row| (granularity.start_of(table.period[row]), table.value[row]))
+            .collect();
+        let last = until.or_else(|| known.keys().next_back().copied());
+        let first = known.keys().next().copied().or(last);
+        let (Some(first), Some(last)) = (first, last) else {
+            return (Vec::new(), Vec::new());
+        };
+        let periods: Vec<NaiveDate> = (0..)
+            .map(|n| granularity.add(first, n))
+            .take_while(|period| *period <= last)
+            .collect();
+        let value = |period| known.get(period).copied().unwrap_or(f64::NAN);
+        let values = periods.iter().map(value).collect();
+        (periods, values)
     }
 
     /// Mean of the values in the `weeks` weeks that end with the one that starts at `until`; `None` without one.

@@ -18,6 +18,7 @@ use serde_json::json;
 use storage::{Benchmark, Storage};
 
 use super::{
+    cleaning,
     levels::levels,
     provenance,
     quality::{self, Quality},
@@ -56,6 +57,8 @@ pub async fn scores_now(
         let Some(until) = snapshot.view.data_until else {
             return Ok(Vec::new());
         };
+        let cleaned = cleaning::apply(&snapshot.table, &snapshot.view.metrics, &never)?;
+        let snapshot = cleaned.seen(snapshot);
         let work = quality::work(&snapshot);
         let quality = Quality::new(quality::check_all(&snapshot, &work.series, &work, &never)?);
         let metrics = weighted(&snapshot);

@@ -555,6 +555,7 @@ mod tests {
         Snapshot {
             view,
             table: Arc::new(table),
+            changes: Arc::default(),
             weeks: 52,
         }
     }

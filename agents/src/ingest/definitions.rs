@@ -49,6 +49,8 @@ fn definition(org: OrgId, metric: &MetricColumn, granularity: Granularity) -> Me
         weight: metric.weight,
         granularity,
         channel: metric.channel.as_deref().map(|key| channel_id(org, key)),
+        cleaning: metric.cleaning,
+        quality: metric.quality,
     }
 }
 
@@ -120,7 +122,7 @@ pub(super) async fn define(unit: &Unit, mapping: &Mapping) -> Result<(), storage
                 .advise("give the mapping's metric another key, or the same meaning")
                 .into());
             }
-            // Weight, name and section may have been changed by people since; they stay.
+            // Weight, name, section, rules and limits may have been changed by people since; they stay.
             Some(_) => {}
         }
     }
@@ -235,6 +237,29 @@ mod tests {
         let (a, b) = (OrgId::derive(&["a"]), OrgId::derive(&["b"]));
         assert_eq!(brand_id(a, "Aurora"), brand_id(a, "Aurora"));
         assert_ne!(brand_id(a, "Aurora"), brand_id(b, "Aurora"));
+    }
+
+    #[test]
+    fn a_metric_is_defined_with_the_rules_and_limits_of_its_mapping() {
+        let mapping: Mapping = serde_json::from_value(serde_json::json!({
+            "name": "shop", "granularity": "week", "date": { "column": "week" },
+            "brand": { "column": "brand" }, "project": { "constant": "Shop" },
+            "metric": [{
+                "column": "sales", "key": "sales", "section": "marketplace", "role": "outcome", "unit": "currency",
+                "cleaning": { "gaps": "seasonal" }, "quality": { "max_absent": 0.2 }
+            }]
+        }))
+        .expect("a mapping");
+        let metric = &mapping.metric[0];
+        let made = definition(OrgId::derive(&["a"]), metric, mapping.granularity);
+        assert_eq!(
+            (made.cleaning, made.quality),
+            (metric.cleaning, metric.quality)
+        );
+        assert_eq!(
+            (made.cleaning.gaps, made.quality.max_absent),
+            (domain::quality::GapRule::Seasonal, Some(0.2))
+        );
     }
 
     #[test]

@@ -4,67 +4,10 @@
 //! changed without a record of the place, the value before and after, and the rule that did it. What the other projects of a
 //! brand say about a value is a matter of the [panel](crate::panel); here a series is judged by itself.
 
+pub use domain::quality::{Cleaning, GapRule, OutlierRule};
 use serde::{Deserialize, Serialize};
 
 use super::{expected, outliers, runs};
-
-/// What becomes of absent values between known ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GapRule {
-    /// They stay absent.
-    #[default]
-    None,
-    /// A straight line between the neighbours.
-    Linear,
-    /// A straight line between the neighbours freed from their season, with the season of the place put back.
-    Seasonal,
-    /// Zero: the source leaves out what did not happen.
-    Zero,
-}
-
-/// What becomes of values far from what trend and season let one expect.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OutlierRule {
-    /// They stay.
-    #[default]
-    None,
-    /// They are brought back to the limit.
-    Cap,
-    /// They are replaced by what was expected.
-    Expected,
-}
-
-/// Rules for one series, applied in the order in which they stand here.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Cleaning {
-    /// A series that ends in at least this many equal non-zero values loses all of them but the first: the feed has stuck. 0
-    /// leaves it.
-    pub stuck_tail: usize,
-    /// Outliers.
-    pub outliers: OutlierRule,
-    /// Robust standard deviations from which a value is an outlier.
-    pub outlier_limit: f64,
-    /// Gaps.
-    pub gaps: GapRule,
-    /// Longest gap that is filled; a longer one stays absent, unless absent means zero.
-    pub longest_gap: usize,
-}
-
-impl Default for Cleaning {
-    /// Leaves everything as it is.
-    fn default() -> Self {
-        Self {
-            stuck_tail: 0,
-            outliers: OutlierRule::None,
-            outlier_limit: 6.0,
-            gaps: GapRule::None,
-            longest_gap: 4,
-        }
-    }
-}
 
 /// The rule that touched a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,7 +87,7 @@ fn drop_stuck_tail(done: &mut Cleaned, rules: &Cleaning) {
     if rules.stuck_tail == 0 {
         return;
     }
-    if let Some((from, length)) = runs(&done.values[..=last], rules.stuck_tail)
+    if let Some((from, length)) = runs(&done.values[..=last], rules.stuck_tail as usize)
         .pop()
         .filter(|(from, length)| from + length == last + 1)
     {
@@ -194,7 +137,7 @@ fn fill_gaps(done: &mut Cleaned, period: usize, rules: &Cleaning) {
     for (before, after) in gaps(&done.values) {
         if rules.gaps == GapRule::Zero {
             (before + 1..after).for_each(|at| done.set(at, 0.0, rule));
-        } else if after - before - 1 <= rules.longest_gap {
+        } else if after - before - 1 <= rules.longest_gap as usize {
             let plain = |t: usize| done.values[t] - season[t];
             let (from, to) = (plain(before), plain(after));
             let inside = before + 1..after;

@@ -57,6 +57,37 @@ on_both! {
         house.close().await;
     }
 
+    async fn a_metric_takes_rules_and_limits_and_says_what_is_wrong_with_them(db: TestDatabase) {
+        let house = House::open(db).await;
+        let token = house.token(Role::Analyst).await;
+        let define = |role: &str, extra: serde_json::Value| {
+            let mut body = json!({
+                "key": "rating", "name": "Rating", "section": "marketplace", "role": role, "unit": "index",
+                "direction": "direct", "weight": 1.0, "granularity": "week"
+            });
+            body.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
+            bearer(house.client.post("/api/v1/metrics"), &token).body_json(&body)
+        };
+        let plain = house::json(define("health", json!({})).send().await).await;
+        assert_eq!((&plain["version"], &plain["cleaning"]["gaps"], &plain["quality"]), (&json!(1), &json!("none"), &json!({})));
+        let rules = json!({ "cleaning": { "gaps": "linear", "outliers": "cap" }, "quality": { "max_age": 8 } });
+        let ruled = house::json(define("health", rules).send().await).await;
+        assert_eq!(
+            (&ruled["version"], &ruled["cleaning"], &ruled["quality"]),
+            (
+                &json!(2),
+                &json!({ "stuck_tail": 0, "outliers": "cap", "outlier_limit": 6.0, "gaps": "linear", "longest_gap": 4 }),
+                &json!({ "max_age": 8 })
+            )
+        );
+        let refused = define("health", json!({ "quality": { "max_absent": 20 } }));
+        let told = problem(refused.send().await, 422, "metric.rules").await;
+        assert!(told["detail"].as_str().is_some_and(|text| text.contains("quality.max_absent is not a share")), "{told}");
+        let refused = define("spend", json!({ "cleaning": { "gaps": "zero" } }));
+        problem(refused.send().await, 422, "metric.rules").await;
+        house.close().await;
+    }
+
     async fn the_inbox_is_read_page_by_page_with_the_largest_effect_first(db: TestDatabase) {
         let house = House::open(db).await;
         for (name, effect) in [("a", 10.0), ("b", -50.0), ("c", 30.0), ("d", 20.0), ("e", 40.0)] {

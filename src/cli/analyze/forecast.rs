@@ -79,7 +79,7 @@ struct Rules {
     gaps: Gaps,
     /// Longest gap that is filled, in periods; `zero` fills any
     #[arg(long, value_name = "N", default_value_t = Cleaning::default().longest_gap)]
-    longest_gap: usize,
+    longest_gap: u32,
     /// What becomes of values far from what trend and season let one expect
     #[arg(long, value_name = "RULE", value_enum, default_value_t = Outliers::None)]
     outliers: Outliers,
@@ -89,7 +89,7 @@ struct Rules {
     /// A series that ends in at least this many equal values other than zero loses all of them but the first, as from a feed that
     /// has stuck; 0 leaves it
     #[arg(long, value_name = "N", default_value_t = Cleaning::default().stuck_tail)]
-    stuck_tail: usize,
+    stuck_tail: u32,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -207,7 +207,7 @@ async fn knows_spend(database: &Database, organisation: &Organisation) -> Result
     Ok(metrics.iter().any(|m| m.role == MetricRole::Spend))
 }
 
-/// The stored values with the names of everything in them.
+/// The stored values, cleaned by the rules of their metrics, with the names of everything in them.
 struct Loaded {
     brands: BTreeMap<BrandId, Brand>,
     metrics: BTreeMap<MetricId, MetricDefinition>,
@@ -255,10 +255,15 @@ async fn load(
     if let Some(name) = &slice.project {
         query.projects = Some(vec![named(&projects, name)?]);
     }
-    let table = scope.values().table(&query).await?;
-    if table.is_empty() {
+    let stored = scope.values().table(&query).await?;
+    if stored.is_empty() {
         return Err(no_values().into());
     }
+    let definitions: Vec<MetricDefinition> = metrics.values().cloned().collect();
+    let table =
+        tokio::task::spawn_blocking(move || agents::analysis::cleaned(stored, &definitions))
+            .await
+            .map_err(failed)?;
     let brands = scope
         .brands()
         .list()

@@ -10,6 +10,7 @@ use domain::{
         Direction, Granularity, MetricDefinition, MetricRole, MetricUnit, MetricValue, Section,
     },
     project::{Membership, Project},
+    quality::{Cleaning, QualityLimits},
     recommendation::{Action, Kind, Recommendation, State},
     unit::{Effect, Interval},
 };
@@ -46,6 +47,8 @@ pub(crate) fn metric(org: &str, key: &str, role: MetricRole) -> MetricDefinition
         weight: 1.0,
         granularity: Granularity::Week,
         channel: None,
+        cleaning: Cleaning::default(),
+        quality: QualityLimits::default(),
     }
 }
 
