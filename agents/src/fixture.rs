@@ -5,7 +5,9 @@ use domain::{
     access::{AgentKind, Permission, Principal, Role},
     brand::{Brand, BrandRole, Channel},
     budget::Rule,
-    id::{BatchId, BrandId, ChannelId, MetricId, OrgId, ProjectId, RecommendationId, UserId},
+    id::{
+        BatchId, BrandId, ChannelId, FitId, MetricId, OrgId, ProjectId, RecommendationId, UserId,
+    },
     metric::{
         Direction, Granularity, MetricDefinition, MetricRole, MetricUnit, MetricValue, Section,
     },
@@ -13,6 +15,8 @@ use domain::{
     provenance::Provenance,
     quality::{Cleaning, QualityLimits},
     recommendation::{Action, Move, Recommendation, State},
+    response::{ResponseCurve, ResponseFit},
+    unit::Interval,
 };
 use runtime::compute::Compute;
 use storage::{NewBatch, Storage, Transition, testkit::TestDatabase};
@@ -236,6 +240,61 @@ impl House {
             })
             .await
             .expect("the values can be changed");
+    }
+
+    /// Stores a fit of search: both brands spend 100 a week, and the model knows `brands`, each with the coefficient of its curve.
+    pub(crate) async fn fit(&self, storage: &Storage, brands: &[(BrandId, f64)]) {
+        let mut model = crate::analyst::model::tests::model();
+        let known = model.value.lines[0].clone();
+        let line = |(brand, coefficient): &(BrandId, f64)| {
+            let mut line = known.clone();
+            (line.brand, line.channel) = (brand.to_string(), self.search.to_string());
+            for draw in &mut line.draws {
+                draw.curve.coefficient *= coefficient / 400.0;
+            }
+            line
+        };
+        model.value.lines = brands.iter().map(line).collect();
+        let fit = ResponseFit {
+            id: FitId::derive(&[&self.org.to_string(), &brands.len().to_string()]),
+            origin: last_week(),
+            curves: [self.alder, self.birch]
+                .map(|brand| self.curve(brand))
+                .to_vec(),
+            model: serde_json::to_value(model).expect("plain data"),
+            provenance: Provenance::default(),
+        };
+        let grant = Principal::system(self.org)
+            .grant(Permission::RecommendationPropose)
+            .expect("held");
+        storage
+            .unit(&grant, move |u| {
+                let fit = fit.clone();
+                Box::pin(async move { u.fits().record(&fit).await })
+            })
+            .await
+            .expect("the fit can be stored");
+    }
+
+    fn curve(&self, brand: BrandId) -> ResponseCurve {
+        let none = Interval {
+            low: 0.0,
+            high: 0.0,
+        };
+        ResponseCurve {
+            brand,
+            channel: self.search,
+            carry_over: 0.4,
+            half: 100.0,
+            shape: 1.0,
+            scale: 400.0,
+            current_spend: 100.0,
+            marginal_return: 1.0,
+            marginal_return80: none,
+            marginal_return95: none,
+            q_value: 1.0,
+            warnings: Vec::new(),
+        }
     }
 
     /// A person who may decide.

@@ -69,6 +69,17 @@ pub struct PlanDraft {
     pub lines: Vec<WhatIfLine>,
 }
 
+/// What is asked of the planner.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlanQuestion {
+    /// Number of weeks.
+    pub weeks: u32,
+    /// Total per week over all lines; `None` is what is spent now.
+    pub weekly_total: Option<Decimal>,
+    /// Lines that spend exactly this; the others are planned around them.
+    pub keep: Vec<WhatIfLine>,
+}
+
 /// What another spending would bring.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WhatIf {
@@ -356,21 +367,26 @@ impl Plans {
         })
     }
 
-    /// The best plan that the stored fit knows, under the standing rules; not stored. `total` is over all weeks, `None` is
-    /// what is spent now.
+    /// The best plan that the stored fit knows, under the standing rules and around what is to be kept; not stored. Lines without a
+    /// fitted curve go on as now, or as they are kept.
     ///
     /// # Errors
-    /// `plan.no_fit` while no curve was fitted, `plan.infeasible` when the rules exclude each other.
+    /// `plan.invalid` for a kept line that is none or a horizon out of range, `plan.no_fit` while no curve was fitted,
+    /// `plan.infeasible` when the rules, the total and what is kept exclude each other.
     pub async fn optimise(
         &self,
         principal: &Principal,
-        weeks: u32,
-        total: Option<Decimal>,
+        question: PlanQuestion,
     ) -> Result<Plan, Error> {
+        let PlanQuestion {
+            weeks,
+            weekly_total,
+            keep,
+        } = question;
         let grant = principal.grant(Permission::PlanRead)?;
         let scope = self.storage.scope(&grant);
         let ground = self.ground(&scope).await?;
-        checked_weeks(weeks)?;
+        let spend = ground.spend_with(&keep, weeks)?;
         let fit = ground.fit.clone().ok_or_else(|| {
             domain::Error::conflict("plan.no_fit", "no response curve was fitted yet")
                 .advise(
@@ -378,6 +394,25 @@ impl Plans {
                      then run the optimisation agent",
                 )
         })?;
+        let (modelled, others): (Spend, Spend) = spend
+            .into_iter()
+            .partition(|(line, _)| fit.model.marginal(*line, 0.0).is_some());
+        let now: Decimal = ground.current.values().sum();
+        let left = weekly_total.unwrap_or(now) - others.values().sum::<Decimal>();
+        if left < Decimal::ZERO {
+            return Err(domain::Error::conflict(
+                "plan.infeasible",
+                "the lines without a fitted curve, which go on as they are, spend more than the total",
+            )
+            .advise("raise the total, or keep those lines at less")
+            .into());
+        }
+        let amount = |weekly: &Decimal| weekly.to_f64().unwrap_or(f64::INFINITY);
+        let kept = keep
+            .iter()
+            .map(|line| ((line.brand, line.channel), amount(&line.weekly)))
+            .filter(|(line, _)| modelled.contains_key(line))
+            .collect();
         let parameters = crate::parameters::of(&scope, AgentKind::Optimisation).await?;
         let named = named(&scope, &ground).await?;
         let brands = named
@@ -389,9 +424,10 @@ impl Plans {
             currency: ground.organisation.currency.clone(),
             start: next_monday(ground.as_of),
             weeks,
-            total: total.and_then(|t| t.to_f64()).map(|t| t / f64::from(weeks)),
+            total: Some(amount(&left)),
             current: named.current.clone(),
             rules: ground.constraints.iter().map(|c| c.rule.clone()).collect(),
+            kept,
             max_change: parameters.get("max_change"),
             names: brands
                 .chain(
@@ -412,9 +448,12 @@ impl Plans {
             .analyst
             .run(crate::analyst::OPTIMISATION, "plan on request", work)
             .await??;
-        best.ok_or_else(|| {
-            domain::Error::conflict("plan.no_fit", "no line has a fitted curve").into()
-        })
+        let mut plan = best
+            .ok_or_else(|| domain::Error::conflict("plan.no_fit", "no line has a fitted curve"))?;
+        plan.lines.extend(ground.lines(&others));
+        let weekly: Decimal = plan.lines.iter().map(|line| line.weekly).sum();
+        plan.total.amount = weekly * Decimal::from(weeks);
+        Ok(plan)
     }
 
     /// The recommendation that a person's draft becomes.

@@ -20,11 +20,15 @@ use runtime::{
     supervisor::{Strategy, SupervisorSpec},
     testkit::wait_for_node,
 };
+use rust_decimal::Decimal;
 use serde_json::json;
 use storage::{Filter, on_both, testkit::TestDatabase};
 
 use super::*;
-use crate::fixture::House;
+use crate::{
+    fixture::House,
+    plans::{PlanQuestion, WhatIfLine},
+};
 
 /// A runtime with the agents on it.
 struct Stage {
@@ -322,6 +326,40 @@ on_both! {
         assert_eq!(loose.table, before.table);
         assert!(!analyst.quality(&loose).await.expect("made").fails(house.alder, house.units, None), "the check is off");
         assert_eq!(stored().await, kept);
+        stage.strike().await;
+    }
+
+    async fn the_rest_of_a_plan_is_planned_around_what_a_person_keeps(db: TestDatabase) {
+        let stage = Stage::set(&db).await;
+        let (house, system) = (stage.house, stage.house.system());
+        let plans = stage.agents.plans();
+        let unfitted = plans.optimise(&system, PlanQuestion { weeks: 12, ..PlanQuestion::default() }).await;
+        assert_eq!(unfitted.expect_err("nothing is fitted yet").code(), "plan.no_fit");
+        house.fit(&db, &[(house.alder, 400.0), (house.birch, 1_200.0)]).await;
+        let now = plans.current(&system).await.expect("spend is known");
+        let weekly = |plan: &domain::budget::Plan| -> Decimal { plan.lines.iter().map(|line| line.weekly).sum() };
+        let ask = |weekly_total, keep| plans.optimise(&system, PlanQuestion { weeks: 12, weekly_total, keep });
+        let keep = |brand, channel, amount| vec![WhatIfLine { brand, channel, weekly: Decimal::new(amount, 2) }];
+        let free = ask(None, Vec::new()).await.expect("fitted");
+        assert_eq!((weekly(&free), free.lines.len()), (weekly(&now), now.lines.len()));
+        let around = ask(None, keep(house.alder, house.search, 6_125)).await.expect("fitted");
+        let kept = around.lines.iter().find(|l| (l.brand, l.channel) == (house.alder, house.search)).expect("a line");
+        assert_eq!((kept.weekly, weekly(&around)), (Decimal::new(6_125, 2), weekly(&now)));
+        let gain = |plan: &domain::budget::Plan| plan.effect.as_ref().expect("priced").value;
+        assert!(gain(&around) <= gain(&free) && around.certificate.is_some_and(|c| c.gap < 1e-3));
+        let more = weekly(&now) + Decimal::from(20);
+        assert_eq!(weekly(&ask(Some(more), Vec::new()).await.expect("fitted")), more);
+        let far = ask(Some(Decimal::from(1_000_000)), Vec::new()).await.expect_err("no line may rise so far");
+        assert_eq!(far.code(), "plan.infeasible");
+        let nowhere = ask(None, keep(house.alder, domain::id::ChannelId::derive(&["nowhere"]), 100)).await.expect_err("no such line");
+        assert_eq!(nowhere.code(), "plan.invalid");
+        // Nothing is known of Birch any more: it goes on as now, or as a person says, and Alder takes the rest.
+        house.fit(&db, &[(house.alder, 400.0)]).await;
+        let half = ask(None, keep(house.birch, house.search, 10_000)).await.expect("fitted");
+        let birch = half.lines.iter().find(|l| l.brand == house.birch).expect("a line");
+        assert_eq!((birch.weekly, birch.marginal_return, weekly(&half)), (Decimal::from(100), None, weekly(&now)));
+        let little = ask(Some(Decimal::from(50)), Vec::new()).await.expect_err("Birch alone spends more");
+        assert_eq!(little.code(), "plan.infeasible");
         stage.strike().await;
     }
 

@@ -56,6 +56,15 @@ pub enum PlanRule {
         /// Channel, or any.
         channel: Option<String>,
     },
+    /// One line spends exactly this, whatever its largest cut and rise; it goes before [`PlanRule::Unchanged`].
+    Exactly {
+        /// Brand.
+        brand: String,
+        /// Channel.
+        channel: String,
+        /// Amount per week.
+        weekly: f64,
+    },
 }
 
 /// What is asked of the planner.
@@ -297,7 +306,9 @@ pub fn plan(
         if held == Held::Free {
             stationarity = stationarity.max(over.abs());
         } else if over.abs() > 1e-9 {
-            let side = if held == Held::AtUpper {
+            let side = if table.upper() - table.lower() <= room {
+                "kept at"
+            } else if held == Held::AtUpper {
                 "at most"
             } else {
                 "at least"
@@ -358,6 +369,17 @@ pub fn evaluate(model: &ValueModel, spend: &[f64], weeks: usize) -> ProfitEffect
 }
 
 fn bounds(line: &ValueLine, request: &PlanRequest) -> (f64, f64) {
+    let exactly = request.rules.iter().find_map(|rule| match rule {
+        PlanRule::Exactly {
+            brand,
+            channel,
+            weekly,
+        } => matches(line, Some(brand), Some(channel)).then_some(*weekly),
+        _ => None,
+    });
+    if let Some(weekly) = exactly {
+        return (weekly, weekly);
+    }
     let fixed = request.rules.iter().any(|rule| match rule {
         PlanRule::Unchanged { brand, channel } => {
             matches(line, brand.as_deref(), channel.as_deref())
@@ -393,7 +415,7 @@ fn groups(model: &ValueModel, request: &PlanRequest) -> (Vec<Group>, Vec<String>
                 channel,
                 weekly,
             } => (brand, channel, *weekly, false),
-            PlanRule::Unchanged { .. } => continue,
+            PlanRule::Unchanged { .. } | PlanRule::Exactly { .. } => continue,
         };
         let members: Vec<usize> = (0..model.lines.len())
             .filter(|&i| matches(&model.lines[i], brand.as_deref(), channel.as_deref()))
@@ -446,7 +468,9 @@ fn check(model: &ValueModel, request: &PlanRequest) -> Result<(), PlanError> {
     )?;
     for rule in &request.rules {
         match rule {
-            PlanRule::AtMost { weekly, .. } | PlanRule::AtLeast { weekly, .. } => {
+            PlanRule::AtMost { weekly, .. }
+            | PlanRule::AtLeast { weekly, .. }
+            | PlanRule::Exactly { weekly, .. } => {
                 amount("the weekly amount of a rule", *weekly)?;
             }
             PlanRule::Unchanged { .. } => {}

@@ -124,6 +124,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op("plan_create", "POST", "/plans", Needs(P::PlanWrite), Plain),
     op("plan_current", "GET", "/plans/current", Needs(P::PlanRead), Plain),
     op("plan_what_if", "POST", "/plans/what-if", Needs(P::PlanRead), Plain),
+    op("plan_optimise", "POST", "/plans/optimise", Needs(P::PlanRead), Plain),
     op("plan_get", "GET", "/plans/{plan_id}", Needs(P::PlanRead), Plain),
     op("plan_update", "PUT", "/plans/{plan_id}", Needs(P::PlanWrite), Plain),
     op("plan_submit", "POST", "/plans/{plan_id}/submit", Needs(P::PlanWrite), Plain),
@@ -216,7 +217,7 @@ mod tests {
     fn what_only_reads_needs_a_permission_that_reads() {
         for operation in OPERATIONS {
             if let Needs(permission) = operation.access {
-                let computes = operation.id == "plan_what_if";
+                let computes = ["plan_what_if", "plan_optimise"].contains(&operation.id);
                 assert_eq!(
                     permission.is_read(),
                     operation.method == "GET" || computes,

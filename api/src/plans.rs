@@ -159,6 +159,20 @@ pub(crate) struct WhatIfInput {
     pub(crate) weeks: u32,
 }
 
+/// A question: what is the best plan?
+#[derive(Clone, Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub(crate) struct PlanQuestion {
+    /// Number of weeks.
+    #[oai(validator(minimum(value = "1"), maximum(value = "104")))]
+    pub(crate) weeks: u32,
+    /// Total per week over all lines; absent keeps what is spent now.
+    pub(crate) weekly_total: Option<Amount>,
+    /// Lines that spend exactly this; everything else is planned around them.
+    #[oai(default, validator(max_items = 2000))]
+    pub(crate) keep: Vec<LineInput>,
+}
+
 mirror! {
     /// The answer.
     WhatIf of ::agents::plans::WhatIf {
@@ -354,5 +368,35 @@ impl PlanApi {
             .what_if(&caller.principal, lines, weeks)
             .await?;
         Ok(Json(Mirror::of(answer)))
+    }
+
+    /// Ask for the best plan.
+    ///
+    /// The most profit from the stored curves under the rules in force, around the lines that are to be kept, with its certificate.
+    /// Nothing is stored.
+    #[oai(
+        path = "/plans/optimise",
+        method = "post",
+        operation_id = "plan_optimise"
+    )]
+    async fn optimise(&self, caller: Caller, body: Json<PlanQuestion>) -> Answer<Json<Plan>> {
+        let PlanQuestion {
+            weeks,
+            weekly_total,
+            keep,
+        } = body.0;
+        let question = agents::plans::PlanQuestion {
+            weeks,
+            weekly_total: weekly_total.map(|total| total.0),
+            keep: keep.into_iter().map(LineInput::line).collect(),
+        };
+        let plan = self
+            .0
+            .state
+            .agents
+            .plans()
+            .optimise(&caller.principal, question)
+            .await?;
+        Ok(Json(Mirror::of(plan)))
     }
 }

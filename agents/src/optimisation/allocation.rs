@@ -35,6 +35,8 @@ pub(crate) struct Request {
     /// Weekly spend by line as it is now.
     pub(crate) current: BTreeMap<Line, f64>,
     pub(crate) rules: Vec<Rule>,
+    /// Weekly spend of the lines that are not to be planned.
+    pub(crate) kept: BTreeMap<Line, f64>,
     pub(crate) max_change: f64,
     /// Names for the rules that bind.
     pub(crate) names: BTreeMap<String, String>,
@@ -61,7 +63,7 @@ pub(crate) fn best(
         total: request.total,
         most_cut: request.max_change,
         most_rise: request.max_change,
-        rules: request.rules.iter().map(planner_rule).collect(),
+        rules: rules(request),
         ..PlanRequest::default()
     };
     let found = budget::plan(&value, &asked, cancel).map_err(|error| match error {
@@ -73,6 +75,16 @@ pub(crate) fn best(
         other => Error::Analysis(named(&other.to_string(), &request.names)),
     })?;
     Ok(Some(plan(&found, request)))
+}
+
+fn rules(request: &Request) -> Vec<PlanRule> {
+    let kept = request.kept.iter();
+    let kept = kept.map(|((brand, channel), weekly)| PlanRule::Exactly {
+        brand: brand.to_string(),
+        channel: channel.to_string(),
+        weekly: *weekly,
+    });
+    request.rules.iter().map(planner_rule).chain(kept).collect()
 }
 
 fn planner_rule(rule: &Rule) -> PlanRule {
@@ -139,9 +151,10 @@ fn plan(found: &Allocation, request: &Request) -> Plan {
             })
         })
         .collect();
-    if request.total.is_none() {
-        conserve(&mut lines);
-    }
+    let total = request
+        .total
+        .map_or_else(|| lines.iter().map(|line| line.current).sum(), cents);
+    conserve(&mut lines, total);
     let weekly: Decimal = lines.iter().map(|line| line.weekly).sum();
     let certificate = &found.certificate;
     let fingerprint = serde_json::to_string(&lines).unwrap_or_default();
@@ -198,6 +211,7 @@ fn plan(found: &Allocation, request: &Request) -> Plan {
                 "max_change": request.max_change,
                 "rules": request.rules,
                 "total": request.total,
+                "kept": request.kept.len(),
             }),
             ..request.provenance.clone()
         },
@@ -205,8 +219,8 @@ fn plan(found: &Allocation, request: &Request) -> Plan {
 }
 
 /// Rounding to cents must not change the total: the largest line that moves takes the difference.
-fn conserve(lines: &mut [PlanLine]) {
-    let off: Decimal = lines.iter().map(|line| line.current - line.weekly).sum();
+fn conserve(lines: &mut [PlanLine], total: Decimal) {
+    let off = total - lines.iter().map(|line| line.weekly).sum::<Decimal>();
     let has_room = |line: &&mut PlanLine| {
         line.weekly != line.current && (line.lower..=line.upper).contains(&(line.weekly + off))
     };
@@ -238,6 +252,7 @@ mod tests {
             total: None,
             current: BTreeMap::new(),
             rules,
+            kept: BTreeMap::new(),
             max_change: 0.5,
             names: BTreeMap::from([(brand("Cedar").to_string(), "Cedar".to_owned())]),
             provenance: Provenance::default(),
@@ -296,6 +311,52 @@ mod tests {
         };
         let error = best(&model(), &request(vec![rule]), &never).expect_err("nothing obeys it");
         assert!(error.to_string().contains("relaxation is 350"), "{error}");
+    }
+
+    #[test]
+    fn what_is_kept_stays_and_the_rest_is_the_best_that_is_left() {
+        let asked = Request {
+            // Further from what is spent now than a line may be moved.
+            kept: BTreeMap::from([((brand("Cedar"), channel("search")), 30.25)]),
+            total: Some(310.0),
+            ..request(Vec::new())
+        };
+        let best = best(&model(), &asked, &never)
+            .expect("feasible")
+            .expect("fitted");
+        assert_eq!(weekly(&best, "Cedar").to_string(), "30.25");
+        assert_eq!(
+            best.lines.iter().map(|l| l.weekly).sum::<Decimal>(),
+            310.into()
+        );
+        let free: Vec<f64> = best
+            .lines
+            .iter()
+            .filter(|line| line.brand != brand("Cedar") && line.weekly < line.upper)
+            .filter_map(|line| line.marginal_return)
+            .collect();
+        let proof = best.certificate.as_ref().expect("proved");
+        assert!(
+            free.iter().all(|m| (m - proof.shadow_price).abs() < 1e-3),
+            "{free:?} {proof:?}"
+        );
+        assert!(proof.gap < 1e-3, "{proof:?}");
+    }
+
+    #[test]
+    fn a_kept_amount_that_breaks_a_rule_is_refused_with_the_rule() {
+        let rule = Rule::Cap {
+            brand: Some(brand("Cedar")),
+            channel: Some(channel("search")),
+            weekly: 120.into(),
+        };
+        let asked = Request {
+            kept: BTreeMap::from([((brand("Cedar"), channel("search")), 150.0)]),
+            ..request(vec![rule])
+        };
+        let error = super::best(&model(), &asked, &never).expect_err("nothing obeys it");
+        assert!(error.to_string().contains("Cedar"), "{error}");
+        assert!(error.to_string().contains("relaxation is 30.00"), "{error}");
     }
 
     #[test]

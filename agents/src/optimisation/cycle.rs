@@ -50,6 +50,7 @@ pub(crate) async fn conclude(
         total: None,
         current: view.current.clone(),
         rules: obeyed(view, &scanned, &snapshot)?,
+        kept: BTreeMap::new(),
         max_change: parameters.get("max_change"),
         names: names(view),
         provenance: fit.provenance.clone(),

@@ -442,6 +442,11 @@ fn violation(found: &Allocation, request: &PlanRequest) -> f64 {
                 weekly,
             } => weekly - sum(brand, channel),
             PlanRule::Unchanged { .. } => 0.0,
+            PlanRule::Exactly {
+                brand,
+                channel,
+                weekly,
+            } => (sum(&Some(brand.clone()), &Some(channel.clone())) - weekly).abs(),
         }
     });
     let bounds = found
@@ -449,6 +454,37 @@ fn violation(found: &Allocation, request: &PlanRequest) -> f64 {
         .iter()
         .map(|l| (l.lower - l.weekly).max(l.weekly - l.upper));
     rules.chain(bounds).fold((spent - wanted).abs(), f64::max)
+}
+
+#[test]
+fn a_line_that_is_kept_costs_nothing_at_its_best_amount_and_something_anywhere_else() {
+    let free = plan(&model(), &with(vec![]), &never).unwrap();
+    let line = &free.lines[0];
+    let kept_at = |weekly: f64| {
+        let request = with(vec![PlanRule::Exactly {
+            brand: line.brand.clone(),
+            channel: line.channel.clone(),
+            weekly,
+        }]);
+        let found = plan(&model(), &request, &never).unwrap();
+        assert!(violation(&found, &request) < 1e-4, "{:?}", found.lines);
+        found
+    };
+    let same = kept_at(line.weekly);
+    for (one, other) in same.lines.iter().zip(&free.lines) {
+        assert!(
+            (one.weekly - other.weekly).abs() < 1e-3,
+            "{one:?} {other:?}"
+        );
+    }
+    assert!((same.effect.expected - free.effect.expected).abs() < 1e-6 * free.effect.expected);
+    // Further down than the largest cut allows by itself.
+    let elsewhere = kept_at(0.2 * line.current);
+    assert_eq!(elsewhere.lines[0].weekly, 0.2 * line.current);
+    let held = &elsewhere.certificate.binding[0];
+    assert!(held.rule.contains("kept at 20.00"), "{held:?}");
+    assert!(held.shadow_price > 0.0);
+    assert!(elsewhere.effect.expected < free.effect.expected);
 }
 
 #[test]

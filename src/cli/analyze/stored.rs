@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use agents::plans::PlanQuestion;
 use analytics::{
     forecast::{self, Model},
     promotion, series,
@@ -742,11 +743,11 @@ async fn plan(
         .into_iter()
         .map(|c| (c.id, c.name))
         .collect();
-    let mut plan = engine
-        .agents
-        .plans()
-        .optimise(&principal, horizon, None)
-        .await?;
+    let question = PlanQuestion {
+        weeks: horizon,
+        ..PlanQuestion::default()
+    };
+    let mut plan = engine.agents.plans().optimise(&principal, question).await?;
     plan.lines.truncate(rows);
     let mut table = Table::new([
         "brand",

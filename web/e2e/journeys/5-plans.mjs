@@ -20,6 +20,17 @@ export default [
       await page.getByText(/^changed by/).waitFor()
       await drawn(page)
 
+      await page.getByRole('button', { name: 'Start over' }).click()
+      await amount.fill(String(Math.round(old * 0.7)))
+      await page.getByText(', set by you').waitFor()
+      const others = () => page.locator('.line-amount input').evaluateAll((inputs) => inputs.map((input) => input.value).filter((_, at) => at !== 2))
+      const unplanned = await others()
+      await page.getByRole('button', { name: 'Plan the rest' }).click()
+      await page.getByRole('heading', { name: 'Proof' }).waitFor()
+      assert.equal(Number((await amount.inputValue()).replaceAll(',', '')), Math.round(old * 0.7), 'what a person set stays')
+      assert.notDeepEqual(await others(), unplanned)
+      await page.getByText(/no plan under the same rules is better/).waitFor()
+
       await page.getByLabel('Name').fill('Made in a browser test')
       await page.getByRole('button', { name: 'Save as draft' }).click()
       await page.getByRole('heading', { level: 1, name: 'Made in a browser test' }).waitFor()

@@ -822,6 +822,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/plans/optimise": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for the best plan.
+         * @description The most profit from the stored curves under the rules in force, around the lines that are to be kept, with its certificate.
+         *     Nothing is stored.
+         */
+        post: operations["plan_optimise"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/plans/what-if": {
         parameters: {
             query?: never;
@@ -2162,6 +2183,42 @@ export interface components {
             name: string;
         };
         /**
+         * Cleaning
+         * @description Rules by which a metric's series are cleaned before they are used, in this order. The stored values stay as they are, and
+         *     every series whose values were changed says so in its quality.
+         */
+        Cleaning: {
+            /**
+             * @description Gaps.
+             * @default none
+             */
+            gaps: components["schemas"]["GapRule"] & unknown;
+            /**
+             * Format: uint32
+             * @description Longest gap that is filled, in periods; a longer one stays absent, unless absent means zero.
+             * @default 4
+             */
+            longest_gap: number;
+            /**
+             * Format: double
+             * @description Robust standard deviations from which a value is an outlier, at least 3.
+             * @default 6
+             */
+            outlier_limit: number;
+            /**
+             * @description Outliers.
+             * @default none
+             */
+            outliers: components["schemas"]["OutlierRule"] & unknown;
+            /**
+             * Format: uint32
+             * @description A series that ends in at least this many equal non-zero values loses all of them but the first: the feed has stuck. 0
+             *     leaves it, otherwise at least 3.
+             * @default 0
+             */
+            stuck_tail: number;
+        };
+        /**
          * Considered
          * @description Something an agent looked at and did not propose, or the arbitrator did not choose.
          */
@@ -2903,6 +2960,11 @@ export interface components {
          */
         GapReference: "leader" | "benchmark" | "category";
         /**
+         * @description What becomes of absent values between known ones.
+         * @enum {string}
+         */
+        GapRule: "none" | "linear" | "seasonal" | "zero";
+        /**
          * @description Length of a period.
          * @enum {string}
          */
@@ -3283,6 +3345,7 @@ export interface components {
              * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
              */
             channel?: string;
+            cleaning?: components["schemas"]["Cleaning"];
             direction: components["schemas"]["Direction"];
             granularity: components["schemas"]["Granularity"];
             /** @description Short stable key, unique within the organisation. */
@@ -3294,6 +3357,7 @@ export interface components {
              * @default
              */
             platform: string;
+            quality?: components["schemas"]["QualityLimits"];
             role: components["schemas"]["MetricRole"];
             section: components["schemas"]["Section"];
             unit: components["schemas"]["MetricUnit"];
@@ -3313,6 +3377,7 @@ export interface components {
              * @example chn_0193a1b2c3d47e5f8a9b0c1d2e3f4a5b
              */
             channel?: string;
+            cleaning: components["schemas"]["Cleaning"];
             direction: components["schemas"]["Direction"];
             granularity: components["schemas"]["Granularity"];
             /**
@@ -3326,6 +3391,7 @@ export interface components {
             name: string;
             /** @description Where it is measured, such as `amazon` or `instagram`; empty when there is no such place. */
             platform: string;
+            quality: components["schemas"]["QualityLimits"];
             role: components["schemas"]["MetricRole"];
             section: components["schemas"]["Section"];
             unit: components["schemas"]["MetricUnit"];
@@ -3906,6 +3972,11 @@ export interface components {
          */
         OutcomeVerdict: "verified" | "refuted" | "inconclusive";
         /**
+         * @description What becomes of values far from what trend and season let one expect.
+         * @enum {string}
+         */
+        OutlierRule: "none" | "cap" | "expected";
+        /**
          * @description What happens when a tick falls due while the run before is still under way.
          * @enum {string}
          */
@@ -4129,6 +4200,28 @@ export interface components {
             weekly: string;
         };
         /**
+         * PlanQuestion
+         * @description A question: what is the best plan?
+         */
+        PlanQuestion: {
+            /**
+             * @description Lines that spend exactly this; everything else is planned around them.
+             * @default []
+             */
+            keep: components["schemas"]["LineInput"][];
+            /**
+             * Format: decimal
+             * @description Total per week over all lines; absent keeps what is spent now.
+             * @example 1250.00
+             */
+            weekly_total?: string;
+            /**
+             * Format: uint32
+             * @description Number of weeks.
+             */
+            weeks: number;
+        };
+        /**
          * @description Where a plan stands.
          * @enum {string}
          */
@@ -4268,6 +4361,47 @@ export interface components {
             /** @description What was found, with figures and periods, such as `ended 9 periods ago`. */
             text: string;
             verdict: components["schemas"]["QualityVerdict"];
+        };
+        /**
+         * QualityLimits
+         * @description Limits of the quality check; what is absent is as usual for the metric's role.
+         */
+        QualityLimits: {
+            /**
+             * Format: double
+             * @description Standard deviations of the noise from which a change of level is told; 0 switches the check off.
+             */
+            level_shift?: number;
+            /**
+             * Format: double
+             * @description Share of absent values inside a series above which it is reviewed; at three times that it must not be acted on.
+             */
+            max_absent?: number;
+            /**
+             * Format: uint32
+             * @description Periods since the last known value above which it is reviewed; at four times that it must not be acted on.
+             */
+            max_age?: number;
+            /**
+             * Format: double
+             * @description Share of outliers above which it is reviewed; at five times that it must not be acted on.
+             */
+            max_outliers?: number;
+            /**
+             * Format: uint32
+             * @description Fewest known values; below it a series must not be acted on.
+             */
+            min_history?: number;
+            /**
+             * Format: double
+             * @description Robust standard deviations from which a value is an outlier; 0 switches the check off.
+             */
+            outlier?: number;
+            /**
+             * Format: uint32
+             * @description Equal non-zero values in a row that look stuck, at least 3; 0 switches the check off.
+             */
+            stuck?: number;
         };
         /**
          * @description What agents do with a series.
@@ -7201,6 +7335,41 @@ export interface operations {
                 headers: {
                     /** @description Its version; send it back as `If-Match` when you change it. */
                     ETAG: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Plan"];
+                };
+            };
+            /** @description A problem; `code` says which, and docs/errors.md explains each. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_optimise: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: the first answer is kept for 24 hours and given again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json; charset=utf-8": components["schemas"]["PlanQuestion"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {

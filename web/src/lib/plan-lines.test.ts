@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { decimal, isChanged, lineKey, outsideBounds, setLine, setLock, total, type EditLine } from './plan-lines'
+import { decimal, isChanged, lineKey, outsideBounds, setLine, setLock, total, withAmounts, type EditLine } from './plan-lines'
 
 const line = (channel: string, weekly: number): EditLine => ({ brand: 'b', channel, weekly, current: weekly, lower: weekly / 2, upper: weekly * 2, locked: false })
 const lines = [line('x', 1000), line('y', 2000), line('z', 3000.01)]
@@ -47,5 +47,10 @@ describe('editing a plan', () => {
     expect(edited && isChanged(edited)).toBe(true)
     expect(edited && outsideBounds(edited)).toBe(true)
     expect(lines.some(isChanged) || lines.some(outsideBounds)).toBe(false)
+  })
+
+  it('takes over the amounts of a computed plan and leaves lines that it does not name', () => {
+    const planned = [{ ...line('x', 1000), weekly: '750.25' }, { ...line('z', 3000.01), weekly: '3249.76' }].map((each) => ({ ...each, current: '0', lower: '0', upper: '0' }))
+    expect(amounts(withAmounts(lines, planned))).toEqual([750.25, 2000, 3249.76])
   })
 })

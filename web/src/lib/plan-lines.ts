@@ -79,6 +79,12 @@ export function setLock(lines: EditLine[], key: string, locked: boolean): EditLi
   return lines.map((line) => (lineKey(line) === key ? { ...line, locked } : line))
 }
 
+/** The lines with the amounts of a computed plan; a line that it does not name stays as it is. */
+export function withAmounts(lines: EditLine[], planned: PlanLine[]): EditLine[] {
+  const weekly = new Map(planned.map((line) => [lineKey(line), Number(line.weekly)]))
+  return lines.map((line) => ({ ...line, weekly: weekly.get(lineKey(line)) ?? line.weekly }))
+}
+
 export function isChanged(line: EditLine): boolean {
   return cents(line.weekly) !== cents(line.current)
 }

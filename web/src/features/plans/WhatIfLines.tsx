@@ -10,13 +10,15 @@ interface Props {
   currency: string
   marginals: Map<string, number | null | undefined>
   chosen: string
+  /** Lines whose amount a person set. */
+  setByHand: ReadonlySet<string>
   onChoose: (key: string) => void
   onAmount: (key: string, weekly: number) => void
   onLock: (key: string, locked: boolean) => void
 }
 
 /** A slider and a number for every brand and channel. */
-export function WhatIfLines({ lines, names, currency, marginals, chosen, onChoose, onAmount, onLock }: Props) {
+export function WhatIfLines({ lines, names, currency, marginals, chosen, setByHand, onChoose, onAmount, onLock }: Props) {
   const brands = [...new Set(lines.map((line) => line.brand))].toSorted((a, b) => names.brand(a).localeCompare(names.brand(b)))
   return (
     <div className="lines">
@@ -49,6 +51,7 @@ export function WhatIfLines({ lines, names, currency, marginals, chosen, onChoos
                 currency={currency}
                 marginal={marginals.get(lineKey(line))}
                 chosen={lineKey(line) === chosen}
+                byHand={setByHand.has(lineKey(line))}
                 onChoose={() => onChoose(lineKey(line))}
                 onAmount={(weekly) => onAmount(lineKey(line), weekly)}
                 onLock={(locked) => onLock(lineKey(line), locked)}
@@ -68,12 +71,13 @@ interface LineProps {
   currency: string
   marginal: number | null | undefined
   chosen: boolean
+  byHand: boolean
   onChoose: () => void
   onAmount: (weekly: number) => void
   onLock: (locked: boolean) => void
 }
 
-function Line({ line, name, channel, currency, marginal, chosen, onChoose, onAmount, onLock }: LineProps) {
+function Line({ line, name, channel, currency, marginal, chosen, byHand, onChoose, onAmount, onLock }: LineProps) {
   const most = Math.max(line.upper, line.current * 2, line.weekly, 1)
   const outside = outsideBounds(line)
   return (
@@ -82,6 +86,7 @@ function Line({ line, name, channel, currency, marginal, chosen, onChoose, onAmo
         {channel}
         <Text size="xs" c="dimmed" className="figure">
           {isChanged(line) ? `was ${money(line.current, currency)} (${line.current > 0 ? share(line.weekly / line.current - 1, 0, { signed: true }) : 'new'})` : 'unchanged'}
+          {byHand && ', set by you'}
         </Text>
       </UnstyledButton>
       <Slider

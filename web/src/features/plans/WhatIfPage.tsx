@@ -5,10 +5,11 @@ import { useState } from 'react'
 
 import { useCatalogue, type Catalogue } from '../../api/catalogue'
 import { useForbidden } from '../../api/session'
-import type { Plan } from '../../api/types'
+import type { Certificate, Plan } from '../../api/types'
 import { useWhatIf } from '../../api/what-if'
 import { MISSING, money, number, plural, probability, weeks as weeksText } from '../../lib/format'
-import { decimal, isChanged, lineKey, setLine, setLock, toEditLines, total, type EditLine } from '../../lib/plan-lines'
+import { decimal, isChanged, lineKey, setLine, setLock, toEditLines, total, withAmounts, type EditLine } from '../../lib/plan-lines'
+import { CertificateView } from '../../ui/CertificateView'
 import { EffectRange, effectWords } from '../../ui/EffectRange'
 import { EmptyHint } from '../../ui/EmptyHint'
 import { notifyDone, notifyProblem } from '../../ui/notify'
@@ -17,7 +18,7 @@ import { Panel } from '../../ui/Panel'
 import { ProblemAlert } from '../../ui/ProblemAlert'
 import { QueryView } from '../../ui/QueryView'
 import { CurveFigure } from './CurveFigure'
-import { currentPlanQuery, useSaveDraft, useSubmit } from './queries'
+import { currentPlanQuery, usePlanRest, useSaveDraft, useSubmit } from './queries'
 import { WhatIfLines } from './WhatIfLines'
 
 export function WhatIfPage() {
@@ -43,9 +44,33 @@ function WhatIfForm({ plan }: { plan: Plan }) {
   const [weeks, setWeeks] = useState(plan.weeks)
   const [keepTotal, setKeepTotal] = useState(true)
   const [chosen, setChosen] = useState(() => (lines[0] ? lineKey(lines[0]) : ''))
+  const [setByHand, setSetByHand] = useState<ReadonlySet<string>>(new Set())
+  const [proof, setProof] = useState<Certificate | null>(null)
+  const rest = usePlanRest()
   const whatIf = useWhatIf(lines, weeks)
   const marginals = new Map((whatIf.data?.lines ?? []).map((line) => [lineKey(line), line.marginal_return]))
   const picked = lines.find((line) => lineKey(line) === chosen)
+  const keep = lines.filter((line) => line.locked || setByHand.has(lineKey(line)))
+  /** What a person does to a line; what was proved of the lines before is not proved of these. */
+  const edit = (next: EditLine[], byHand: ReadonlySet<string>) => {
+    setLines(next)
+    setSetByHand(byHand)
+    setProof(null)
+  }
+  const forWeeks = (wanted: number) => {
+    setWeeks(wanted)
+    setProof(null)
+  }
+  const planRest = async () => {
+    try {
+      const best = await rest.mutateAsync({ weeks, weekly: total(lines), keep })
+      setLines(withAmounts(lines, best.lines))
+      setProof(best.certificate ?? null)
+      notifyDone('The rest is planned', keep.length > 0 ? `around ${plural(keep.length, 'line')} that you keep` : 'for the most profit at this total')
+    } catch (error) {
+      notifyProblem(error)
+    }
+  }
   return (
     <div className="what-if">
       <Stack gap="md" miw={0}>
@@ -53,11 +78,14 @@ function WhatIfForm({ plan }: { plan: Plan }) {
         <Panel
           title="Lines"
           flush
-          note="A locked line keeps its amount when the others make room. Marginal return is the margin of one more unit of spend; below 1× it loses money."
+          note="A locked line keeps its amount when the others make room; “Plan the rest” keeps locked lines and those you set, and spends what is left for the most profit. Marginal return is the margin of one more unit of spend; below 1× it loses money."
           actions={
             <>
               <Switch size="xs" label="Keep the total" checked={keepTotal} onChange={(event) => setKeepTotal(event.currentTarget.checked)} />
-              <Button variant="default" onClick={() => setLines(baseLines(plan))} disabled={!lines.some(isChanged)}>
+              <Button variant="light" onClick={() => void planRest()} loading={rest.isPending} disabled={keep.length === lines.length}>
+                Plan the rest
+              </Button>
+              <Button variant="default" onClick={() => edit(baseLines(plan), new Set())} disabled={!lines.some(isChanged)}>
                 Start over
               </Button>
             </>
@@ -69,12 +97,17 @@ function WhatIfForm({ plan }: { plan: Plan }) {
             currency={currency}
             marginals={marginals}
             chosen={chosen}
+            setByHand={setByHand}
             onChoose={setChosen}
             onAmount={(key, weekly) => {
               setChosen(key)
-              setLines(setLine(lines, key, weekly, keepTotal))
+              edit(setLine(lines, key, weekly, keepTotal), new Set([...setByHand, key]))
             }}
-            onLock={(key, locked) => setLines(setLock(lines, key, locked))}
+            onLock={(key, locked) => {
+              // A lock keeps what was proved true; taking it away frees the line for a better plan.
+              if (locked) setLines(setLock(lines, key, true))
+              else edit(setLock(lines, key, false), new Set([...setByHand].filter((each) => each !== key)))
+            }}
           />
         </Panel>
       </Stack>
@@ -84,7 +117,12 @@ function WhatIfForm({ plan }: { plan: Plan }) {
             <CurveFigure line={picked} currency={currency} />
           </Panel>
         )}
-        <SavePanel plan={plan} lines={lines} weeks={weeks} onWeeks={setWeeks} blocked={(whatIf.data?.violations.length ?? 0) > 0} names={names} />
+        {proof && (
+          <Panel title="Proof" note="Of these lines, around those that are kept and under the rules in force.">
+            <CertificateView certificate={proof} />
+          </Panel>
+        )}
+        <SavePanel plan={plan} lines={lines} weeks={weeks} onWeeks={forWeeks} blocked={(whatIf.data?.violations.length ?? 0) > 0} names={names} />
       </Stack>
     </div>
   )

@@ -56,6 +56,18 @@ export function useSaveDraft() {
   })
 }
 
+/** Plans everything but `keep` for the most profit at this weekly total. Nothing is stored. */
+export function usePlanRest() {
+  return useMutation({
+    mutationFn: async ({ weeks, weekly, keep }: { weeks: number; weekly: number; keep: EditLine[] }): Promise<Plan> =>
+      unwrap(
+        api.POST('/plans/optimise', {
+          body: { weeks, weekly_total: decimal(weekly), keep: keep.map((line) => ({ brand: line.brand, channel: line.channel, weekly: decimal(line.weekly) })) },
+        }),
+      ),
+  })
+}
+
 /** Sends a draft to the inbox, where a person decides on it like on any agent's proposal. */
 export function useSubmit() {
   const client = useQueryClient()
