@@ -183,7 +183,7 @@ impl Analyst {
             cleaned.map_err(|cancelled| Error::Analysis(cancelled.to_string()))
         };
         let cleaned = desk.cleaned.get_or_try_init(clean).await?.clone();
-        Ok(Arc::new(cleaned.seen(stored)))
+        Ok(Arc::new(stored.with(cleaned)))
     }
 
     /// The quality of every series of a snapshot.

@@ -14,7 +14,11 @@ use domain::{
 use rust_decimal::prelude::ToPrimitive;
 use storage::{Executor, Storage, ValueQuery};
 
-use crate::{Error, analyst::cleaning::Changes, view::View};
+use crate::{
+    Error,
+    analyst::cleaning::{Changes, Cleaned},
+    view::View,
+};
 
 /// Weeks over which spending counts as what is spent now. A year, so that neither season nor flighting decides.
 pub(crate) const CURRENT_WEEKS: u64 = 52;
@@ -33,6 +37,16 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// The same look at the data with cleaned values.
+    pub(crate) fn with(self, cleaned: Cleaned) -> Self {
+        let Cleaned { table, changes } = cleaned;
+        Self {
+            table,
+            changes,
+            ..self
+        }
+    }
+
     /// A metric by brand and period over all projects; empty for one that is not defined.
     pub(crate) fn series(&self, metric: MetricId) -> BTreeMap<BrandId, BTreeMap<NaiveDate, f64>> {
         let units = self.view.metrics.iter().find(|m| m.counts_units());

@@ -23,8 +23,8 @@ use crate::linear::dot;
 use crate::panel::Panel;
 use crate::rng::stream;
 pub use curve::Curve;
-use design::Design;
-use fit::{Fitted, SHAPE, unpack};
+use design::{Design, SHAPE};
+use fit::{Fitted, unpack};
 pub use fit::{ShapePrior, ShapePriors};
 
 /// Weeks of spend kept with a fit: enough for every carry-over to forget what was before.

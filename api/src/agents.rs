@@ -10,9 +10,9 @@ use crate::{
     answer::Accepted,
     auth::Caller,
     mirror::{Mirror, Reflect, mirror, mirror_enum},
+    permissions::BASE,
     problem::Answer,
     runs::Run,
-    spec::BASE,
 };
 
 mirror_enum! {

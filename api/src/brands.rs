@@ -20,11 +20,11 @@ use crate::{
     forecasts::Forecast,
     metrics::MetricDefinition,
     mirror::{Id, Mirror, Reflect, mirror, mirror_enum},
+    permissions::BASE,
     problem::Answer,
     projects::changed,
     quantities::Point,
     recommendations::{RecommendationKind, RecommendationState},
-    spec::BASE,
 };
 
 mirror_enum! {

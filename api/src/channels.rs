@@ -9,9 +9,9 @@ use crate::{
     answer::Created,
     auth::Caller,
     mirror::{Id, Mirror, mirror},
+    permissions::BASE,
     problem::Answer,
     projects::changed,
-    spec::BASE,
 };
 
 mirror! {

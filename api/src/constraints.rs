@@ -15,8 +15,8 @@ use crate::{
     answer::{Created, Done},
     auth::Caller,
     mirror::{Amount, Id, Mirror, Reflect, mirror},
+    permissions::BASE,
     problem::Answer,
-    spec::BASE,
 };
 
 /// Weekly spend of the matching lines together is at most this.

@@ -8,8 +8,8 @@ use crate::{
     App, Tag,
     answer::Accepted,
     auth::Caller,
+    permissions::BASE,
     problem::{Answer, Problem},
-    spec::BASE,
 };
 
 /// Where a demo stands.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     auth::{CookiePolicy, Passwords},
     door::Door,
-    headers, health,
+    headers, health, permissions,
     problem::{self, Problem},
     spa::WebApp,
     spec,
@@ -168,7 +168,7 @@ pub fn endpoint(
     let document = spec::spec();
     let ready = app.clone();
     Route::new()
-        .nest(spec::BASE, door)
+        .nest(permissions::BASE, door)
         .at(
             "/api/openapi.json",
             make_sync(move |_| {

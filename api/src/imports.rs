@@ -21,8 +21,8 @@ use crate::{
     auth::Caller,
     mirror::{Id, Mirror, mirror, mirror_enum},
     page::{self, Listed},
+    permissions::BASE,
     problem::{Answer, Problem},
-    spec::BASE,
 };
 
 /// A streamed file is kept in pieces of this many bytes.

@@ -9,8 +9,8 @@ use crate::{
     answer::Created,
     auth::Caller,
     mirror::{Id, Mirror, mirror},
+    permissions::BASE,
     problem::Answer,
-    spec::BASE,
 };
 
 mirror! {

@@ -9,9 +9,9 @@ use crate::{
     answer::Created,
     auth::Caller,
     mirror::{Id, Mirror, Reflect, mirror, mirror_enum},
+    permissions::BASE,
     problem::Answer,
     projects::changed,
-    spec::BASE,
 };
 
 mirror_enum! {
@@ -251,7 +251,9 @@ fn sound(
     quality: &domain::quality::QualityLimits,
     role: domain::metric::MetricRole,
 ) -> Result<(), domain::Error> {
-    let problems = cleaning.problems(role).into_iter();
+    let problems = cleaning
+        .problems(role == domain::metric::MetricRole::Spend)
+        .into_iter();
     match problems.chain(quality.problems()).next() {
         None => Ok(()),
         Some(problem) => {

@@ -10,8 +10,8 @@ use poem_openapi::{
 
 use crate::{
     mirror::Mirror,
+    permissions::BASE,
     problem::{Answer, Problem},
-    spec::BASE,
 };
 
 /// One page of a list.

@@ -5,6 +5,9 @@
 
 use domain::access::Permission;
 
+/// Where the operations stand.
+pub(crate) const BASE: &str = "/api/v1";
+
 /// Who may call an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -36,7 +39,7 @@ pub(crate) struct Operation {
     pub(crate) id: &'static str,
     /// Method, in capitals.
     pub(crate) method: &'static str,
-    /// Path below `/api/v1`, with parameters in braces.
+    /// Path below [`BASE`], with parameters in braces.
     pub(crate) path: &'static str,
     /// Who may call it.
     pub(crate) access: Access,

@@ -17,10 +17,10 @@ use crate::{
     etag::{self, Tagged},
     mirror::{Amount, Id, Mirror, mirror, mirror_enum},
     page::{self, Listed},
+    permissions::BASE,
     problem::Answer,
     quantities::{Effect, Money, Provenance},
     recommendations::Recommendation,
-    spec::BASE,
 };
 
 mirror! {

@@ -20,8 +20,8 @@ use crate::{
     auth::Caller,
     etag::{self, Tagged},
     mirror::{Id, Mirror, mirror},
+    permissions::BASE,
     problem::Answer,
-    spec::BASE,
 };
 
 mirror! {

@@ -16,9 +16,9 @@ use crate::{
     auth::Caller,
     etag::{self, Tagged},
     mirror::{Id, Mirror, Reflect, mirror_enum},
+    permissions::BASE,
     problem::{Answer, Problem},
     runs::Run,
-    spec::BASE,
 };
 
 mirror_enum! {

@@ -24,7 +24,7 @@ use crate::{
     metrics::MetricApi,
     mix::MixApi,
     outcomes::OutcomeApi,
-    permissions::{self, Access},
+    permissions::{self, Access, BASE},
     plans::PlanApi,
     portfolio::PortfolioApi,
     projects::ProjectApi,
@@ -41,9 +41,6 @@ use crate::{
     tokens::TokenApi,
     values::ValueApi,
 };
-
-/// Where the operations stand.
-pub(crate) const BASE: &str = "/api/v1";
 
 /// All operations, with their state.
 pub(crate) fn operations(app: &App) -> impl poem_openapi::OpenApi + use<> {

@@ -9,8 +9,8 @@ use crate::{
     App, Tag,
     answer::{Created, Done},
     auth::{self, Caller},
+    permissions::BASE,
     problem::{Answer, Problem},
-    spec::BASE,
 };
 
 /// A token, without its secret.

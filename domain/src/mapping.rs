@@ -651,7 +651,7 @@ impl Mapping {
                     "name the channel that the money goes to",
                 );
             }
-            let cleaning = metric.cleaning.problems(metric.role);
+            let cleaning = metric.cleaning.problems(metric.role == MetricRole::Spend);
             for problem in cleaning.into_iter().chain(metric.quality.problems()) {
                 say(at(problem.field), problem.message, problem.advice);
             }

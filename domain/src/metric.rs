@@ -119,7 +119,16 @@ impl Granularity {
         }
     }
 
-    /// Periods in a year, the season's length.
+    /// Periods of the season that a series of a few years shows. A week is the season that days show first; a year of days is more
+    /// than most series have.
+    pub fn season(self) -> usize {
+        match self {
+            Self::Day => 7,
+            other => other.per_year(),
+        }
+    }
+
+    /// Periods in a year.
     pub fn per_year(self) -> usize {
         match self {
             Self::Day => 365,

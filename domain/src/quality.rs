@@ -3,10 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    id::{BrandId, MetricId, ProjectId},
-    metric::MetricRole,
-};
+use crate::id::{BrandId, MetricId, ProjectId};
 
 /// What to do with a series. Agents obey it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -119,10 +116,10 @@ impl Cleaning {
         *self == Self::default()
     }
 
-    /// What is wrong with the rules for a metric of this role: the field, what is wrong with it, and what to do.
-    pub fn problems(&self, role: MetricRole) -> Vec<RuleProblem> {
+    /// What is wrong with the rules: the field, what is wrong with it, and what to do. Money that was spent takes no rules.
+    pub fn problems(&self, is_spend: bool) -> Vec<RuleProblem> {
         let mut found = Vec::new();
-        if role == MetricRole::Spend && !self.is_idle() {
+        if is_spend && !self.is_idle() {
             found.push(RuleProblem {
                 field: "cleaning",
                 message: "would change what was spent",
@@ -243,10 +240,10 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_say_nothing_leave_everything_and_are_sound_for_every_role() {
+    fn rules_that_say_nothing_leave_everything_and_are_sound_for_spend_too() {
         let none = Cleaning::default();
         assert!(none.is_idle() && none.is_default());
-        assert_eq!(none.problems(MetricRole::Spend), []);
+        assert_eq!(none.problems(true), []);
         assert_eq!(QualityLimits::default().problems(), []);
     }
 
@@ -256,8 +253,8 @@ mod tests {
             gaps: GapRule::Zero,
             ..Cleaning::default()
         };
-        assert_eq!(fields(&rules.problems(MetricRole::Spend)), ["cleaning"]);
-        assert_eq!(rules.problems(MetricRole::Outcome), []);
+        assert_eq!(fields(&rules.problems(true)), ["cleaning"]);
+        assert_eq!(rules.problems(false), []);
     }
 
     #[test]
@@ -268,7 +265,7 @@ mod tests {
             ..Cleaning::default()
         };
         assert_eq!(
-            fields(&rules.problems(MetricRole::Outcome)),
+            fields(&rules.problems(false)),
             ["cleaning.outlier_limit", "cleaning.stuck_tail"]
         );
     }

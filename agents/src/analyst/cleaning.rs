@@ -15,11 +15,7 @@ use domain::{
     series::MetricTable,
 };
 
-use super::{
-    forecasts,
-    runs::{self, SeriesRows},
-};
-use crate::observe::Snapshot;
+use super::runs::{self, SeriesRows};
 
 /// One value that a rule changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,11 +93,7 @@ pub(crate) fn apply(
         cancel.check()?;
         let granularity = definition.granularity;
         let (periods, values) = series.dense(stored, granularity, None);
-        let done = clean(
-            &values,
-            forecasts::season(granularity),
-            &definition.cleaning,
-        );
+        let done = clean(&values, granularity.season(), &definition.cleaning);
         let known = periods
             .iter()
             .zip(&done.values)
@@ -139,17 +131,6 @@ pub fn cleaned(stored: MetricTable, metrics: &[MetricDefinition]) -> MetricTable
     }
     let cleaned = apply(&stored, metrics, &never).expect("nobody asks to stop");
     Arc::unwrap_or_clone(cleaned.table)
-}
-
-impl Cleaned {
-    /// The same look at the data with these values.
-    pub(crate) fn seen(self, snapshot: Snapshot) -> Snapshot {
-        Snapshot {
-            table: self.table,
-            changes: self.changes,
-            ..snapshot
-        }
-    }
 }
 
 /// What rules changed in a series, in words; `None` when nothing.

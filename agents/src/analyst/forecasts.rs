@@ -13,7 +13,7 @@ use domain::{
     brand::BrandRole,
     forecast::{Forecast, ForecastPoint, ModelScore},
     id::{BrandId, ForecastId},
-    metric::{Granularity, MetricDefinition},
+    metric::MetricDefinition,
     provenance::{DataSlice, Provenance, SOFTWARE},
     unit::Interval,
 };
@@ -28,15 +28,6 @@ use crate::{Error, forecasting::query::ForecastTotals, observe::Snapshot};
 const LEAST_VALUES: usize = 12;
 /// Tasks that the series are split into: enough for every processor, few enough for the pool's queue.
 const TASKS: usize = 8;
-
-/// Values in a season of each granularity.
-pub(crate) fn season(granularity: Granularity) -> usize {
-    match granularity {
-        // A week is the season that days show first; a year of days is more than most series have.
-        Granularity::Day => 7,
-        other => other.per_year(),
-    }
-}
 
 /// One series, from its first to its last known period, absent values as NaN.
 #[derive(Clone, Debug)]
@@ -157,7 +148,7 @@ where
 }
 
 fn options(metric: &MetricDefinition, horizon: u32) -> Options {
-    Options::new(horizon as usize, season(metric.granularity))
+    Options::new(horizon as usize, metric.granularity.season())
 }
 
 fn series(snapshot: &Snapshot, quality: &Quality) -> Vec<Series> {

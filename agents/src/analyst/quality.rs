@@ -26,7 +26,7 @@ use domain::{
 use serde_json::{Value, json};
 
 use super::{
-    cleaning, forecasts, provenance,
+    cleaning, provenance,
     runs::{self, SeriesRows},
 };
 use crate::{
@@ -107,7 +107,7 @@ fn check_one(
     let granularity = metric.granularity;
     let (periods, values) = one.dense(&snapshot.table, granularity, Some(until));
     let criteria = Criteria::of(metric.role).with(&metric.quality);
-    let report = check(&values, forecasts::season(granularity), 0, &criteria);
+    let report = check(&values, granularity.season(), 0, &criteria);
     let name = |at: usize| periods[at].to_string();
     let mut findings: Vec<QualityFinding> = report
         .findings
@@ -649,7 +649,7 @@ mod tests {
         // Capped where it would still be a suspect: it is not the stored value, and nobody is asked to correct it.
         cleaning.outlier_limit = 20.0;
         let cleaned = cleaning::apply(&jumped.table, &jumped.view.metrics, &never);
-        let cleaned = cleaned.expect("nobody asks to stop").seen(jumped);
+        let cleaned = jumped.clone().with(cleaned.expect("nobody asks to stop"));
         assert_eq!(found(&cleaned), []);
     }
 

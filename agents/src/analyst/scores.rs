@@ -58,7 +58,7 @@ pub async fn scores_now(
             return Ok(Vec::new());
         };
         let cleaned = cleaning::apply(&snapshot.table, &snapshot.view.metrics, &never)?;
-        let snapshot = cleaned.seen(snapshot);
+        let snapshot = snapshot.with(cleaned);
         let work = quality::work(&snapshot);
         let quality = Quality::new(quality::check_all(&snapshot, &work.series, &work, &never)?);
         let metrics = weighted(&snapshot);

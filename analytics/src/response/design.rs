@@ -8,8 +8,8 @@ use crate::inference::mean;
 use crate::linear::{Cholesky, dot, orthonormal, remove, whiten};
 use crate::panel::{Panel, bridged};
 
-use super::fit::SHAPE;
-
+/// Shape parameters per media line.
+pub(crate) const SHAPE: usize = 3;
 /// Statistic beyond which a level shift or a one-off week is given its own column. With some 300 places to look at,
 /// a null series passes it in less than one case in a hundred.
 const NOTABLE: f64 = 4.5;

@@ -8,7 +8,7 @@
 //! coefficients too small in one brand of two.
 
 use super::curve::{Curve, shape};
-use super::design::Design;
+use super::design::{Design, SHAPE};
 use crate::cancel::{Cancel, Cancelled};
 use crate::descent::{Limits, descend};
 use crate::linear::{
@@ -61,9 +61,6 @@ impl Default for ShapePriors {
         }
     }
 }
-
-/// Shape parameters per line.
-pub(crate) const SHAPE: usize = 3;
 
 impl ShapePriors {
     pub(crate) fn all(&self) -> [ShapePrior; SHAPE] {

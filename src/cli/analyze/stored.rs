@@ -397,7 +397,7 @@ async fn forecasts(
     format: Format,
     rows: usize,
 ) -> Outcome {
-    let season = loaded.outcome.granularity.per_year();
+    let season = loaded.outcome.granularity.season();
     let options = forecast::Options::new(horizon as usize, season);
     let progress = Progress::new(series.len() as u64, "forecasting");
     let mut table = Table::new([
