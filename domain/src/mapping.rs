@@ -265,6 +265,9 @@ pub enum Duplicates {
     Last,
     /// They are added. Remembers every key and its sum.
     Sum,
+    /// What adds up is added, everything else (prices, shares, ratings, ranks) averaged over the rows: for files with shorter
+    /// periods than the mapping's. Remembers every key.
+    Combine,
 }
 
 /// What a period without a row means.

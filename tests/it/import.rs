@@ -108,6 +108,20 @@ storage::testkit::on_both! {
         assert_eq!(number(&changed, "/batch/counts/updated"), 1);
     }
 
+    async fn the_days_of_a_week_become_one_value_amounts_added_and_prices_averaged(database: TestDatabase) {
+        let home = Home::new(database);
+        let price = "[[metric]]\ncolumn = 'price'\nkey = 'price'\nsection = 'marketplace'\nrole = 'price'\nunit = 'currency'\n";
+        let mapping = MAPPING.replace("column = \"week\"\n", "column = \"week\"\nalign = true\n");
+        let mapping = format!("{mapping}{price}[values]\nduplicates = 'combine'\n");
+        let days = "week,brand,sales,price\n2024-01-01,A,5,2\n2024-01-03,A,6,4\n2024-01-07,A,7,3\n2024-01-08,A,1,9\n";
+        let report = run(&home, days, &mapping);
+        assert_eq!((number(&report, "/summary/keys"), number(&report, "/summary/merged_keys")), (2, 1));
+        // The same weeks, put together by hand, change nothing.
+        let weeks = "week,brand,sales,price\n2024-01-01,A,18,3\n2024-01-08,A,1,9\n";
+        let same = run(&home, weeks, &mapping);
+        assert_eq!((number(&same, "/changed"), number(&same, "/batch/counts/unchanged")), (0, 4));
+    }
+
     async fn a_metric_s_rule_changes_what_is_analysed_and_not_what_is_stored(database: TestDatabase) {
         let home = Home::new(database);
         let mut csv = String::from("week,brand,sales,raw\n");

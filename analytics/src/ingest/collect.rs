@@ -29,6 +29,7 @@ pub(super) struct Entry {
 
 #[derive(Clone, Copy, Debug)]
 struct Cell {
+    /// The value, or the sum of those that will be averaged.
     value: f64,
     rows: u32,
 }
@@ -38,6 +39,8 @@ struct Cell {
 pub(super) struct Collected {
     cells: HashMap<(u32, u32, NaiveDate), Cell>,
     duplicates: Duplicates,
+    /// By metric: whether the values of several rows are averaged.
+    averaged: Vec<bool>,
     max_keys: u64,
 }
 
@@ -47,6 +50,14 @@ impl Collected {
         (!streams(mapping)).then(|| Self {
             cells: HashMap::new(),
             duplicates: mapping.values.duplicates,
+            averaged: mapping
+                .metric
+                .iter()
+                .map(|metric| {
+                    mapping.values.duplicates == Duplicates::Combine
+                        && !metric.role.adds_up(metric.unit)
+                })
+                .collect(),
             max_keys: limits.max_keys,
         })
     }
@@ -62,7 +73,7 @@ impl Collected {
             match self.duplicates {
                 Duplicates::Reject => return Ok(Added::Repeated),
                 Duplicates::Last => cell.value = value,
-                Duplicates::Sum => cell.value += value,
+                Duplicates::Sum | Duplicates::Combine => cell.value += value,
             }
             cell.rows += 1;
             return Ok(Added::Merged);
@@ -169,7 +180,11 @@ impl Collected {
                 series,
                 metric: metric as usize,
                 period,
-                value: cell.value,
+                value: if self.averaged[metric as usize] {
+                    cell.value / f64::from(cell.rows.max(1))
+                } else {
+                    cell.value
+                },
             })
             .collect();
         // Series are numbered by first appearance; people and offsets want the order of their names.
